@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reg.h - the state that the processes of one instance share.
+ *
+ * A POSIX shared-memory segment with: nodes that register and go stale, turns
+ * (round-robin positions), probe results, one row a process with its counters,
+ * and leases that a dead process cannot leak. The library knows nothing of
+ * gateways: payloads are opaque bytes, turns and probes are looked up by name.
+ *
+ * Promises, for every function unless it says otherwise:
+ *  - Process-safe: any process may call it at any time; any process may be
+ *    killed at any instruction, and the others go on with nothing lost but what
+ *    that process had not published.
+ *  - Blocks: never. Structural writes try a robust mutex for a bounded number
+ *    of rounds and return REG_BUSY; the caller decides when to try again.
+ *  - Not thread-safe and not signal-safe: one thread a process per handle.
+ *  - Readers get copies and never hold references into the segment.
+ * The layout is private (layout.h); README.md explains it.
+ */
+#ifndef REG_H
+#define REG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REG_MUSTCHECK __attribute__((warn_unused_result))
+
+#define REG_DEFAULT_BYTES (16u << 20) /* size of a segment, all of it allocated */
+#define REG_NODES_MAX 4096	/* nodes, fresh and stale together */
+#define REG_NODE_ID_MAX 128	/* bytes of a node id, without '\0' */
+#define REG_PAYLOAD_MAX (512u << 10) /* bytes of one payload */
+#define REG_ROWS_MAX 1024	/* processes attached at one time */
+#define REG_COUNTERS_MAX 48	/* counters a row holds */
+#define REG_TURNS_MAX 1024	/* names with a round-robin position */
+#define REG_TURN_NAME_MAX 128	/* bytes of such a name, without '\0' */
+#define REG_PROBES_MAX 8192	/* probe targets remembered */
+#define REG_LEASES_MAX 65536	/* leases held at one time, all processes */
+
+enum reg_code {
+	REG_OK = 0,
+	REG_BUSY,	/* another process holds the write lock; try again soon */
+	REG_FULL,	/* no room of the kind the message names */
+	REG_NOT_FOUND,	/* no such node (any more) */
+	REG_TOO_LARGE,	/* an id, name or payload over its limit */
+	REG_LAYOUT,	/* the segment is of another version, size or not ours */
+	REG_SYSTEM	/* a system call failed; `sys` has errno */
+};
+
+struct reg_err {
+	enum reg_code code;
+	int sys;	/* errno, 0 = none */
+	char msg[256];	/* what failed and what to do */
+};
+
+struct reg;	/* one attached segment; opaque */
+
+/* ---- attach -------------------------------------------------------------- */
+
+/*
+ * reg_open - attach to a segment, creating it when there is none.
+ * @name   POSIX name: a '/' and 1 .. 200 more bytes without '/'
+ * @bytes  size when it has to be created; 0 = REG_DEFAULT_BYTES
+ * @err    SYSTEM (ENOSPC: /dev/shm is full), LAYOUT, FULL (no process row left)
+ * Returns a handle that the caller closes, or NULL. Takes a row for this
+ * process, reusing those of dead ones. After fork() the child opens its own.
+ * Crash: creation happens under flock(2); a creator that dies half-way leaves a
+ * segment without its ready word, which the next opener builds again.
+ */
+REG_MUSTCHECK struct reg *reg_open(const char *name, size_t bytes,
+				   struct reg_err *err);
+
+/* reg_close - give back the row and the leases of this process, and unmap. */
+void reg_close(struct reg *r);
+
+/* reg_unlink - remove the name; attached processes keep their mapping. 0 / -1. */
+int reg_unlink(const char *name);
+
+/*
+ * reg_own - become the one owner of the instance (the launcher).
+ * Returns 0; -1 with err->code BUSY when a live process owns it already (its
+ * pid is in the message). Lasts until reg_close() or death (a kernel lock).
+ */
+REG_MUSTCHECK int reg_own(struct reg *r, struct reg_err *err);
+
+/* ---- nodes --------------------------------------------------------------- */
+
+/* Where a node lives; both numbers must match for it to be the same one. */
+struct reg_node_ref {
+	uint32_t slot;		/* 0 .. REG_NODES_MAX-1 */
+	uint32_t generation;	/* changes when another node takes the slot */
+};
+
+struct reg_node {
+	struct reg_node_ref ref;
+	char id[REG_NODE_ID_MAX + 1];
+	uint64_t registered_ms;	/* CLOCK_MONOTONIC ms of the last registration */
+	uint64_t seen_ms;	/* CLOCK_MONOTONIC ms of the last sign of life */
+	uint64_t record_version; /* changes whenever the record does */
+	uint64_t status_version; /* changes whenever the status does */
+	uint32_t leases;	/* live leases on it, all processes */
+};
+
+/*
+ * reg_node_put - register a node, or replace its registration atomically.
+ * @id            1 .. REG_NODE_ID_MAX bytes, C string
+ * @record, @len  opaque registration; 1 .. REG_PAYLOAD_MAX bytes
+ * @now_ms        CLOCK_MONOTONIC ms; becomes seen_ms
+ * @stale_ms      age from which a node may be pushed out when there is no room
+ * @evicted       storage of REG_NODE_ID_MAX+1 bytes: the id of the node pushed
+ *                out (the longest-stale one), "" when none was; may be NULL
+ * @err           BUSY, FULL (no room and nothing stale), TOO_LARGE
+ * Returns 0 / -1. A replaced node loses its status. Readers see the old
+ * registration or the new one, never a mixture.
+ */
+REG_MUSTCHECK int reg_node_put(struct reg *r, const char *id,
+			       const void *record, size_t len, uint64_t now_ms,
+			       uint64_t stale_ms, char *evicted,
+			       struct reg_err *err);
+
+/*
+ * reg_node_touch - a sign of life.
+ * @status, @len  opaque new status, or NULL / 0 to keep the one it has
+ * @err           BUSY, NOT_FOUND, FULL, TOO_LARGE
+ */
+REG_MUSTCHECK int reg_node_touch(struct reg *r, const char *id,
+				 const void *status, size_t len,
+				 uint64_t now_ms, struct reg_err *err);
+
+/* reg_node_remove - deregister. @err BUSY, NOT_FOUND. */
+REG_MUSTCHECK int reg_node_remove(struct reg *r, const char *id,
+				  struct reg_err *err);
+
+/*
+ * reg_epoch - a number that changes with every registration, removal and new
+ * status, and stays while nodes merely give signs of life. One atomic load:
+ * readers keep what they parsed until it changes.
+ */
+uint64_t reg_epoch(const struct reg *r);
+
+/*
+ * reg_node_next - walk the nodes in slot order.
+ * @slot  in: first slot to look at; out: the slot after the one found
+ * @out   filled when one was found (leases is left 0)
+ * Returns true, or false at the end. Costs no lock; a node that changes during
+ * the walk is seen before or after the change.
+ */
+bool reg_node_next(const struct reg *r, uint32_t *slot, struct reg_node *out);
+
+/*
+ * reg_node_seen - freshness on the hot path: one atomic load or two.
+ * Returns seen_ms, or 0 when @ref no longer names a node.
+ */
+uint64_t reg_node_seen(const struct reg *r, struct reg_node_ref ref);
+
+enum reg_payload { REG_RECORD, REG_STATUS };
+
+/*
+ * reg_node_read - copy a payload.
+ * @out   set to malloc'ed bytes the caller frees, '\0' behind them; NULL with
+ *        *len = 0 when the node has no such payload
+ * @err   NOT_FOUND (the node is gone or another), BUSY (it kept changing)
+ * Returns 0 / -1.
+ */
+REG_MUSTCHECK int reg_node_read(const struct reg *r, struct reg_node_ref ref,
+				enum reg_payload which, char **out, size_t *len,
+				struct reg_err *err);
+
+/* ---- turns: exact round robin over all processes ------------------------- */
+
+/*
+ * reg_turn_open - the index of a name's position, created at 0 when new.
+ * @name   1 .. REG_TURN_NAME_MAX bytes, C string
+ * @index  set to 0 .. REG_TURNS_MAX-1
+ * @err    BUSY, TOO_LARGE. A full table gives the name unused longest away.
+ */
+REG_MUSTCHECK int reg_turn_open(struct reg *r, const char *name,
+				uint32_t *index, struct reg_err *err);
+
+/* reg_turn_next - take the next number, 0, 1, 2, ...; one atomic add. */
+uint64_t reg_turn_next(struct reg *r, uint32_t index);
+
+/* ---- probes: one process asks, all know ---------------------------------- */
+
+struct reg_probe {
+	uint64_t checked_ms;	/* CLOCK_MONOTONIC ms of the result, 0 = none yet */
+	uint32_t result;	/* opaque, 0 .. 2^20-1 */
+	int64_t since_wall_s;	/* when `result` became what it is */
+};
+
+enum reg_probe_turn {
+	REG_PROBE_FRESH,	/* *out is younger than the ttl: use it */
+	REG_PROBE_MINE,		/* the caller probes now and calls reg_probe_put() */
+	REG_PROBE_WAIT,		/* another live process is at it: ask again soon */
+	REG_PROBE_NO_ROOM	/* all entries are in use: probe without sharing */
+};
+
+/*
+ * reg_probe_begin - who probes this target?
+ * @key       128 bits naming the target (a hash of URL and credentials)
+ * @now_ms    CLOCK_MONOTONIC ms
+ * @ttl_ms    a result this young is fresh; 0 = never
+ * @lease_ms  how long a MINE is exclusive if its owner hangs (a dead owner's is
+ *            taken over at once)
+ * @out       last known result, also for MINE and WAIT (checked_ms 0 = none)
+ */
+enum reg_probe_turn reg_probe_begin(struct reg *r, const uint64_t key[2],
+				    uint64_t now_ms, uint64_t ttl_ms,
+				    uint64_t lease_ms, struct reg_probe *out);
+
+/*
+ * reg_probe_put - publish a result and end the exclusive right.
+ * @result  0 .. 2^20-1; since_wall_s moves only when it differs from the last
+ */
+void reg_probe_put(struct reg *r, const uint64_t key[2], uint64_t now_ms,
+		   int64_t now_wall_s, uint32_t result);
+
+/* reg_probe_forget - drop a target's result (it registered anew). */
+void reg_probe_forget(struct reg *r, const uint64_t key[2]);
+
+/* ---- leases: what a process holds on a node ------------------------------ */
+
+/*
+ * reg_lease_take - count one request as running on a node.
+ * Returns a lease >= 0 the caller drops, or -1 when all are taken (the request
+ * goes on uncounted). Crash: leases of a dead process stop counting at once and
+ * their entries are reused.
+ */
+int32_t reg_lease_take(struct reg *r, struct reg_node_ref ref);
+
+/* reg_lease_drop - end a lease; -1 is allowed and does nothing. */
+void reg_lease_drop(struct reg *r, int32_t lease);
+
+/* reg_lease_count - live leases of each slot. @counts has REG_NODES_MAX cells;
+ * @refs is not consulted: a slot that changed hands counts only new leases. */
+void reg_lease_count(const struct reg *r, uint32_t *counts);
+
+/* ---- counters ------------------------------------------------------------ */
+
+/* reg_counter_add - add to a cumulative counter of this process's row.
+ * @index 0 .. REG_COUNTERS_MAX-1. Rows keep their counts when a process dies
+ * and the next one takes the row, so sums never go backwards. */
+void reg_counter_add(struct reg *r, unsigned index, uint64_t n);
+
+/* reg_gauge_add - change a gauge of this process's row (n may be negative).
+ * Gauges of dead processes do not count. @index 0 .. 7. */
+void reg_gauge_add(struct reg *r, unsigned index, int64_t n);
+
+/* reg_counter_sum / reg_gauge_sum - over all rows / all live rows. */
+uint64_t reg_counter_sum(const struct reg *r, unsigned index);
+int64_t reg_gauge_sum(const struct reg *r, unsigned index);
+
+/* reg_rows_live - number of live processes attached. */
+unsigned reg_rows_live(const struct reg *r);
+
+/*
+ * reg_once - has this value been announced? Sets word @index (0 .. 15) to
+ * @value; returns true for the one process that changed it.
+ */
+bool reg_once(struct reg *r, unsigned index, uint64_t value);
+
+/*
+ * reg_verify - check every invariant of the layout (tests, regdump).
+ * Returns 0, or -1 with err->code LAYOUT and the first violation in words.
+ */
+REG_MUSTCHECK int reg_verify(const struct reg *r, struct reg_err *err);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* err.c - error values and the table behind them; knows no other module. */
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+static const struct gw_err_info infos[GW_ERR__MAX] = {
+#define ERR(name, status, type, code, text)                                    \
+	[GW_ERR_##name] = { status, type, code, text },
+#include "base/errors.def"
+#undef ERR
+};
+
+const struct gw_err_info *
+gw_err_info(enum gw_code code)
+{
+	if ((int)code <= GW_OK || code >= GW_ERR__MAX)
+		code = GW_ERR_INTERNAL;
+	return &infos[code];
+}
+
+/* A cut must not leave half a character: the message becomes JSON. */
+static void
+trim_partial_utf8(char *s, size_t len)
+{
+	size_t back = 0;
+
+	while (back < 4 && back < len) {
+		unsigned char c = (unsigned char)s[len - 1 - back];
+
+		if (c < 0x80)
+			return;
+		back++;
+		if (c >= 0xc0) {
+			size_t need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+
+			if (need > back)
+				s[len - back] = '\0';
+			return;
+		}
+	}
+}
+
+int
+gw_err_set(struct gw_err *err, enum gw_code code, int sys, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	err->code = code;
+	err->sys = sys;
+	err->param[0] = '\0';
+	va_start(ap, fmt);
+	n = vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	va_end(ap);
+	if (n >= (int)sizeof(err->msg))
+		trim_partial_utf8(err->msg, sizeof(err->msg) - 1);
+	return -1;
+}
+
+int
+gw_err_param(struct gw_err *err, const char *param)
+{
+	size_t n = strnlen(param, sizeof(err->param) - 1);
+
+	memcpy(err->param, param, n);
+	err->param[n] = '\0';
+	if (n == sizeof(err->param) - 1)
+		trim_partial_utf8(err->param, n);
+	return -1;
+}
+
+int
+gw_err_prefix(struct gw_err *err, const char *fmt, ...)
+{
+	char head[GW_ERR_MSG_BYTES], all[2 * GW_ERR_MSG_BYTES];
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	if (vsnprintf(head, sizeof(head), fmt, ap) < 0)
+		head[0] = '\0';
+	va_end(ap);
+	snprintf(all, sizeof(all), "%s%s", head, err->msg);
+	n = strnlen(all, sizeof(err->msg) - 1);
+	memcpy(err->msg, all, n);
+	err->msg[n] = '\0';
+	if (n == sizeof(err->msg) - 1)
+		trim_partial_utf8(err->msg, n);
+	return -1;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* json.c - strict parsing (yajl checks, json-c builds) and compact writing. */
+#include "base/json.h"
+
+#include <string.h>
+#include <yajl/yajl_parse.h>
+
+struct depth {
+	int now;
+	int max;
+	int deepest;
+};
+
+static int
+open_scope(void *arg)
+{
+	struct depth *d = arg;
+
+	if (++d->now > d->deepest)
+		d->deepest = d->now;
+	return d->now <= d->max;
+}
+
+static int
+close_scope(void *arg)
+{
+	struct depth *d = arg;
+
+	d->now--;
+	return 1;
+}
+
+static int
+any_number(void *arg, const char *text, size_t len)
+{
+	(void)arg;
+	(void)text;
+	(void)len;
+	return 1;
+}
+
+static const yajl_callbacks check = {
+	.yajl_number = any_number,
+	.yajl_start_map = open_scope,
+	.yajl_end_map = close_scope,
+	.yajl_start_array = open_scope,
+	.yajl_end_array = close_scope,
+};
+
+/* yajl's words end in a newline and may quote the input; keep the reason. */
+static int
+yajl_failed(yajl_handle y, const char *text, size_t len, const struct depth *d,
+	    struct gw_err *err)
+{
+	unsigned char *why;
+	size_t at = yajl_get_bytes_consumed(y);
+
+	if (d->deepest > d->max)
+		return gw_err_set(err, GW_ERR_INVALID_JSON, 0,
+				  "the JSON is nested deeper than %d levels",
+				  d->max);
+	why = yajl_get_error(y, 0, (const unsigned char *)text, len);
+	gw_err_set(err, GW_ERR_INVALID_JSON, 0,
+		   "the body is not valid JSON at byte %zu: %.*s", at,
+		   why ? (int)strcspn((char *)why, "\n") : 0,
+		   why ? (char *)why : "");
+	if (why)
+		yajl_free_error(y, why);
+	return -1;
+}
+
+static int
+check_text(const char *text, size_t len, int max_depth, struct gw_err *err)
+{
+	struct depth d = { .max = max_depth };
+	yajl_handle y = yajl_alloc(&check, NULL, &d);
+	int rc = 0;
+
+	if (!y)
+		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
+	if (yajl_parse(y, (const unsigned char *)text, len) != yajl_status_ok ||
+	    yajl_complete_parse(y) != yajl_status_ok)
+		rc = yajl_failed(y, text, len, &d, err);
+	yajl_free(y);
+	return rc;
+}
+
+struct json_object *
+gw_json_parse_object(const char *text, size_t len, int max_depth,
+		     struct gw_err *err)
+{
+	struct json_tokener *tok;
+	struct json_object *o;
+
+	if (strspn(text ? text : "", " \t\r\n") >= len) {
+		gw_err_set(err, GW_ERR_INVALID_JSON, 0, "the body is empty");
+		return NULL;
+	}
+	if (check_text(text, len, max_depth, err) < 0)
+		return NULL;
+	tok = json_tokener_new_ex(max_depth + 1);
+	if (!tok) {
+		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
+		return NULL;
+	}
+	o = json_tokener_parse_ex(tok, text, (int)len);
+	if (!o && json_tokener_get_error(tok) == json_tokener_continue)
+		o = json_tokener_parse_ex(tok, " ", 1);
+	json_tokener_free(tok);
+	if (o && !json_object_is_type(o, json_type_object)) {
+		json_object_put(o);
+		o = NULL;
+	}
+	if (!o)
+		gw_err_set(err, GW_ERR_INVALID_JSON, 0,
+			   "the body must be a JSON object");
+	return o;
+}
+
+int
+gw_json_text(struct json_object *o, struct gw_buf *out)
+{
+	size_t len;
+	const char *text = json_object_to_json_string_length(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+		&len);
+
+	return text ? gw_buf_append(out, text, len) : -1;
+}
+
+void
+gw_json_set_str(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key,
+			       value ? json_object_new_string(value) : NULL);
+}
+
+void
+gw_json_set_int(struct json_object *o, const char *key, int64_t value)
+{
+	json_object_object_add(o, key, json_object_new_int64(value));
+}
+
+const char *
+gw_json_get_str(struct json_object *o, const char *key)
+{
+	struct json_object *v;
+
+	if (!json_object_object_get_ex(o, key, &v) ||
+	    !json_object_is_type(v, json_type_string))
+		return NULL;
+	return json_object_get_string(v);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * json.h - json-c with the rough edges covered.
+ *
+ * For documents that the gateway creates and for small bodies (registrations,
+ * error bodies of upstreams). Client bodies of inference requests never come
+ * here: src/body/ checks them as they stream in.
+ */
+#ifndef GW_BASE_JSON_H
+#define GW_BASE_JSON_H
+
+#include <json-c/json.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+static inline void
+gw_cleanup_json(struct json_object **o)
+{
+	if (*o)
+		json_object_put(*o);
+}
+
+#define gw_auto_json GW_CLEANUP(gw_cleanup_json)
+
+/*
+ * gw_json_parse - parse one complete JSON object, strictly.
+ * @text, @len  UTF-8 bytes; no trailing text, no NaN, no NUL
+ * @max_depth   deepest nesting accepted, 1 .. 64
+ * @err         set to INVALID_JSON with what and where (byte offset)
+ * Returns a new object the caller puts, or NULL. json-c accepts NaN, single
+ * quotes, raw control characters and anything behind a NUL; what it is given
+ * here has passed yajl first, which does not.
+ */
+GW_MUSTCHECK struct json_object *
+gw_json_parse_object(const char *text, size_t len, int max_depth,
+		     struct gw_err *err);
+
+/*
+ * gw_json_text - serialise compactly, without escaping '/'.
+ * @out  appended to; its max bounds the text
+ * Returns 0, or -1 when it does not fit.
+ */
+GW_MUSTCHECK int gw_json_text(struct json_object *o, struct gw_buf *out);
+
+/* gw_json_set_str - add a string field; NULL @value becomes JSON null. */
+void gw_json_set_str(struct json_object *o, const char *key, const char *value);
+
+/* gw_json_set_int - add an integer field. */
+void gw_json_set_int(struct json_object *o, const char *key, int64_t value);
+
+/* gw_json_get_str - the field's string, or NULL when absent or not a string. */
+const char *gw_json_get_str(struct json_object *o, const char *key);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* log.c - the log sink; the one mutable global besides signal flags. */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define LIMIT_WINDOW_MS 10000
+#define LIMIT_LINES 5
+
+static const struct {
+	const char *word;
+	enum gw_log_level level;
+} events[GW_EV__MAX] = {
+#define EVENT(name, word, level, text)                                         \
+	[GW_EV_##name] = { word, GW_LOG_##level },
+#include "base/events.def"
+#undef EVENT
+};
+
+static const char *const level_names[GW_LOG__MAX] = { "debug", "info", "warn",
+						      "error" };
+
+static struct {
+	const char *program;
+	enum gw_log_level min;
+} sink = { "rolemesh", GW_LOG_INFO };
+
+void
+gw_log_init(const char *program)
+{
+	const char *want = getenv("GW_LOG_LEVEL");
+
+	sink.program = program;
+	for (int i = 0; want && i < GW_LOG__MAX; i++)
+		if (strcmp(want, level_names[i]) == 0)
+			sink.min = (enum gw_log_level)i;
+}
+
+const char *
+gw_log_event_word(enum gw_event ev)
+{
+	return events[ev].word;
+}
+
+static size_t
+line_head(char *line, size_t cap, enum gw_event ev, const char *rid)
+{
+	struct timespec now;
+	struct tm tm;
+	int n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	n = snprintf(line, cap,
+		     "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s[%ld] level=%s event=%s ",
+		     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+		     tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, sink.program,
+		     (long)getpid(), level_names[events[ev].level],
+		     events[ev].word);
+	if (rid && n > 0 && (size_t)n < cap)
+		n += snprintf(line + n, cap - (size_t)n, "rid=%s ", rid);
+	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
+}
+
+static void GW_PRINTF(4, 0)
+write_line(enum gw_event ev, const char *rid, uint32_t suppressed,
+	   const char *fmt, va_list ap)
+{
+	char line[GW_LOG_LINE_BYTES];
+	size_t n = line_head(line, sizeof(line), ev, rid);
+	int keep = errno, m;
+
+	if (suppressed)
+		n += (size_t)snprintf(line + n, sizeof(line) - n,
+				      "suppressed=%u ", suppressed);
+	m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
+	if (m > 0)
+		n += (size_t)m < sizeof(line) - n - 1 ? (size_t)m :
+							sizeof(line) - n - 2;
+	line[n++] = '\n';
+	if (write(STDERR_FILENO, line, n) < 0) {
+		/* There is nowhere left to say so. */
+	}
+	errno = keep;
+}
+
+void
+gw_log(enum gw_event ev, const char *rid, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (events[ev].level < sink.min)
+		return;
+	va_start(ap, fmt);
+	write_line(ev, rid, 0, fmt, ap);
+	va_end(ap);
+}
+
+void
+gw_log_limited(struct gw_log_limit *limit, enum gw_event ev, const char *rid,
+	       const char *fmt, ...)
+{
+	uint64_t now = gw_mono_ms();
+	va_list ap;
+
+	if (events[ev].level < sink.min)
+		return;
+	if (now - limit->window_start_ms >= LIMIT_WINDOW_MS) {
+		limit->window_start_ms = now;
+		limit->written = 0;
+	}
+	if (limit->written >= LIMIT_LINES) {
+		limit->suppressed++;
+		return;
+	}
+	limit->written++;
+	va_start(ap, fmt);
+	write_line(ev, rid, limit->suppressed, fmt, ap);
+	va_end(ap);
+	limit->suppressed = 0;
+}
+
+const char *
+gw_log_quote(char *out, size_t cap, const char *value, size_t len)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t o = 0;
+
+	out[o++] = '"';
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)value[i];
+		int plain = c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+
+		if (o + (plain ? 1 : 4) + 5 > cap) {
+			for (int d = 0; d < 3 && o + 2 < cap; d++)
+				out[o++] = '.';
+			break;
+		}
+		if (plain) {
+			out[o++] = (char)c;
+			continue;
+		}
+		out[o++] = '\\';
+		out[o++] = 'x';
+		out[o++] = hex[c >> 4];
+		out[o++] = hex[c & 15];
+	}
+	out[o++] = '"';
+	out[o] = '\0';
+	return out;
+}

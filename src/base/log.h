@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.h - one call, one line of key=value on standard error.
+ *
+ * The process manager (lighttpd, Apache, systemd, a terminal) collects it. A
+ * line is written with one write(2) of at most GW_LOG_LINE_BYTES, so lines of
+ * several processes never mix. Repeating events can be limited; what was left
+ * out is counted in the next line that goes through.
+ */
+#ifndef GW_BASE_LOG_H
+#define GW_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+enum gw_log_level {
+	GW_LOG_DEBUG,
+	GW_LOG_INFO,
+	GW_LOG_WARN,
+	GW_LOG_ERROR,
+	GW_LOG__MAX
+};
+
+enum gw_event {
+#define EVENT(name, word, level, text) GW_EV_##name,
+#include "base/events.def"
+#undef EVENT
+	GW_EV__MAX
+};
+
+#define GW_LOG_LINE_BYTES 3072
+
+/*
+ * gw_log_init - name this process in its log lines.
+ * @program  static string, e.g. "rolemesh-responder"
+ * Reads GW_LOG_LEVEL (debug, info, warn, error; default info).
+ */
+void gw_log_init(const char *program);
+
+/*
+ * gw_log - write one line.
+ * @ev   a row of events.def; its level decides whether the line is written
+ * @rid  request id or NULL
+ * @fmt  `key=value` pairs separated by blanks; quote untrusted values with
+ *       gw_log_quote() first
+ * Keeps errno. Not signal-safe.
+ */
+void gw_log(enum gw_event ev, const char *rid, const char *fmt, ...)
+	GW_PRINTF(3, 4);
+
+/* A limiter in the caller's storage, zero-initialised. */
+struct gw_log_limit {
+	uint64_t window_start_ms;
+	uint32_t written;	/* lines in this window */
+	uint32_t suppressed;	/* lines left out since the last one written */
+};
+
+/*
+ * gw_log_limited - gw_log(), at most 5 lines in 10 s per limiter.
+ * The next line written says suppressed=N.
+ */
+void gw_log_limited(struct gw_log_limit *limit, enum gw_event ev,
+		    const char *rid, const char *fmt, ...) GW_PRINTF(4, 5);
+
+/*
+ * gw_log_quote - make a value safe for a log line.
+ * @out  storage of @cap bytes (cap >= 3), filled with a double-quoted text in
+ *       which quotes, backslashes and control bytes are escaped as \xHH
+ * Returns @out. A value that does not fit is cut and ends in "...".
+ */
+const char *gw_log_quote(char *out, size_t cap, const char *value, size_t len);
+
+/* gw_log_event_count / gw_log_event_word - walk the event table (tests, docs). */
+const char *gw_log_event_word(enum gw_event ev);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h - the gateway's configuration as an immutable snapshot.
+ *
+ * gw_config_load() reads, merges and checks YAML files and builds one snapshot;
+ * nobody changes it afterwards. A request keeps a reference to the snapshot it
+ * began with, so a reload never changes a request under way. One thread a
+ * process: reference counts are plain integers.
+ */
+#ifndef GW_CONFIG_CONFIG_H
+#define GW_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "config/diag.h"
+
+enum gw_model_type { GW_MODEL_PROXY, GW_MODEL_DISCOVERED };
+enum gw_strategy { GW_ROUND_ROBIN, GW_RANDOM };
+
+/* Limits of one request, milliseconds; 0 = no limit. */
+struct gw_timeouts {
+	uint32_t connect_ms;
+	uint32_t first_byte_ms;
+	uint32_t idle_ms;
+	uint32_t total_ms;
+};
+
+/* One entry of `defaults`, ready to be written into a request body. */
+struct gw_default {
+	char *key;	/* decoded UTF-8, '\0' behind it; may hold NUL bytes */
+	size_t key_len;
+	char *member;	/* `"key":value` as compact JSON */
+	size_t member_len;
+	uint32_t key_index; /* index of the key in gw_config.default_keys */
+};
+
+/* A list of secret strings. */
+struct gw_keys {
+	char **key;
+	size_t n;
+};
+
+struct gw_model {
+	char *alias;			/* what clients send as `model` */
+	char *openai_model_name;	/* id in /v1/models; the alias unless set */
+	enum gw_model_type type;
+	char *base_url;			/* proxy: scheme://host[:port][/prefix], no
+					 * trailing '/' and no "/v1"; else NULL */
+	char *api_key;			/* proxy: Bearer for the upstream, or NULL */
+	char *role;			/* discovered; else NULL */
+	enum gw_strategy strategy;	/* discovered */
+	struct gw_default *defaults;	/* without `model` */
+	size_t n_defaults;
+	char *default_model_json;	/* defaults.model as JSON text, quotes and
+					 * all, or NULL: always replaces `model` */
+	struct gw_timeouts timeouts;
+};
+
+struct gw_config {
+	unsigned refs;
+	char *default_model;		/* alias, or NULL */
+	struct {
+		char *host;
+		uint32_t port;
+		uint32_t workers;	/* 0 in the file's absence = number of cores,
+					 * already resolved here: >= 1 */
+		uint32_t probe_timeout_ms;
+		uint32_t probe_ttl_ms;
+		uint64_t max_body_bytes;
+		uint32_t shutdown_grace_ms;
+		uint32_t sse_keepalive_ms; /* 0 = off */
+		struct gw_keys cors_origins;
+	} gateway;
+	struct {
+		struct gw_keys client_api_keys;
+		struct gw_keys node_api_keys;
+		char *upstream_node_key; /* Bearer for discovered nodes, or NULL */
+	} auth;
+	struct gw_model *models;	/* in the order of the file(s) */
+	size_t n_models;
+	/* Every key any model's `defaults` uses, sorted by (length, bytes): what a
+	 * body check has to notice, whatever the model turns out to be. */
+	struct gw_default_key {
+		const char *key;
+		size_t len;
+	} *default_keys;
+	size_t n_default_keys;
+	uint64_t fingerprint;		/* hash of all files read; names a version */
+	void *internal;			/* look-up tables, owned */
+};
+
+/*
+ * gw_config_load - read, merge and check files.
+ * @paths, @n  base file first, then overrides; 1 .. 16 files
+ * @diag       every problem found, with file:line:column; warnings too
+ * Returns a snapshot with one reference, or NULL when @diag has errors.
+ * Reads ${env:} and ${file:} at the time of the call. Blocks on file reads of
+ * at most GW_CONFIG_FILE_MAX bytes each; regular files only.
+ */
+GW_MUSTCHECK struct gw_config *
+gw_config_load(const char *const *paths, size_t n, struct gw_diag *diag);
+
+/* gw_config_ref / gw_config_unref - take and drop a reference; unref(NULL) ok. */
+struct gw_config *gw_config_ref(struct gw_config *c);
+void gw_config_unref(struct gw_config *c);
+
+/*
+ * gw_config_model - look an alias or openai_model_name up.
+ * @name, @len  bytes as the client sent them; may hold NUL
+ * Returns the model, or NULL. O(1).
+ */
+const struct gw_model *gw_config_model(const struct gw_config *c,
+				       const char *name, size_t len);
+
+/*
+ * gw_config_default_key - index of @key in default_keys, or -1.
+ */
+int gw_config_default_key(const struct gw_config *c, const char *key,
+			  size_t len);
+
+/*
+ * gw_config_print - the merged configuration as YAML, secrets as "***".
+ * Every key of the schema appears with its effective value. 0 / -1 (no room).
+ */
+GW_MUSTCHECK int gw_config_print(const struct gw_config *c, struct gw_buf *out);
+
+/*
+ * gw_config_needs_restart - log one CONFIG_NEEDS_RESTART line for each key that
+ * differs between @before and @after and cannot change in a running instance.
+ * Returns the number of such keys.
+ */
+unsigned gw_config_needs_restart(const struct gw_config *before,
+				 const struct gw_config *after);
+
+/*
+ * gw_base_url - check and normalise an upstream address.
+ * @url  absolute http or https URL; a trailing '/' or '/v1' is taken off; no
+ *       user:password, query or fragment; at most 2048 bytes
+ * @out  set to a malloc'ed string the caller frees
+ * Returns 0, or -1 with err INVALID_REQUEST and the reason. Used for
+ * `proxy_url` and for what nodes register.
+ */
+GW_MUSTCHECK int gw_base_url(const char *url, size_t len, char **out,
+			     struct gw_err *err);
+
+#endif
