@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fcgi_conn.h - the web server's side: FastCGI connections on an event loop.
+ *
+ * libfcgi speaks the protocol; this module decides when it may. libfcgi blocks
+ * on every read until its record is there and takes EAGAIN for a dead stream,
+ * so bytes are received here without blocking, complete records are handed to
+ * libfcgi through a private socket pair ("the hatch"), and answers are written
+ * only when the socket is known to have room.
+ *
+ * One thread a process; nothing here blocks. A connection belongs to its front
+ * and is valid until it was closed or finished; after on_gone or a finish the
+ * owner must not use it again.
+ */
+#ifndef GW_FCGI_FCGI_CONN_H
+#define GW_FCGI_FCGI_CONN_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define GW_FCGI_PARAMS_MAX (128u << 10)	/* bytes of all parameters of a request */
+#define GW_FCGI_QUEUE_MAX (64u << 20)	/* bytes of answer waiting to be written */
+#define GW_FCGI_HIGH_WATER (64u << 10)	/* relays pause above this backlog */
+#define GW_FCGI_LOW_WATER (16u << 10)	/* and resume below this one */
+#define GW_FCGI_INPUT_IDLE_S 300.0	/* silence in the middle of a request */
+#define GW_FCGI_DRAIN_S 10.0		/* unread input behind an early answer */
+
+struct gw_fcgi_front;
+struct gw_fcgi_conn;
+
+/* What the owner of a front is told. @arg is the front's. */
+struct gw_fcgi_ops {
+	/* A request's parameters are complete. Returns the owner's object for
+	 * it, or NULL when it cannot be served (the connection closes). */
+	void *(*on_request)(struct gw_fcgi_conn *c, void *arg);
+	/* Next bytes of the body, 1 .. 65535; not called after an answer was
+	 * finished. */
+	void (*on_body)(void *request, const char *p, size_t n);
+	/* The body is complete. */
+	void (*on_body_end)(void *request);
+	/* The web server went away (or its client did, where it says so). The
+	 * connection is gone when this returns. */
+	void (*on_gone)(void *request);
+	/* The backlog fell below GW_FCGI_LOW_WATER after being above the high
+	 * one. */
+	void (*on_writable)(void *request);
+};
+
+/*
+ * gw_fcgi_front_new - a front on an event loop.
+ * @max_conns  connections held at one time; beyond that none are accepted
+ * Returns a front the caller frees, or NULL with err INTERNAL.
+ */
+GW_MUSTCHECK struct gw_fcgi_front *
+gw_fcgi_front_new(struct ev_loop *loop, const struct gw_fcgi_ops *ops,
+		  void *arg, unsigned max_conns, struct gw_err *err);
+
+/* gw_fcgi_front_free - close everything; open requests get no callback. */
+void gw_fcgi_front_free(struct gw_fcgi_front *f);
+
+/*
+ * gw_fcgi_listen - accept connections of a listening socket.
+ * @fd  made non-blocking; closed with the front. 0 / -1 (err INTERNAL).
+ */
+GW_MUSTCHECK int gw_fcgi_listen(struct gw_fcgi_front *f, int fd,
+				struct gw_err *err);
+
+/*
+ * gw_fcgi_stop_accepting - close the listening socket and idle connections;
+ * open requests go on.
+ */
+void gw_fcgi_stop_accepting(struct gw_fcgi_front *f);
+
+/* gw_fcgi_open_requests - requests between on_request and their end. */
+unsigned gw_fcgi_open_requests(const struct gw_fcgi_front *f);
+
+/*
+ * gw_fcgi_param - a parameter of the request, or NULL.
+ * Valid until the request ends.
+ */
+const char *gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name);
+
+/*
+ * gw_fcgi_write - queue bytes of the answer (CGI headers first).
+ * They leave in this turn of the event loop, in as few writes as possible.
+ * Returns 0, or -1 when GW_FCGI_QUEUE_MAX would be passed or memory is out.
+ */
+GW_MUSTCHECK int gw_fcgi_write(struct gw_fcgi_conn *c, const void *p, size_t n);
+
+/* gw_fcgi_backlog - bytes queued and not yet given to the socket. */
+size_t gw_fcgi_backlog(const struct gw_fcgi_conn *c);
+
+/*
+ * gw_fcgi_finish - the answer is complete. What is queued still leaves; the
+ * connection then serves the next request or closes. The request gets no
+ * further callback.
+ */
+void gw_fcgi_finish(struct gw_fcgi_conn *c);
+
+/*
+ * gw_fcgi_abort - break the answer off so that the web server notices: the
+ * connection closes without an end record. No further callback.
+ */
+void gw_fcgi_abort(struct gw_fcgi_conn *c);
+
+
+#endif

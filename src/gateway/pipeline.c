@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pipeline.c - the list of stages and the loop that walks it; decides nothing
+ * about requests itself.
+ */
+#include "gateway/pipeline.h"
+
+#include "gateway/worker.h"
+#include "reply/reply.h"
+#include "upstream/transfer.h"
+
+#define ALWAYS 0
+
+static const struct gw_stage stages[] = {
+	{ "accept", gw_stage_accept, ALWAYS },
+	{ "authenticate", gw_stage_authenticate,
+	  GW_EP_CLIENT_KEY | GW_EP_NODE_KEY },
+	{ "receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY },
+	{ "answer", gw_stage_answer, GW_EP_ANSWER },
+	{ "resolve_role", gw_stage_resolve_role, GW_EP_RELAY },
+	{ "pick_node", gw_stage_pick_node, GW_EP_RELAY },
+	{ "forward", gw_stage_forward, GW_EP_RELAY },
+	{ "stream", gw_stage_stream, GW_EP_RELAY },
+	{ "account", gw_stage_account, ALWAYS },
+};
+
+enum { PICK_NODE = 5 };
+
+const struct gw_pipeline gw_pipeline = {
+	.stages = stages,
+	.n = GW_ARRAY_LEN(stages),
+	.pick = PICK_NODE,
+};
+
+/* A request that failed before its head was sent is answered here, once. */
+static void
+finish(struct gw_request *r)
+{
+	const struct gw_pipeline *p = r->worker->pipeline;
+
+	if (r->transfer) {
+		gw_transfer_cancel(r->transfer);
+		r->transfer = NULL;
+	}
+	if (r->err.code && !r->client_gone)
+		gw_reply_failure(r);
+	p->stages[p->n - 1].run(r);
+	gw_request_free(r);
+}
+
+static bool
+wanted(const struct gw_request *r, const struct gw_stage *s)
+{
+	return s->wants == ALWAYS ||
+	       (r->endpoint && (r->endpoint->flags & s->wants));
+}
+
+/* Returns true while there is a next stage to run. */
+static bool
+advance(struct gw_request *r, enum gw_step step)
+{
+	switch (step) {
+	case GW_NEXT:
+		r->stage++;
+		return true;
+	case GW_REPICK:
+		r->stage = (unsigned)r->worker->pipeline->pick;
+		return true;
+	case GW_WAIT:
+		return r->resume_again || r->client_gone;
+	case GW_FINISH:
+		break;
+	}
+	r->stage = (unsigned)r->worker->pipeline->n - 1;
+	return true;
+}
+
+void
+gw_pipeline_resume(struct gw_request *r)
+{
+	const struct gw_pipeline *p = r->worker->pipeline;
+
+	if (r->running) {
+		r->resume_again = true;
+		return;
+	}
+	r->running = true;
+	while (!r->client_gone && r->stage < p->n - 1) {
+		const struct gw_stage *s = &p->stages[r->stage];
+		enum gw_step step = GW_NEXT;
+
+		r->resume_again = false;
+		if (wanted(r, s))
+			step = s->run(r);
+		if (!advance(r, step))
+			break;
+	}
+	r->running = false;
+	if (r->client_gone || r->stage >= p->n - 1)
+		finish(r);
+}
+
+void
+gw_pipeline_client_gone(struct gw_request *r)
+{
+	r->client_gone = true;
+	r->conn = NULL;
+	if (r->running)
+		return;
+	finish(r);
+}
