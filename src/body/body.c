@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * body.c - the life of a request body and what the rest may ask about it.
+ *
+ * Owns the received bytes. Knows nothing of JSON: split.c and check.c do that
+ * as the bytes come in, edit.c describes the forwarded text.
+ */
+#include "body/parts.h"
+
+#include <errno.h>
+
+struct gw_body *
+gw_body_new(size_t max_bytes, struct gw_config *config)
+{
+	struct gw_body *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	gw_buf_init(&b->bytes, max_bytes);
+	gw_edit_init(&b->edit);
+	if (config)
+		b->config = gw_config_ref(config);
+	if (gw_check_init(&b->check, config) < 0)
+		goto fail;
+	return b;
+fail:
+	gw_body_free(b);
+	return NULL;
+}
+
+void
+gw_body_free(struct gw_body *b)
+{
+	if (!b)
+		return;
+	gw_check_release(&b->check);
+	gw_edit_release(&b->edit);
+	gw_buf_release(&b->bytes);
+	gw_config_unref(b->config);
+	free(b);
+}
+
+void
+gw_body_expect(struct gw_body *b, size_t total_bytes)
+{
+	if (total_bytes > b->bytes.max || total_bytes <= b->bytes.len)
+		return;
+	if (gw_buf_reserve(&b->bytes, total_bytes - b->bytes.len) < 0)
+		return; /* only a hint: the appends will find out */
+}
+
+int
+gw_body_append(struct gw_body *b, const char *p, size_t n, struct gw_err *err)
+{
+	if (n > b->bytes.max - b->bytes.len)
+		return gw_err_set(err, GW_ERR_REQUEST_TOO_LARGE, 0,
+				  "the request body is larger than the limit "
+				  "of %zu bytes",
+				  b->bytes.max);
+	if (gw_buf_append(&b->bytes, p, n) < 0)
+		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+				  "no memory for a request body");
+	return gw_split_more(b, err);
+}
+
+int
+gw_body_finish(struct gw_body *b, struct gw_err *err)
+{
+	if (gw_split_end(b, err) < 0)
+		return -1;
+	/* An answer may stream for minutes; the parsers are not needed. */
+	gw_check_stop(&b->check);
+	gw_edit_reset(b);
+	return 0;
+}
+
+const char *
+gw_body_model(const struct gw_body *b, size_t *len)
+{
+	*len = b->check.model_len;
+	return b->check.has_model ? b->check.model : NULL;
+}
+
+bool
+gw_body_wants_stream(const struct gw_body *b)
+{
+	return b->check.wants_stream;
+}
+
+bool
+gw_body_has(const struct gw_body *b, uint32_t key_index)
+{
+	if (!b->config || key_index >= b->config->n_default_keys)
+		return false;
+	return b->check.seen[key_index / 8] & (1u << key_index % 8);
+}
+
+const char *
+gw_body_bytes(const struct gw_body *b, size_t *len)
+{
+	*len = b->bytes.len;
+	return b->bytes.data ? b->bytes.data : "";
+}
