@@ -865,7 +865,7 @@ gw_fcgi_front_free(struct gw_fcgi_front *f)
 		return;
 	gw_fcgi_stop_accepting(f);
 	while (f->conns)
-		gw_fcgi_abort(f->conns);
+		conn_gone(f->conns);
 	if (ev_is_active(&f->flush)) {
 		ev_ref(f->loop);
 		ev_prepare_stop(f->loop, &f->flush);

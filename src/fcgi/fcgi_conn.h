@@ -59,7 +59,7 @@ GW_MUSTCHECK struct gw_fcgi_front *
 gw_fcgi_front_new(struct ev_loop *loop, const struct gw_fcgi_ops *ops,
 		  void *arg, unsigned max_conns, struct gw_err *err);
 
-/* gw_fcgi_front_free - close everything; open requests get no callback. */
+/* gw_fcgi_front_free - close everything; open requests get their on_gone. */
 void gw_fcgi_front_free(struct gw_fcgi_front *f);
 
 /*

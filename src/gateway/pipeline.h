@@ -57,7 +57,4 @@ enum gw_step gw_stage_account(struct gw_request *r);
 void gw_receive_body(struct gw_request *r, const char *p, size_t n);
 void gw_receive_end(struct gw_request *r);
 
-/* Room again behind back-pressure, called by the worker. */
-void gw_stream_writable(struct gw_request *r);
-
 #endif

@@ -82,6 +82,7 @@ struct gw_request {
 	size_t path_len;
 	const char *cors_origin;	/* allowed origin to echo, or NULL */
 	enum gw_method method;
+	char method_name[16];
 	const struct gw_endpoint *endpoint;
 	char allow[64];
 
@@ -125,11 +126,14 @@ struct gw_request {
 	struct gw_buf held;		/* upstream error behind an early 200, or a
 					 * short answer kept until it is whole */
 	bool hold;
+	bool held_lost;			/* more came than `held` takes */
+	bool relay_paused;		/* the client reads slower than it gets */
 
 	/* deadlines (deadline.c) */
 	ev_timer deadline;
 	enum gw_limit limit_hit;
-	ev_tstamp t_forward;		/* transfer started */
+	ev_tstamp t_start;		/* request began (loop time) */
+	ev_tstamp t_forward;		/* first transfer started */
 	ev_tstamp t_connected;		/* 0 = not yet */
 	ev_tstamp t_upstream;		/* last byte from upstream */
 	ev_tstamp t_client;		/* last byte queued for the client */

@@ -50,11 +50,13 @@ struct gw_worker {
 	int64_t started_wall_s;
 	bool draining;
 	pid_t spawner;			/* end when it is gone; 0 = none */
-	ev_signal on_term, on_int, on_hup, on_pipe;
+	ev_signal on_term;
 	ev_timer spawner_check;
 	ev_timer drain_limit;
+	uint32_t drain_left_ms;
 	struct gw_log_limit upstream_log;
 	uint64_t random_state[2];
+	void *policy_state[2];		/* by enum gw_strategy, the policy's */
 };
 
 /*

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * accept.c - who asks for what: request id, method, path, endpoint, CORS.
+ * Reads parameters only; touches neither body nor keys.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "fcgi/fcgi_conn.h"
+#include "gateway/worker.h"
+#include "reply/reply.h"
+
+static const struct {
+	const char *name;
+	enum gw_method method;
+} methods[] = {
+	{ "GET", GW_METHOD_GET },
+	{ "HEAD", GW_METHOD_HEAD },
+	{ "POST", GW_METHOD_POST },
+	{ "OPTIONS", GW_METHOD_OPTIONS },
+};
+
+static bool
+is_sane_id(const char *id)
+{
+	size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
+			      "UVWXYZ0123456789._:-");
+
+	return n > 0 && n <= GW_REQUEST_ID_MAX && id[n] == '\0';
+}
+
+static void
+choose_id(struct gw_request *r)
+{
+	const char *given = gw_fcgi_param(r->conn, "HTTP_X_REQUEST_ID");
+
+	if (given && is_sane_id(given))
+		snprintf(r->id, sizeof(r->id), "%s", given);
+	else
+		snprintf(r->id, sizeof(r->id), "req_%016llx%016llx",
+			 (unsigned long long)gw_worker_random(r->worker),
+			 (unsigned long long)gw_worker_random(r->worker));
+}
+
+static void
+read_method(struct gw_request *r)
+{
+	const char *name = gw_fcgi_param(r->conn, "REQUEST_METHOD");
+
+	r->method = GW_METHOD_OTHER;
+	snprintf(r->method_name, sizeof(r->method_name), "%.15s",
+		 name ? name : "-");
+	for (size_t i = 0; i < GW_ARRAY_LEN(methods); i++)
+		if (name && strcmp(name, methods[i].name) == 0)
+			r->method = methods[i].method;
+	r->head_only = r->method == GW_METHOD_HEAD;
+}
+
+static int
+hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/*
+ * REQUEST_URI is the only form that every web server passes on raw (SCRIPT_NAME
+ * and PATH_INFO are split, decoded or empty, depending on the server).
+ */
+static int
+read_path(struct gw_request *r)
+{
+	const char *p = gw_fcgi_param(r->conn, "REQUEST_URI");
+	size_t n = 0;
+
+	p = p ? p : "";
+	if (strncasecmp(p, "http://", 7) == 0) {	/* absolute form */
+		p = strchr(p + 7, '/');
+		p = p ? p : "/";
+	}
+	while (*p && *p != '?' && *p != '#') {
+		int hi = -1, lo = -1;
+		char c = *p++;
+
+		if (c == '%') {
+			hi = hex(p[0]);
+			lo = hi < 0 ? -1 : hex(p[1]);
+			if (lo < 0 || (hi == 0 && lo == 0))
+				return gw_err_set(&r->err,
+						  GW_ERR_INVALID_REQUEST, 0,
+						  "the path holds a broken "
+						  "percent escape");
+			c = (char)(hi << 4 | lo);
+			p += 2;
+		}
+		if (n + 1 >= sizeof(r->path))
+			return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
+					  "the path is longer than %d bytes",
+					  GW_PATH_MAX - 1);
+		r->path[n++] = c;
+	}
+	r->path[n] = '\0';
+	r->path_len = n;
+	return 0;
+}
+
+static void
+check_origin(struct gw_request *r)
+{
+	const struct gw_keys *allowed = &r->config->gateway.cors_origins;
+	const char *origin = gw_fcgi_param(r->conn, "HTTP_ORIGIN");
+
+	for (size_t i = 0; origin && i < allowed->n; i++)
+		if (strcmp(allowed->key[i], "*") == 0 ||
+		    strcmp(allowed->key[i], origin) == 0)
+			r->cors_origin = allowed->key[i];
+}
+
+static bool
+is_preflight(const struct gw_request *r)
+{
+	return r->method == GW_METHOD_OPTIONS && r->cors_origin &&
+	       gw_fcgi_param(r->conn, "HTTP_ACCESS_CONTROL_REQUEST_METHOD");
+}
+
+static enum gw_step
+no_endpoint(struct gw_request *r)
+{
+	char path[256];
+
+	gw_log_quote(path, sizeof(path), r->path, r->path_len);
+	if (!r->allow[0]) {
+		gw_err_set(&r->err, GW_ERR_NOT_FOUND, 0,
+			   "there is no endpoint at %s", path);
+		return GW_FINISH;
+	}
+	if (is_preflight(r)) {
+		if (gw_reply_head(r, 204, NULL, -1) == 0)
+			gw_reply_end(r);
+		return GW_FINISH;
+	}
+	gw_err_set(&r->err, GW_ERR_METHOD_NOT_ALLOWED, 0,
+		   "%s does not allow this method; it allows %s", path,
+		   r->allow);
+	return GW_FINISH;
+}
+
+enum gw_step
+gw_stage_accept(struct gw_request *r)
+{
+	r->phase = GW_PHASE_ACCEPT;
+	choose_id(r);
+	read_method(r);
+	check_origin(r);
+	if (read_path(r) < 0)
+		return GW_FINISH;
+	r->endpoint = gw_endpoint_find(r->worker->endpoints,
+				       r->worker->n_endpoints, r->path,
+				       r->method, r->allow, sizeof(r->allow));
+	return r->endpoint ? GW_NEXT : no_endpoint(r);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* answer.c - endpoints that this process answers itself; see src/endpoint/. */
+#include "gateway/worker.h"
+
+enum gw_step
+gw_stage_answer(struct gw_request *r)
+{
+	enum gw_step step;
+
+	r->phase = GW_PHASE_ANSWER;
+	step = r->endpoint->answer(r);
+	return step == GW_NEXT ? GW_FINISH : step;
+}

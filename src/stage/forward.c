@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * forward.c - send the request upstream and wait for the answer's head.
+ * Nothing has reached the client yet, except perhaps an early 200 with SSE
+ * comments; so a node that cannot be connected is left for another one.
+ */
+#include "gateway/deadline.h"
+#include "gateway/relay.h"
+#include "gateway/worker.h"
+#include "upstream/transfer.h"
+
+static bool
+may_repick(const struct gw_request *r)
+{
+	return r->model->type == GW_MODEL_DISCOVERED && !r->committed &&
+	       r->pick_attempts < GW_PICK_ATTEMPTS &&
+	       gw_transfer_may_repick(
+		       (enum gw_transfer_result)r->upstream_failure);
+}
+
+static enum gw_step
+try_another(struct gw_request *r)
+{
+	gw_log_limited(&r->worker->upstream_log, GW_EV_UPSTREAM_RETRY, r->id,
+		       "model=%s node=%s reason=\"%s\"", r->model->alias,
+		       r->target.node_id,
+		       gw_transfer_reason((enum gw_transfer_result)
+						  r->upstream_failure));
+	gw_worker_count(r->worker, GW_COUNT_REPICKS, 1);
+	r->tried[r->pick_attempts++] = r->target.node;
+	gw_target_clear(r);
+	gw_relay_reset(r);
+	return GW_REPICK;
+}
+
+enum gw_step
+gw_stage_forward(struct gw_request *r)
+{
+	if (r->err.code)
+		return GW_FINISH;
+	if (r->limit_hit) {
+		gw_limit_error(r);
+		return GW_FINISH;
+	}
+	if (r->upstream_head)
+		return GW_NEXT;
+	if (r->upstream_done) {
+		if (may_repick(r))
+			return try_another(r);
+		gw_relay_failure(r);
+		return GW_FINISH;
+	}
+	if (!r->transfer && gw_relay_start(r) < 0)
+		return GW_FINISH;
+	return GW_WAIT;
+}

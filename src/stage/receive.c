@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * receive.c - take the body as it comes: checked on the fly for what will be
+ * relayed, collected and parsed for small documents.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "fcgi/fcgi_conn.h"
+#include "gateway/worker.h"
+
+#define DOCUMENT_DEPTH_MAX 32
+
+/* What the client announced, or 0 (chunked: absent on Apache, -1 on Caddy). */
+static uint64_t
+announced(const struct gw_request *r)
+{
+	const char *text = gw_fcgi_param(r->conn, "CONTENT_LENGTH");
+	unsigned long long n;
+	char *end;
+
+	if (!text || *text < '0' || *text > '9')
+		return 0;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	return errno || *end ? 0 : n;
+}
+
+static uint64_t
+limit(const struct gw_request *r)
+{
+	return r->endpoint->flags & GW_EP_DOCUMENT ?
+		       GW_DOCUMENT_MAX :
+		       r->config->gateway.max_body_bytes;
+}
+
+static int
+too_large(struct gw_request *r)
+{
+	return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
+			  "the body is larger than %llu bytes%s",
+			  (unsigned long long)limit(r),
+			  r->endpoint->flags & GW_EP_DOCUMENT ?
+				  "" :
+				  " (gateway.max_body_bytes)");
+}
+
+static int
+begin(struct gw_request *r)
+{
+	uint64_t expected = announced(r);
+
+	r->phase = GW_PHASE_RECEIVE;
+	if (expected > limit(r))
+		return too_large(r);
+	if (r->endpoint->flags & GW_EP_DOCUMENT)
+		return 0;
+	r->body = gw_body_new((size_t)limit(r), r->config);
+	if (!r->body)
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
+				  "no memory for the body");
+	gw_body_expect(r->body, (size_t)expected);
+	return 0;
+}
+
+void
+gw_receive_body(struct gw_request *r, const char *p, size_t n)
+{
+	int rc;
+
+	if (r->err.code || !r->endpoint ||
+	    !(r->endpoint->flags & (GW_EP_DOCUMENT | GW_EP_RELAY)))
+		return;
+	r->bytes_in += n;
+	if (r->endpoint->flags & GW_EP_DOCUMENT)
+		rc = gw_buf_append(&r->document_text, p, n) < 0 ? too_large(r) :
+								  0;
+	else
+		rc = gw_body_append(r->body, p, n, &r->err);
+	if (rc < 0)
+		gw_pipeline_resume(r);
+}
+
+void
+gw_receive_end(struct gw_request *r)
+{
+	r->body_complete = true;
+	gw_pipeline_resume(r);
+}
+
+static int
+finish_document(struct gw_request *r)
+{
+	r->document = gw_json_parse_object(
+		r->document_text.data ? r->document_text.data : "",
+		r->document_text.len, DOCUMENT_DEPTH_MAX, &r->err);
+	gw_buf_release(&r->document_text);
+	return r->document ? 0 : -1;
+}
+
+enum gw_step
+gw_stage_receive(struct gw_request *r)
+{
+	int rc;
+
+	if (r->phase == GW_PHASE_ACCEPT && begin(r) < 0)
+		return GW_FINISH;
+	if (r->err.code)
+		return GW_FINISH;
+	if (!r->body_complete)
+		return GW_WAIT;
+	rc = r->body ? gw_body_finish(r->body, &r->err) : finish_document(r);
+	return rc < 0 ? GW_FINISH : GW_NEXT;
+}

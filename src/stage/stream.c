@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stream.c - the upstream's answer on its way to the client: when its head is
+ * sent, and how it ends. The bytes themselves pass through relay.c.
+ */
+#include "gateway/deadline.h"
+#include "gateway/relay.h"
+#include "gateway/worker.h"
+#include "reply/reply.h"
+#include "upstream/sse.h"
+#include "upstream/transfer.h"
+
+/* Short answers of known length leave in one write, or fail as a clean 502. */
+#define HOLD_MAX_BYTES (32 << 10)
+
+static int
+begin(struct gw_request *r)
+{
+	bool sse = r->upstream_is_sse;
+
+	r->phase = GW_PHASE_STREAM;
+	/* A large prompt need not stay in memory while its answer streams. */
+	if (r->transfer &&
+	    gw_transfer_sent(r->transfer) >= gw_body_forward_len(r->body)) {
+		gw_body_free(r->body);
+		r->body = NULL;
+	}
+	if (r->early_commit) {
+		/* The client has its 200: only an event stream may follow. */
+		r->hold = !sse || r->upstream_status != 200;
+		r->upstream_is_sse = true;
+		return 0;
+	}
+	if (!sse && r->content_length >= 0 &&
+	    r->content_length <= HOLD_MAX_BYTES) {
+		r->hold = true;
+		return 0;
+	}
+	return gw_reply_head(r, r->upstream_status,
+			     r->content_type[0] ? r->content_type : NULL,
+			     r->content_length);
+}
+
+static int
+end_held(struct gw_request *r)
+{
+	if (gw_reply_head(r, r->upstream_status,
+			  r->content_type[0] ? r->content_type : NULL,
+			  (int64_t)r->held.len) < 0)
+		return -1;
+	return gw_reply_body(r, r->held.data, r->held.len);
+}
+
+/* An upstream's error behind an early 200: one event in the right dialect. */
+static int
+end_as_event(struct gw_request *r)
+{
+	gw_auto_buf struct gw_buf event = GW_BUF_INIT(GW_SSE_EVENT_MAX);
+
+	r->broken = true;
+	if (gw_sse_error_from_body(&event, r->endpoint->dialect,
+				   r->upstream_status,
+				   r->held.data ? r->held.data : "",
+				   r->held.len) < 0)
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
+				  "no room for the upstream's error");
+	return gw_reply_body(r, event.data, event.len);
+}
+
+static enum gw_step
+end(struct gw_request *r)
+{
+	int rc = 0;
+
+	if (r->upstream_failure != GW_TRANSFER_OK) {
+		gw_relay_failure(r);
+		return GW_FINISH;
+	}
+	if (r->hold)
+		rc = r->early_commit ? end_as_event(r) : end_held(r);
+	if (rc == 0)
+		gw_reply_end(r);
+	return GW_FINISH;
+}
+
+enum gw_step
+gw_stage_stream(struct gw_request *r)
+{
+	if (r->phase != GW_PHASE_STREAM && begin(r) < 0)
+		return GW_FINISH;
+	if (r->err.code)
+		return GW_FINISH;
+	if (r->limit_hit) {
+		gw_limit_error(r);
+		return GW_FINISH;
+	}
+	if (r->upstream_done)
+		return end(r);
+	gw_deadline_update(r);
+	return GW_WAIT;
+}

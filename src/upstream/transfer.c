@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * transfer.c - libcurl's multi interface driven by libev; the only includer of
+ * curl.h (src/config/url.c uses its URL parser).
+ *
+ * libcurl forbids removing a handle from inside one of its callbacks, and any
+ * of ours may cancel. A cancelled transfer therefore only loses its owner there
+ * (`ops` becomes NULL) and is taken down when libcurl has returned.
+ */
+#include "upstream/transfer.h"
+
+#include <curl/curl.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+
+#define IDLE_CONNECTIONS_MAX 1024L	/* kept alive to upstreams, a process */
+#define IDLE_EASY_MAX 256		/* easy handles kept for reuse */
+#define CONNECTION_IDLE_S 4L		/* llama-server closes after 5 s */
+#define NO_LIMIT_MS 0x7fffffffL		/* libcurl takes 0 for its default */
+#define HEAD_VALUE_MAX 256
+
+struct gw_transfer {
+	struct gw_upstreams *upstreams;
+	struct gw_transfer *prev, *next;
+	struct gw_transfer *next_reap;
+	CURL *easy;
+	struct curl_slist *headers;
+	const struct gw_transfer_ops *ops;	/* NULL = cancelled */
+	void *arg;
+	gw_transfer_read_fn *read;
+	void *read_arg;
+	uint64_t read_offset;
+	bool reaping;
+	bool paused;
+	bool connected;
+	bool head_done;
+	struct gw_transfer_head head;
+	char content_type[HEAD_VALUE_MAX];
+	char retry_after[HEAD_VALUE_MAX];
+	char detail[CURL_ERROR_SIZE];
+};
+
+struct gw_upstreams {
+	struct ev_loop *loop;
+	CURLM *multi;
+	ev_timer timer;
+	ev_prepare reap;		/* takes cancelled transfers down */
+	unsigned in_curl;		/* depth of calls into libcurl */
+	struct gw_transfer *transfers;
+	struct gw_transfer *to_reap;
+	CURL *idle[IDLE_EASY_MAX];
+	unsigned n_idle;
+};
+
+struct watched_socket {
+	ev_io io;
+	struct gw_upstreams *upstreams;
+};
+
+static const struct {
+	enum gw_code code;
+	bool repick;
+	const char *text;
+} results[GW_TRANSFER__MAX] = {
+#define RESULT(name, code, retry, text)                                        \
+	[GW_TRANSFER_##name] = { GW_ERR_##code, retry, text },
+#include "upstream/transfer_result.def"
+#undef RESULT
+};
+
+const char *
+gw_transfer_reason(enum gw_transfer_result result)
+{
+	return results[result].text;
+}
+
+enum gw_code
+gw_transfer_code(enum gw_transfer_result result)
+{
+	return results[result].code;
+}
+
+bool
+gw_transfer_may_repick(enum gw_transfer_result result)
+{
+	return results[result].repick;
+}
+
+/* ---- end of a transfer --------------------------------------------------- */
+
+static void
+easy_put_back(struct gw_upstreams *u, CURL *easy)
+{
+	if (u->n_idle < IDLE_EASY_MAX) {
+		curl_easy_reset(easy);
+		u->idle[u->n_idle++] = easy;
+	} else {
+		curl_easy_cleanup(easy);
+	}
+}
+
+static void
+transfer_free(struct gw_transfer *t)
+{
+	struct gw_upstreams *u = t->upstreams;
+
+	if (t->next)
+		t->next->prev = t->prev;
+	if (t->prev)
+		t->prev->next = t->next;
+	else
+		u->transfers = t->next;
+	if (t->easy) {
+		u->in_curl++;
+		curl_multi_remove_handle(u->multi, t->easy);
+		u->in_curl--;
+		easy_put_back(u, t->easy);
+	}
+	curl_slist_free_all(t->headers);
+	free(t);
+}
+
+static void
+reap(struct gw_upstreams *u)
+{
+	while (u->to_reap && u->in_curl == 0) {
+		struct gw_transfer *t = u->to_reap;
+
+		u->to_reap = t->next_reap;
+		transfer_free(t);
+	}
+}
+
+void
+gw_transfer_cancel(struct gw_transfer *t)
+{
+	struct gw_upstreams *u = t->upstreams;
+
+	t->ops = NULL;
+	if (t->reaping)
+		return;
+	if (u->in_curl == 0) {
+		transfer_free(t);
+		return;
+	}
+	t->reaping = true;
+	t->next_reap = u->to_reap;
+	u->to_reap = t;
+}
+
+static enum gw_transfer_result
+connect_failure(CURL *easy)
+{
+	long sys = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &sys);
+	return sys == ECONNREFUSED ? GW_TRANSFER_REFUSED :
+				     GW_TRANSFER_UNREACHABLE;
+}
+
+static enum gw_transfer_result
+classify(const struct gw_transfer *t, CURLcode code)
+{
+	switch (code) {
+	case CURLE_OK:
+		return GW_TRANSFER_OK;
+	case CURLE_COULDNT_CONNECT:
+		return connect_failure(t->easy);
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return GW_TRANSFER_DNS;
+	case CURLE_OPERATION_TIMEDOUT:
+		return t->connected ? GW_TRANSFER_TIMED_OUT :
+				      GW_TRANSFER_CONNECT_TIMEOUT;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CACERT_BADFILE:
+		return GW_TRANSFER_TLS;
+	case CURLE_GOT_NOTHING:
+		return GW_TRANSFER_CLOSED;
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_PARTIAL_FILE:
+		return t->head_done ? GW_TRANSFER_BROKEN : GW_TRANSFER_CLOSED;
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_HTTP2:
+		return t->head_done ? GW_TRANSFER_BROKEN : GW_TRANSFER_NOT_HTTP;
+	case CURLE_OUT_OF_MEMORY:
+	case CURLE_FAILED_INIT:
+	case CURLE_URL_MALFORMAT:
+		return GW_TRANSFER_INTERNAL;
+	default:
+		return t->head_done ? GW_TRANSFER_BROKEN : GW_TRANSFER_CLOSED;
+	}
+}
+
+static void
+transfer_done(struct gw_transfer *t, CURLcode code)
+{
+	const struct gw_transfer_ops *ops = t->ops;
+	enum gw_transfer_result result = classify(t, code);
+	char detail[CURL_ERROR_SIZE];
+	void *arg = t->arg;
+
+	memcpy(detail, t->detail, sizeof(detail));
+	if (t->reaping)
+		return; /* cancelled meanwhile; reap() frees it */
+	transfer_free(t);
+	if (ops)
+		ops->on_done(arg, result, detail);
+}
+
+/* libcurl has returned: hand out results, then free what was cancelled. */
+static void
+settle(struct gw_upstreams *u)
+{
+	CURLMsg *msg;
+	int left;
+
+	if (u->in_curl)
+		return;
+	while ((msg = curl_multi_info_read(u->multi, &left))) {
+		struct gw_transfer *t = NULL;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		CURLcode code = msg->data.result;
+
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &t);
+		transfer_done(t, code);
+	}
+	reap(u);
+}
+
+/* ---- libcurl's callbacks ------------------------------------------------- */
+
+static void
+copy_value(char *out, const char *p, size_t n)
+{
+	while (n && (*p == ' ' || *p == '\t')) {
+		p++;
+		n--;
+	}
+	while (n && (p[n - 1] == '\r' || p[n - 1] == '\n' || p[n - 1] == ' '))
+		n--;
+	/* A value we cannot hold is not forwarded: half a type is worse. */
+	if (n >= HEAD_VALUE_MAX)
+		n = 0;
+	memcpy(out, p, n);
+	out[n] = '\0';
+}
+
+static bool
+is_field(const char *line, size_t n, const char *name, size_t *skip)
+{
+	size_t len = strlen(name);
+
+	*skip = len + 1;
+	return n > len && line[len] == ':' && strncasecmp(line, name, len) == 0;
+}
+
+static void
+head_complete(struct gw_transfer *t)
+{
+	curl_off_t length = -1;
+	long status = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200)
+		return; /* 100 Continue and friends: the real head follows */
+	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	t->head_done = true;
+	t->head.status = (int)status;
+	t->head.content_type = t->content_type;
+	t->head.retry_after = t->retry_after;
+	t->head.content_length = length;
+	if (t->ops)
+		t->ops->on_head(t->arg, &t->head);
+}
+
+static size_t
+on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct gw_transfer *t = arg;
+	size_t skip;
+
+	n *= size;
+	if (t->head_done)
+		return n; /* trailers */
+	if (is_field(line, n, "content-type", &skip))
+		copy_value(t->content_type, line + skip, n - skip);
+	else if (is_field(line, n, "retry-after", &skip))
+		copy_value(t->retry_after, line + skip, n - skip);
+	else if (n <= 2 && (line[0] == '\r' || line[0] == '\n'))
+		head_complete(t);
+	return n;
+}
+
+static size_t
+on_write(char *p, size_t size, size_t n, void *arg)
+{
+	struct gw_transfer *t = arg;
+
+	n *= size;
+	if (!t->ops)
+		return CURL_WRITEFUNC_ERROR;
+	if (!t->ops->on_data(t->arg, p, n)) {
+		if (!t->ops)
+			return CURL_WRITEFUNC_ERROR;
+		t->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	return t->ops ? n : CURL_WRITEFUNC_ERROR;
+}
+
+static size_t
+on_read(char *out, size_t size, size_t n, void *arg)
+{
+	struct gw_transfer *t = arg;
+	size_t got;
+
+	if (!t->ops)
+		return CURL_READFUNC_ABORT;
+	got = t->read(t->read_arg, t->read_offset, out, size * n);
+	t->read_offset += got;
+	return got;
+}
+
+/* libcurl rewinds to try a dead connection's request on a fresh one. */
+static int
+on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct gw_transfer *t = arg;
+
+	if (origin != SEEK_SET || offset < 0)
+		return CURL_SEEKFUNC_FAIL;
+	t->read_offset = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static int
+on_prereq(void *arg, char *peer, char *local, int peer_port, int local_port)
+{
+	struct gw_transfer *t = arg;
+
+	(void)peer;
+	(void)local;
+	(void)peer_port;
+	(void)local_port;
+	t->connected = true;
+	if (t->ops && t->ops->on_connected)
+		t->ops->on_connected(t->arg);
+	return t->ops ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static void
+socket_action(struct gw_upstreams *u, curl_socket_t fd, int mask)
+{
+	int running;
+
+	u->in_curl++;
+	curl_multi_socket_action(u->multi, fd, mask, &running);
+	u->in_curl--;
+	settle(u);
+}
+
+static void
+on_socket_ready(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct watched_socket *s = w->data;
+	int mask = (revents & EV_READ ? CURL_CSELECT_IN : 0) |
+		   (revents & EV_WRITE ? CURL_CSELECT_OUT : 0);
+
+	(void)loop;
+	socket_action(s->upstreams, w->fd, mask);
+}
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)revents;
+	ev_timer_stop(loop, w);
+	socket_action(w->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int
+on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+	struct gw_upstreams *u = arg;
+	struct watched_socket *s = socket_arg;
+	int events = (what & CURL_POLL_IN ? EV_READ : 0) |
+		     (what & CURL_POLL_OUT ? EV_WRITE : 0);
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (s) {
+			ev_io_stop(u->loop, &s->io);
+			free(s);
+			curl_multi_assign(u->multi, fd, NULL);
+		}
+		return 0;
+	}
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return -1;
+		s->upstreams = u;
+		ev_init(&s->io, on_socket_ready);
+		s->io.data = s;
+		curl_multi_assign(u->multi, fd, s);
+	}
+	ev_io_stop(u->loop, &s->io);
+	ev_io_set(&s->io, fd, events);
+	ev_io_start(u->loop, &s->io);
+	return 0;
+}
+
+static int
+on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct gw_upstreams *u = arg;
+
+	(void)multi;
+	ev_timer_stop(u->loop, &u->timer);
+	if (timeout_ms >= 0) {
+		/* 0 means "soon", not "from inside this callback". */
+		ev_timer_set(&u->timer, (double)timeout_ms / 1000.0, 0.);
+		ev_timer_start(u->loop, &u->timer);
+	}
+	return 0;
+}
+
+/* ---- start --------------------------------------------------------------- */
+
+static int
+add_header(struct gw_transfer *t, const char *line)
+{
+	struct curl_slist *more = curl_slist_append(t->headers, line);
+
+	if (!more)
+		return -1;
+	t->headers = more;
+	return 0;
+}
+
+static int
+set_headers(struct gw_transfer *t, const struct gw_transfer_request *req)
+{
+	gw_auto_buf struct gw_buf bearer = GW_BUF_INIT(16384);
+
+	for (size_t i = 0; i < req->n_headers; i++)
+		if (add_header(t, req->headers[i]) < 0)
+			return -1;
+	/* Neither a 100-continue round trip nor chunked uploads. */
+	if (req->post && add_header(t, "Expect:") < 0)
+		return -1;
+	if (req->bearer) {
+		if (gw_buf_printf(&bearer, "Authorization: Bearer %s",
+				  req->bearer) < 0 ||
+		    add_header(t, bearer.data) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+set_body(struct gw_transfer *t, const struct gw_transfer_request *req)
+{
+	CURL *e = t->easy;
+
+	if (!req->post)
+		return;
+	curl_easy_setopt(e, CURLOPT_POST, 1L);
+	curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
+			 (curl_off_t)req->body_len);
+	if (req->body) {
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS, req->body);
+		return;
+	}
+	t->read = req->read;
+	t->read_arg = req->read_arg;
+	curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(e, CURLOPT_READDATA, t);
+	curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+	curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
+}
+
+static void
+set_options(struct gw_transfer *t, const struct gw_transfer_request *req)
+{
+	CURL *e = t->easy;
+	long connect_ms = req->connect_ms ? (long)req->connect_ms : NO_LIMIT_MS;
+
+	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+	curl_easy_setopt(e, CURLOPT_URL, req->url);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->detail);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_PROXY, "");
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_S);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)req->total_ms);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_prereq);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
+	set_body(t, req);
+}
+
+struct gw_transfer *
+gw_transfer_start(struct gw_upstreams *u, const struct gw_transfer_request *req,
+		  const struct gw_transfer_ops *ops, void *arg,
+		  struct gw_err *err)
+{
+	struct gw_transfer *t = calloc(1, sizeof(*t));
+	CURLMcode rc;
+
+	if (!t)
+		goto out_of_memory;
+	t->upstreams = u;
+	t->ops = ops;
+	t->arg = arg;
+	t->next = u->transfers;
+	if (u->transfers)
+		u->transfers->prev = t;
+	u->transfers = t;
+	t->easy = u->n_idle ? u->idle[--u->n_idle] : curl_easy_init();
+	if (!t->easy || set_headers(t, req) < 0)
+		goto out_of_memory;
+	set_options(t, req);
+	u->in_curl++;
+	rc = curl_multi_add_handle(u->multi, t->easy);
+	u->in_curl--;
+	if (rc == CURLM_OK)
+		return t;
+	gw_err_set(err, GW_ERR_INTERNAL, 0, "libcurl: %s",
+		   curl_multi_strerror(rc));
+	transfer_free(t);
+	return NULL;
+out_of_memory:
+	gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
+	if (t)
+		transfer_free(t);
+	return NULL;
+}
+
+void
+gw_transfer_resume(struct gw_transfer *t)
+{
+	struct gw_upstreams *u = t->upstreams;
+
+	if (!t->paused || t->reaping)
+		return;
+	t->paused = false;
+	u->in_curl++;
+	curl_easy_pause(t->easy, CURLPAUSE_CONT);
+	u->in_curl--;
+	settle(u);
+}
+
+uint64_t
+gw_transfer_sent(const struct gw_transfer *t)
+{
+	curl_off_t n = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &n);
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static void
+on_reap(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	reap(w->data);
+}
+
+struct gw_upstreams *
+gw_upstreams_new(struct ev_loop *loop, struct gw_err *err)
+{
+	struct gw_upstreams *u = calloc(1, sizeof(*u));
+
+	if (!u || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		goto fail;
+	u->loop = loop;
+	u->multi = curl_multi_init();
+	if (!u->multi)
+		goto fail;
+	curl_multi_setopt(u->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u);
+	curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+	curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u);
+	curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
+	curl_multi_setopt(u->multi, CURLMOPT_PIPELINING,
+			  (long)CURLPIPE_NOTHING);
+	ev_init(&u->timer, on_timer);
+	u->timer.data = u;
+	ev_prepare_init(&u->reap, on_reap);
+	u->reap.data = u;
+	ev_prepare_start(loop, &u->reap);
+	ev_unref(loop);
+	return u;
+fail:
+	gw_err_set(err, GW_ERR_INTERNAL, 0, "libcurl could not be set up");
+	free(u);
+	return NULL;
+}
+
+void
+gw_upstreams_free(struct gw_upstreams *u)
+{
+	if (!u)
+		return;
+	u->to_reap = NULL;
+	while (u->transfers)
+		transfer_free(u->transfers);
+	while (u->n_idle)
+		curl_easy_cleanup(u->idle[--u->n_idle]);
+	ev_ref(u->loop);
+	ev_prepare_stop(u->loop, &u->reap);
+	curl_multi_cleanup(u->multi);
+	ev_timer_stop(u->loop, &u->timer);
+	curl_global_cleanup();
+	free(u);
+}
