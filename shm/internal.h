@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h - the handle, and what the files of shm/ offer one another.
+ *
+ * Nothing outside shm/, its tests and regdump includes this. The functions
+ * below follow the rules of reg.h; "locked" means that the caller holds the
+ * lock of the segment.
+ */
+#ifndef REG_INTERNAL_H
+#define REG_INTERNAL_H
+
+#include <sys/types.h>
+
+#include "layout.h"
+
+/* What this process last found out about the owner of a row. */
+struct reg_watch {
+	uint64_t identity; /* of whom, 0 = nothing known */
+	uint64_t asked_ms; /* caller's clock */
+	bool dead;
+};
+
+struct reg {
+	struct reg_segment *seg;
+	size_t bytes;	   /* mapped */
+	uint32_t n_blocks; /* own copy: bounds every index read from seg */
+	int fd;
+	pid_t pid;	   /* who opened it; a forked child owns nothing */
+	uint64_t identity; /* of this process; 0 = attached only to look */
+	uint32_t row;
+	uint64_t row_generation;
+	uint32_t lease_hint; /* where to look for a free lease first */
+	uint32_t leases_held;
+	uint64_t swept_ms; /* when leases of the dead were last collected */
+	bool is_owner;	   /* reg_own() succeeded */
+
+	/* Blocks in use, known only between reg_blocks_begin() and unlock. */
+	uint64_t *used;	      /* one bit a block */
+	uint32_t free_blocks; /* bits that are 0, block 0 aside */
+	uint32_t next_block;  /* where to look for a free one */
+	uint64_t used_count;  /* write_count that `used` belongs to */
+	bool used_valid;
+
+	struct reg_watch watch[REG_ROWS_MAX];
+};
+
+/*
+ * A place where the process may die. Tests compile the library once more with
+ * REG_CRASH_POINTS and provide reg_crash_point(), which kills the process at
+ * the n-th of them.
+ */
+#ifdef REG_CRASH_POINTS
+void reg_crash_point(void);
+#define REG_CRASH_POINT() reg_crash_point()
+#else
+#define REG_CRASH_POINT() ((void)0)
+#endif
+
+/* ---- error.c --------------------------------------------------------------
+ */
+
+/* Fills @err (NULL is allowed) and returns -1. */
+int reg_fail(struct reg_err *err, enum reg_code code, int sys, const char *fmt,
+	     ...) __attribute__((format(printf, 4, 5)));
+
+/* 64-bit FNV-1a. */
+uint64_t reg_hash(const void *bytes, size_t len);
+
+/* CLOCK_MONOTONIC in ms, for bounds that callers do not inject. */
+uint64_t reg_clock_ms(void);
+
+/* ---- segment.c: the file ------------------------------------------------- */
+
+/* Opens or creates and maps; fills seg, bytes, n_blocks and fd of @r. 0 / -1.
+ */
+int reg_segment_open(struct reg *r, const char *name, size_t bytes,
+		     struct reg_err *err);
+
+/* Maps an existing segment for reading only. The same fields. 0 / -1. */
+int reg_segment_look(struct reg *r, const char *name, struct reg_err *err);
+
+/* Unmaps and closes what the above two left; harmless on a zeroed handle. */
+void reg_segment_close(struct reg *r);
+
+/* ---- identity.c: who is alive ---------------------------------------------
+ */
+
+/* Identity of the calling process; 0 with @err set when /proc is missing. */
+uint64_t reg_identity_self(struct reg_err *err);
+
+/* Is the process alive? Reads /proc; in doubt (no descriptors left) yes. */
+bool reg_identity_alive(uint64_t identity);
+
+/* ---- row.c -----------------------------------------------------------------
+ */
+
+/* Takes a free row or a dead one's. 0, or -1 with FULL. */
+int reg_row_claim(struct reg *r, struct reg_err *err);
+
+/* Gives the row back. */
+void reg_row_release(struct reg *r);
+
+/* Does the owner of a row live? Reads /proc; frees the row when not. */
+bool reg_row_alive(const struct reg *r, uint32_t row);
+
+/*
+ * Has the owner that a row had at a generation (its low bits under @mask)
+ * died or left? Looks into /proc at most every 50 ms of @now_ms for one row.
+ */
+bool reg_row_gone(struct reg *r, uint32_t row, uint64_t generation,
+		  uint64_t mask, uint64_t now_ms);
+
+/* ---- lock.c ----------------------------------------------------------------
+ */
+
+/* Takes the lock, repairing what a dead holder left. 0, or -1 BUSY / LAYOUT. */
+int reg_lock(const struct reg *r, struct reg_err *err);
+void reg_unlock(const struct reg *r);
+
+/* Locked: the nodes change between these two. */
+void reg_epoch_begin(const struct reg *r);
+void reg_epoch_end(const struct reg *r);
+
+/* ---- blocks.c: chains of blocks --------------------------------------------
+ */
+
+/* Block owner of a slot's payload. */
+static inline uint32_t
+reg_block_owner(uint32_t slot, enum reg_payload which)
+{
+	return slot * 2 + (which == REG_STATUS) + 1;
+}
+
+/* Blocks that a payload of so many words takes. */
+static inline uint32_t
+reg_blocks_for(size_t words)
+{
+	return (uint32_t)((words + REG_BLOCK_WORDS - 1) / REG_BLOCK_WORDS);
+}
+
+/* Locked: learn which blocks are in use, before writing or freeing any. */
+void reg_blocks_begin(struct reg *r);
+
+/* Locked: length of a chain in blocks, as far as it is intact. */
+uint32_t reg_chain_length(const struct reg *r, uint32_t head, uint32_t owner);
+
+/*
+ * Locked: write a chain nobody refers to yet. Returns its head; 0 when there
+ * are not enough free blocks (nothing is taken then).
+ */
+uint32_t reg_chain_write(struct reg *r, uint32_t owner, const uint64_t *words,
+			 size_t n);
+
+/* Locked: the chain is no longer referred to; its blocks are free. */
+void reg_chain_free(struct reg *r, uint32_t head, uint32_t owner);
+
+/*
+ * Copies the first @n words of a chain. True; false when the chain is not that
+ * long or damaged. Valid only if the link that led here is unchanged after.
+ */
+bool reg_chain_read(const struct reg *r, uint32_t head, uint32_t owner,
+		    uint64_t *words, size_t n);
+
+/* ---- node_read.c ------------------------------------------------------------
+ */
+
+/* Words of a payload with its head and id. */
+static inline size_t
+reg_image_words(size_t id_bytes, size_t bytes)
+{
+	return REG_HEAD_WORDS + (id_bytes + 7) / 8 + (bytes + 7) / 8;
+}
+
+/* A payload's head and, for a record, the id, as they stand in the chain. */
+struct reg_front {
+	struct reg_head head;
+	char id[REG_NODE_ID_MAX + 1];
+};
+
+/* Reads and bounds-checks the front of a chain; false = damaged or changed. */
+bool reg_front_read(const struct reg *r, uint32_t head, uint32_t owner,
+		    struct reg_front *out);
+
+/* ---- verify.c
+ * ---------------------------------------------------------------- */
+
+/* reg_verify() without the lock: what it says about a live segment may pass. */
+int reg_check(const struct reg *r, struct reg_err *err);
+
+/* ---- lease.c
+ * ----------------------------------------------------------------- */
+
+/* Frees every lease that names this handle's row; at claim and at close. */
+void reg_lease_clear(struct reg *r);
+
+#endif

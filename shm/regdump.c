@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * regdump.c - print a segment as text: `regdump /NAME [--payloads]`.
+ *
+ * It maps the segment for reading only, takes no row and no lock: what it shows
+ * of a busy instance may change while it prints. Payloads can hold addresses of
+ * machines; they are printed only when asked for.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define VERIFY_TRIES 5 /* a live writer may be half-way at one look */
+
+static void
+print_text(const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+
+		if (isprint(c) && c != '\\')
+			putchar(c);
+		else
+			printf("\\x%02x", c);
+	}
+}
+
+static void
+print_header(const struct reg *r, const char *name)
+{
+	const struct reg_header *h = &r->seg->header;
+	uint64_t owner = atomic_load(&h->owner);
+
+	printf("segment %s layout=%" PRIu32 " bytes=%" PRIu64 " blocks=%" PRIu32
+	       " epoch=%" PRIu64 " writes=%" PRIu64 " owner_pid=%" PRIu32 "\n",
+	       name, h->layout, h->total_bytes, h->n_blocks,
+	       atomic_load(&h->epoch), atomic_load(&h->write_count),
+	       reg_identity_pid(owner));
+	for (int i = 0; i < REG_ONCE_MAX; i++)
+		if (atomic_load(&h->once[i]))
+			printf("once %d=%016" PRIx64 "\n", i,
+			       atomic_load(&h->once[i]));
+}
+
+static void
+print_rows(const struct reg *r)
+{
+	for (uint32_t i = 0; i < REG_ROWS_MAX; i++) {
+		struct reg_row *row = &r->seg->rows[i];
+		uint64_t identity = atomic_load(&row->identity);
+		const char *state = "free";
+
+		if (!atomic_load(&row->generation) && !identity)
+			continue;
+		if (identity)
+			state = reg_identity_alive(identity) ? "live" : "dead";
+		printf("row %" PRIu32 " %s pid=%" PRIu32 " generation=%" PRIu64
+		       "%s",
+		       i, state, reg_identity_pid(identity),
+		       atomic_load(&row->generation),
+		       identity & REG_CLAIMING ? " claiming" : "");
+		for (int k = 0; k < REG_COUNTERS_MAX; k++)
+			if (atomic_load(&row->counters[k]))
+				printf(" c%d=%" PRIu64, k,
+				       atomic_load(&row->counters[k]));
+		for (int k = 0; k < REG_GAUGES_MAX; k++)
+			if (atomic_load(&row->gauges[k]))
+				printf(" g%d=%" PRId64, k,
+				       atomic_load(&row->gauges[k]));
+		putchar('\n');
+	}
+}
+
+static void
+print_payload(const struct reg *r, struct reg_node_ref ref,
+	      enum reg_payload which, bool payloads)
+{
+	const char *word = which == REG_RECORD ? "record" : "status";
+	struct reg_err err;
+	size_t len;
+	char *text;
+
+	if (reg_node_read(r, ref, which, &text, &len, &err)) {
+		printf("  %s: %s\n", word, err.msg);
+		return;
+	}
+	printf("  %s %zu bytes", word, len);
+	if (payloads && len) {
+		printf(": ");
+		print_text(text, len);
+	}
+	putchar('\n');
+	free(text);
+}
+
+static void
+print_nodes(const struct reg *r, bool payloads)
+{
+	uint32_t *leases = calloc(REG_NODES_MAX, sizeof(*leases));
+	uint64_t now_ms = reg_clock_ms();
+	struct reg_node node;
+	uint32_t slot = 0;
+
+	if (!leases)
+		return;
+	reg_lease_count(r, leases);
+	while (reg_node_next(r, &slot, &node)) {
+		printf("node %" PRIu32 ".%" PRIu32 " '", node.ref.slot,
+		       node.ref.generation);
+		print_text(node.id, strlen(node.id));
+		printf("' seen=%+.1fs registered=%+.1fs record_version=%" PRIu64
+		       " leases=%" PRIu32 "\n",
+		       ((double)node.seen_ms - (double)now_ms) / 1000,
+		       ((double)node.registered_ms - (double)now_ms) / 1000,
+		       node.record_version, leases[node.ref.slot]);
+		print_payload(r, node.ref, REG_RECORD, payloads);
+		print_payload(r, node.ref, REG_STATUS, payloads);
+	}
+	free(leases);
+}
+
+static void
+print_turns(const struct reg *r)
+{
+	for (uint32_t i = 0; i < REG_TURNS_MAX; i++) {
+		struct reg_turn *t = &r->seg->turns[i];
+		uint32_t bytes = atomic_load(&t->name_bytes);
+
+		if (bytes == 0 || bytes > REG_TURN_NAME_MAX)
+			continue;
+		printf("turn %" PRIu32 " '", i);
+		print_text(t->name, bytes);
+		printf("' position=%" PRIu64 " used=%" PRIu64 "\n",
+		       atomic_load(&t->position), atomic_load(&t->used));
+	}
+}
+
+static void
+print_probes(const struct reg *r)
+{
+	for (uint32_t i = 0; i < REG_PROBES_MAX; i++) {
+		struct reg_target *t = &r->seg->targets[i];
+		uint64_t checked = atomic_load(&t->checked);
+		uint64_t outcome = atomic_load(&t->outcome);
+		uint64_t lease = atomic_load(&t->lease);
+
+		if (!checked && !lease)
+			continue;
+		printf("probe %" PRIu32 " %016" PRIx64 "%016" PRIx64
+		       " checked_ms=%" PRIu64 " sequence=%" PRIu32
+		       " result=%" PRIu32 " since=%" PRId64,
+		       i, atomic_load(&t->key[0]), atomic_load(&t->key[1]),
+		       reg_checked_ms(checked), reg_checked_sequence(checked),
+		       reg_outcome_result(outcome), reg_outcome_since(outcome));
+		if (lease)
+			printf(" lease: row=%" PRIu32 " until_ms=%" PRIu64,
+			       reg_claim_row(lease), reg_claim_until_ms(lease));
+		putchar('\n');
+	}
+}
+
+static int
+print_verdict(const struct reg *r)
+{
+	struct reg_err err = {0};
+
+	for (int tries = 0; tries < VERIFY_TRIES; tries++) {
+		if (reg_check(r, &err) == 0) {
+			printf("verify: every invariant holds\n");
+			return 0;
+		}
+	}
+	printf("verify: %s\n", err.msg);
+	return 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	bool payloads = argc == 3 && strcmp(argv[2], "--payloads") == 0;
+	struct reg_err err = {0};
+	struct reg *r;
+	int status;
+
+	if (argc < 2 || argc > 3 || (argc == 3 && !payloads)) {
+		fprintf(stderr, "usage: regdump /NAME [--payloads]\n");
+		return 2;
+	}
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return 1;
+	r->fd = -1;
+	if (reg_segment_look(r, argv[1], &err)) {
+		fprintf(stderr, "regdump: %s\n", err.msg);
+		reg_segment_close(r);
+		free(r);
+		return 1;
+	}
+	print_header(r, argv[1]);
+	print_rows(r);
+	print_nodes(r, payloads);
+	print_turns(r);
+	print_probes(r);
+	status = print_verdict(r);
+	reg_segment_close(r);
+	free(r);
+	return status;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * verify.c - every invariant of the layout, checked one by one. For tests and
+ * for regdump; never on a path that serves requests.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* What is collected on the way through the slots. */
+struct survey {
+	uint8_t *seen; /* one byte a block: 1 = part of a chain */
+	uint32_t n_ids;
+	uint32_t ids[REG_NODES_MAX]; /* slots with a node, to compare ids */
+};
+
+static int
+violation(struct reg_err *err, const char *what, uint32_t where)
+{
+	return reg_fail(err, REG_LAYOUT, 0, "%s (at %u)", what, where);
+}
+
+/* A chain has as many blocks as its head says, all its own. */
+static int
+check_chain(const struct reg *r, struct survey *s, uint32_t slot,
+	    enum reg_payload which, uint32_t head, struct reg_front *front,
+	    struct reg_err *err)
+{
+	uint32_t owner = reg_block_owner(slot, which);
+	uint32_t index = head, length = 0, expected;
+
+	while (index) {
+		struct reg_block *b;
+
+		if (index >= r->n_blocks)
+			return violation(err, "a block index is out of range",
+					 index);
+		b = &r->seg->blocks[index];
+		if (atomic_load(&b->owner) != owner)
+			return violation(err, "a block has another owner",
+					 index);
+		if (s->seen[index])
+			return violation(err, "a block is used twice", index);
+		s->seen[index] = 1;
+		length++;
+		index = atomic_load(&b->next);
+	}
+	if (!reg_front_read(r, head, owner, front))
+		return violation(err, "a payload has an impossible head", slot);
+	expected = reg_blocks_for(
+		reg_image_words(front->head.id_bytes, front->head.bytes));
+	if (length != expected)
+		return violation(err, "a chain has another length than it says",
+				 slot);
+	return 0;
+}
+
+static int
+check_slot(const struct reg *r, struct survey *s, uint32_t i,
+	   struct reg_err *err)
+{
+	struct reg_slot *slot = &r->seg->slots[i];
+	uint64_t record = atomic_load(&slot->record);
+	uint64_t status = atomic_load(&slot->status);
+	struct reg_front front;
+
+	if (reg_link_head(record)) {
+		if (check_chain(r, s, i, REG_RECORD, reg_link_head(record),
+				&front, err))
+			return -1;
+		if (strlen(front.id) != front.head.id_bytes ||
+		    front.head.id_bytes == 0 ||
+		    atomic_load(&slot->id_hash) !=
+			    reg_hash(front.id, strlen(front.id)))
+			return violation(err, "a node's id and its hash differ",
+					 i);
+		if (reg_life_generation(atomic_load(&slot->life)) == 0)
+			return violation(err, "a node has no generation", i);
+		s->ids[s->n_ids++] = i;
+	}
+	if (!reg_link_head(status))
+		return 0;
+	if (!reg_link_head(record))
+		return violation(err, "a status without a node", i);
+	if (check_chain(r, s, i, REG_STATUS, reg_link_head(status), &front,
+			err))
+		return -1;
+	if (front.head.record_generation != reg_link_generation(record))
+		return violation(err, "a status of another registration", i);
+	return 0;
+}
+
+/* Two nodes with one id have one hash: only those are compared. */
+static int
+check_ids(const struct reg *r, const struct survey *s, struct reg_err *err)
+{
+	enum {
+		BUCKETS = 2 * REG_NODES_MAX
+	};
+	uint64_t *hashes = calloc(BUCKETS, sizeof(*hashes));
+
+	if (!hashes)
+		return reg_fail(err, REG_SYSTEM, ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < s->n_ids; i++) {
+		uint64_t hash =
+			atomic_load(&r->seg->slots[s->ids[i]].id_hash) | 1;
+		uint32_t at = (uint32_t)(hash >> 16) % BUCKETS;
+
+		while (hashes[at] && hashes[at] != hash)
+			at = (at + 1) % BUCKETS;
+		if (hashes[at]) {
+			free(hashes);
+			return violation(err, "two nodes have one id",
+					 s->ids[i]);
+		}
+		hashes[at] = hash;
+	}
+	free(hashes);
+	return 0;
+}
+
+static int
+check_turns(const struct reg *r, struct reg_err *err)
+{
+	for (uint32_t i = 0; i < REG_TURNS_MAX; i++) {
+		struct reg_turn *t = &r->seg->turns[i];
+		uint32_t bytes = atomic_load(&t->name_bytes);
+
+		if (bytes > REG_TURN_NAME_MAX)
+			return violation(err, "the name of a turn is too long",
+					 i);
+		if (bytes && t->name_hash != reg_hash(t->name, bytes))
+			return violation(err, "a turn's name and hash differ",
+					 i);
+		if (atomic_load(&t->used) >
+		    atomic_load(&r->seg->header.turn_clock))
+			return violation(err, "a turn of the future", i);
+	}
+	return 0;
+}
+
+static int
+check_leases(const struct reg *r, struct reg_err *err)
+{
+	for (uint32_t i = 0; i < REG_LEASES_MAX; i++) {
+		uint64_t held = atomic_load(&r->seg->leases[i]);
+
+		if (held && !(held >> 63))
+			return violation(err, "half a lease", i);
+		if (held &&
+		    atomic_load(&r->seg->rows[reg_held_row(held)].generation) ==
+			    0)
+			return violation(err, "a lease of an unused row", i);
+	}
+	return 0;
+}
+
+static int
+check_nodes(const struct reg *r, struct reg_err *err)
+{
+	struct survey *s = calloc(1, sizeof(*s));
+	int rc = -1;
+
+	if (s)
+		s->seen = calloc(r->n_blocks, 1);
+	if (!s || !s->seen) {
+		reg_fail(err, REG_SYSTEM, ENOMEM, "out of memory");
+		goto out;
+	}
+	for (uint32_t i = 0; i < REG_NODES_MAX; i++)
+		if (check_slot(r, s, i, err))
+			goto out;
+	rc = check_ids(r, s, err);
+out:
+	if (s)
+		free(s->seen);
+	free(s);
+	return rc;
+}
+
+int
+reg_check(const struct reg *r, struct reg_err *err)
+{
+	const struct reg_header *h = &r->seg->header;
+
+	if (h->magic != REG_MAGIC || h->layout != REG_LAYOUT_VERSION ||
+	    h->total_bytes != r->bytes || h->n_blocks != r->n_blocks ||
+	    atomic_load(&h->ready) != REG_READY)
+		return violation(err, "the header is overwritten", 0);
+	if (check_nodes(r, err) || check_turns(r, err) || check_leases(r, err))
+		return -1;
+	return 0;
+}
+
+int
+reg_verify(const struct reg *r, struct reg_err *err)
+{
+	int rc = reg_lock(r, err);
+
+	if (rc == 0) {
+		rc = reg_check(r, err);
+		if (rc == 0 && (atomic_load(&r->seg->header.epoch) & 1))
+			rc = violation(err, "a change without its end", 0);
+		reg_unlock(r);
+	}
+	return rc;
+}
