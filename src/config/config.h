@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "config/diag.h"
+#include "config/keys.h"
 
 enum gw_model_type { GW_MODEL_PROXY, GW_MODEL_DISCOVERED };
 enum gw_strategy { GW_ROUND_ROBIN, GW_RANDOM };
@@ -36,12 +37,6 @@ struct gw_default {
 	char *member;	/* `"key":value` as compact JSON */
 	size_t member_len;
 	uint32_t key_index; /* index of the key in gw_config.default_keys */
-};
-
-/* A list of secret strings. */
-struct gw_keys {
-	char **key;
-	size_t n;
 };
 
 struct gw_model {

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check.c - what only several keys of a configuration together can get wrong.
+ *
+ * Runs on what could be filled even when single values had errors, so that one
+ * run shows everything.
+ */
+#include "config/internal.h"
+
+#include <string.h>
+
+#include "reg.h"
+
+static const struct gw_node *
+value_at(const struct gw_node *node, const char *key)
+{
+	const struct gw_member *m = gw_node_get(node, key, strlen(key));
+
+	return m ? m->value : NULL;
+}
+
+const struct gw_member *
+gw_config_node(const struct gw_doc *doc, const char *alias, const char *key)
+{
+	const struct gw_member *m = gw_node_get(value_at(doc->root, "models"),
+						alias, strlen(alias));
+
+	if (!m || !key)
+		return m;
+	return gw_node_get(m->value, key, strlen(key));
+}
+
+static const struct gw_model *
+nearest_alias(const struct gw_config *c, const char *name)
+{
+	const struct gw_model *best = NULL;
+	size_t best_distance = strlen(name) / 2 + 1;
+
+	for (size_t i = 0; i < c->n_models; i++) {
+		const struct gw_model *m = &c->models[i];
+		size_t distance;
+
+		if (!m->alias)
+			continue;
+		/* Somebody wrote the id where the alias belongs. */
+		if (m->openai_model_name &&
+		    strcmp(m->openai_model_name, name) == 0)
+			return m;
+		distance = gw_suggest_distance(name, strlen(name), m->alias,
+					       strlen(m->alias));
+		if (distance < best_distance) {
+			best_distance = distance;
+			best = m;
+		}
+	}
+	return best;
+}
+
+static void
+check_default_model(const struct gw_config *c, struct gw_doc *doc)
+{
+	const struct gw_node *at = value_at(doc->root, "default_model");
+	const struct gw_model *near;
+
+	if (!c->default_model || !c->n_models)
+		return;
+	for (size_t i = 0; i < c->n_models; i++)
+		if (c->models[i].alias &&
+		    strcmp(c->models[i].alias, c->default_model) == 0)
+			return;
+	near = nearest_alias(c, c->default_model);
+	gw_doc_error(doc, at, "default_model: there is no alias `%s`%s%s%s",
+		     c->default_model, near ? "; did you mean `" : "",
+		     near ? near->alias : "", near ? "`?" : "");
+}
+
+/* An alias may be longer than a role; it stands in for a role left out. */
+static void
+check_roles(const struct gw_config *c, struct gw_doc *doc)
+{
+	for (size_t i = 0; i < c->n_models; i++) {
+		const struct gw_model *m = &c->models[i];
+		const struct gw_member *at;
+
+		if (!m->role || strlen(m->role) <= REG_TURN_NAME_MAX)
+			continue;
+		at = gw_config_node(doc, m->alias, NULL);
+		gw_doc_error(doc, at ? at->key : NULL,
+			     "models.%s: the alias stands for the role as "
+			     "well, which is at most %d bytes long; set `role`",
+			     m->alias, REG_TURN_NAME_MAX);
+	}
+}
+
+static bool
+is_loopback(const char *host)
+{
+	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+	       strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
+}
+
+static void
+warn_open(const struct gw_config *c, struct gw_doc *doc)
+{
+	const struct gw_node *at =
+		value_at(value_at(doc->root, "gateway"), "host");
+
+	if (!c->gateway.host || is_loopback(c->gateway.host) ||
+	    c->auth.client_api_keys.n)
+		return;
+	gw_doc_warning(doc, at,
+		       "gateway.host: `%s` is not a loopback address and "
+		       "auth.client_api_keys is empty: everybody who reaches "
+		       "this host may use the models",
+		       c->gateway.host);
+}
+
+static void
+warn_shared_keys(const struct gw_config *c, struct gw_doc *doc)
+{
+	const struct gw_keys *clients = &c->auth.client_api_keys;
+	const struct gw_keys *nodes = &c->auth.node_api_keys;
+	const struct gw_node *list =
+		value_at(value_at(doc->root, "auth"), "node_api_keys");
+
+	for (size_t i = 0; i < nodes->n; i++)
+		for (size_t k = 0; k < clients->n; k++) {
+			if (strcmp(nodes->key[i], clients->key[k]) != 0)
+				continue;
+			gw_doc_warning(doc, list,
+				       "auth.node_api_keys[%zu] is also "
+				       "auth.client_api_keys[%zu]: whoever "
+				       "has it may do both",
+				       i, k);
+		}
+}
+
+void
+gw_config_check(const struct gw_config *c, struct gw_doc *doc)
+{
+	check_default_model(c, doc);
+	check_roles(c, doc);
+	warn_open(c, doc);
+	warn_shared_keys(c, doc);
+}

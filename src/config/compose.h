@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compose.h - a tree under construction, between load.c and compose.c.
+ */
+#ifndef GW_CONFIG_COMPOSE_H
+#define GW_CONFIG_COMPOSE_H
+
+#include <yaml.h>
+
+#include "config/doc.h"
+
+/* A list or mapping that is still open. */
+struct gw_level {
+	struct gw_node *node;
+	struct gw_node *key; /* mapping: the key that waits for its value */
+	size_t cap;	     /* of node->child */
+};
+
+struct gw_anchor {
+	struct gw_anchor *next;
+	const char *name;
+	struct gw_node *node;
+	bool open; /* still being filled: an alias to it is a loop */
+};
+
+struct gw_compose {
+	struct gw_doc *doc;
+	unsigned file;
+	struct gw_level level[GW_CONFIG_DEPTH_MAX];
+	size_t depth;
+	struct gw_anchor *anchors; /* the newest of a name first */
+	struct gw_node *root;
+	uint32_t total; /* nodes so far, aliases expanded */
+	uint32_t total_bytes; /* their text */
+	unsigned documents;
+	unsigned n_anchors;
+};
+
+/*
+ * gw_compose_event - take the next event of a file.
+ * Returns 0, or -1 when the file cannot be used: a finding, or no memory.
+ */
+GW_MUSTCHECK int gw_compose_event(struct gw_compose *p, const yaml_event_t *ev);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.c - the life of a snapshot: loaded, shared, printed, compared, freed.
+ *
+ * The one place that knows the order: read, merge, substitute, check, complete.
+ */
+#define _GNU_SOURCE /* sched_getaffinity */
+#include "config/internal.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define WORKERS_MAX 256
+
+/* The cores this process may use: in a container fewer than the machine has. */
+static uint32_t
+online_cores(void)
+{
+	cpu_set_t set;
+	long n = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		n = CPU_COUNT(&set);
+	if (n < 1)
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+	if (n < 1)
+		return 1;
+	return n > WORKERS_MAX ? WORKERS_MAX : (uint32_t)n;
+}
+
+static int
+copy_if_missing(char **slot, const char *from)
+{
+	if (*slot || !from)
+		return 0;
+	*slot = strdup(from);
+	return *slot ? 0 : -1;
+}
+
+/* Defaults that are other values, not constants. */
+static int
+complete(struct gw_config *c)
+{
+	if (!c->gateway.workers)
+		c->gateway.workers = online_cores();
+	for (size_t i = 0; i < c->n_models; i++) {
+		struct gw_model *m = &c->models[i];
+
+		if (copy_if_missing(&m->openai_model_name, m->alias) < 0)
+			return -1;
+		if (m->type == GW_MODEL_DISCOVERED &&
+		    copy_if_missing(&m->role, m->alias) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+build(struct gw_config *c, struct gw_config_internal *in)
+{
+	struct gw_doc *doc = &in->doc;
+	size_t errors = doc->diag->errors;
+
+	gw_doc_substitute(doc);
+	gw_schema_apply(&gw_config_schema, doc, c);
+	if (doc->no_memory)
+		return;
+	if (complete(c) < 0 || gw_names_build(c, in) < 0) {
+		doc->no_memory = true;
+		return;
+	}
+	gw_config_check(c, doc);
+	if (doc->diag->errors == errors && gw_defaults_index(c) < 0)
+		doc->no_memory = true;
+}
+
+struct gw_config *
+gw_config_load_version(const char *const *paths, size_t n, struct gw_diag *diag,
+		       uint64_t *fingerprint)
+{
+	struct gw_config *c = calloc(1, sizeof(*c));
+	struct gw_config_internal *in = calloc(1, sizeof(*in));
+	size_t errors = diag->errors;
+	bool broken;
+
+	*fingerprint = 0;
+	if (!c || !in) {
+		free(c);
+		free(in);
+		gw_diag_add(diag, false, NULL, 0, 0, "out of memory");
+		return NULL;
+	}
+	c->refs = 1;
+	c->internal = in;
+	gw_doc_init(&in->doc, diag);
+	gw_doc_load(&in->doc, paths, n);
+	if (in->doc.root)
+		build(c, in);
+	if (in->doc.no_memory)
+		gw_diag_add(diag, false, NULL, 0, 0, "out of memory");
+	gw_diag_sort(diag, in->doc.paths, in->doc.n_paths);
+	*fingerprint = c->fingerprint = in->doc.fingerprint;
+	broken = !in->doc.root || diag->errors != errors;
+	in->doc.diag = NULL;
+	if (!broken)
+		return c;
+	gw_config_unref(c);
+	return NULL;
+}
+
+struct gw_config *
+gw_config_load(const char *const *paths, size_t n, struct gw_diag *diag)
+{
+	uint64_t fingerprint;
+
+	return gw_config_load_version(paths, n, diag, &fingerprint);
+}
+
+struct gw_config *
+gw_config_ref(struct gw_config *c)
+{
+	c->refs++;
+	return c;
+}
+
+void
+gw_config_unref(struct gw_config *c)
+{
+	struct gw_config_internal *in;
+
+	if (!c || --c->refs)
+		return;
+	in = c->internal;
+	gw_schema_release(&gw_config_schema, c);
+	free(c->default_keys);
+	gw_doc_release(&in->doc);
+	free(in->names);
+	free(in);
+	free(c);
+}
+
+int
+gw_config_print(const struct gw_config *c, struct gw_buf *out)
+{
+	const struct gw_config_internal *in = c->internal;
+
+	return gw_schema_print(&gw_config_schema, c, in->doc.root, out);
+}
+
+unsigned
+gw_config_needs_restart(const struct gw_config *before,
+			const struct gw_config *after)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < gw_config_schema.n; i++) {
+		const struct gw_option *o = &gw_config_schema.options[i];
+
+		if (!(o->flags & GW_OPTION_RESTART) ||
+		    !gw_schema_differs(o, before, after))
+			continue;
+		gw_log(GW_EV_CONFIG_NEEDS_RESTART, NULL, "key=%s", o->path);
+		n++;
+	}
+	return n;
+}

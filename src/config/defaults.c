@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * defaults.c - `defaults` of a model as JSON members, ready for a request body.
+ *
+ * Numbers keep the operator's digits. Objects are put together here because
+ * json-c's keys end at a NUL and its integers at 64 bits; json-c still writes
+ * every string.
+ */
+#include "config/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+
+#define JSON_MAX                                                               \
+	(8u << 20) /* \u escapes make a 1 MiB file six times as long           \
+		    */
+
+static int
+json_string(const char *text, size_t len, struct gw_buf *out)
+{
+	gw_auto_json struct json_object *o =
+		json_object_new_string_len(text, (int)len);
+
+	return o ? gw_json_text(o, out) : -1;
+}
+
+static int json_value(struct gw_apply *ap, const struct gw_node *v,
+		      struct gw_buf *out);
+
+static int
+json_children(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		const struct gw_node *key = v->child[i].key;
+		size_t before =
+			key ? gw_path_key(&ap->path, key->text, key->len)
+			    : gw_path_item(&ap->path, i);
+
+		if ((i && gw_buf_append(out, ",", 1) < 0) ||
+		    (key && (json_string(key->text, key->len, out) < 0 ||
+			     gw_buf_append(out, ":", 1) < 0)) ||
+		    json_value(ap, v->child[i].value, out) < 0)
+			return -1;
+		gw_path_up(&ap->path, before);
+	}
+	return 0;
+}
+
+static int
+json_number(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
+{
+	if (gw_scalar_json(v, out) == 0)
+		return 0;
+	gw_apply_error(ap, v, "%.40s cannot be sent: JSON has no such number",
+		       v->text);
+	/* Something in its place, so that the rest is checked as well. */
+	return gw_buf_puts(out, "null");
+}
+
+/* Depth is bounded by GW_CONFIG_DEPTH_MAX. -1: no memory or too much text. */
+static int
+json_value(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
+{
+	bool yes = v->len && (v->text[0] == 't' || v->text[0] == 'T');
+
+	switch (v->kind) {
+	case GW_NODE_NULL:
+		return gw_buf_puts(out, "null");
+	case GW_NODE_BOOL:
+		return gw_buf_puts(out, yes ? "true" : "false");
+	case GW_NODE_INT:
+	case GW_NODE_FLOAT:
+		return json_number(ap, v, out);
+	case GW_NODE_STRING:
+		return json_string(v->text, v->len, out);
+	case GW_NODE_LIST:
+		if (gw_buf_append(out, "[", 1) < 0 ||
+		    json_children(ap, v, out) < 0)
+			return -1;
+		return gw_buf_append(out, "]", 1);
+	case GW_NODE_MAP:
+		if (gw_buf_append(out, "{", 1) < 0 ||
+		    json_children(ap, v, out) < 0)
+			return -1;
+		return gw_buf_append(out, "}", 1);
+	}
+	return -1;
+}
+
+/* `model` is not added where missing but always put in place of the client's.
+ */
+static bool
+set_model(struct gw_apply *ap, const struct gw_option *o,
+	  const struct gw_node *v, struct gw_model *model)
+{
+	struct gw_buf out GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(JSON_MAX);
+
+	if (gw_node_is_null(v))
+		return true;
+	if (!gw_apply_text(ap, o, v, 0, true))
+		return false;
+	if (json_string(v->text, v->len, &out) < 0) {
+		ap->doc->no_memory = true;
+		return false;
+	}
+	model->default_model_json = GW_STEAL(out.data);
+	return true;
+}
+
+static bool
+set_member(struct gw_apply *ap, const struct gw_member *m,
+	   struct gw_default *out)
+{
+	struct gw_buf text GW_CLEANUP(gw_buf_release) =
+		GW_BUF_INIT(JSON_MAX - ap->doc->json_bytes + 1);
+
+	out->key = malloc(m->key->len + 1);
+	if (!out->key) {
+		ap->doc->no_memory = true;
+		return false;
+	}
+	memcpy(out->key, m->key->text, m->key->len + 1);
+	out->key_len = m->key->len;
+	if (json_string(m->key->text, m->key->len, &text) < 0 ||
+	    gw_buf_append(&text, ":", 1) < 0 ||
+	    json_value(ap, m->value, &text) < 0 ||
+	    text.len > JSON_MAX - ap->doc->json_bytes) {
+		gw_apply_error(ap, m->value,
+			       "too much text in `defaults` (%u bytes at "
+			       "most, all models together)",
+			       JSON_MAX);
+		return false;
+	}
+	ap->doc->json_bytes += text.len;
+	out->member_len = text.len;
+	out->member = GW_STEAL(text.data);
+	return true;
+}
+
+static bool
+set_defaults(struct gw_apply *ap, const struct gw_option *o,
+	     const struct gw_node *v, void *slot)
+{
+	struct gw_model *model =
+		(struct gw_model *)((char *)slot -
+				    offsetof(struct gw_model, defaults));
+	bool good = true;
+
+	if (v->kind != GW_NODE_MAP)
+		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
+	model->defaults = calloc(v->n ? v->n : 1, sizeof(*model->defaults));
+	if (!model->defaults) {
+		ap->doc->no_memory = true;
+		return false;
+	}
+	for (size_t i = 0; i < v->n; i++) {
+		const struct gw_member *m = &v->child[i];
+		size_t before =
+			gw_path_key(&ap->path, m->key->text, m->key->len);
+
+		if (strcmp(m->key->text, "model") == 0 && m->key->len == 5)
+			good = set_model(ap, o, m->value, model) && good;
+		else
+			good = set_member(
+				       ap, m,
+				       &model->defaults[model->n_defaults++]) &&
+			       good;
+		gw_path_up(&ap->path, before);
+	}
+	return good;
+}
+
+void
+gw_default_release(struct gw_default *d)
+{
+	free(d->key);
+	free(d->member);
+}
+
+static void
+release_defaults(void *slot)
+{
+	struct gw_model *model =
+		(struct gw_model *)((char *)slot -
+				    offsetof(struct gw_model, defaults));
+
+	for (size_t i = 0; i < model->n_defaults; i++)
+		gw_default_release(&model->defaults[i]);
+	free(model->defaults);
+	free(model->default_model_json);
+}
+
+static void
+emit_defaults(struct gw_emit *e, const struct gw_option *o,
+	      const struct gw_node *source, const void *slot)
+{
+	gw_kind_tree.emit(e, o, source, slot);
+}
+
+const struct gw_kind gw_kind_defaults = {
+	.wanted = "a mapping of request keys",
+	.set = set_defaults,
+	.emit = emit_defaults,
+	.release = release_defaults,
+};
+
+/* By length first: most keys a client sends differ in it. */
+static int
+compare_keys(const void *x, const void *y)
+{
+	const struct gw_default_key *a = x, *b = y;
+
+	if (a->len != b->len)
+		return a->len < b->len ? -1 : 1;
+	return a->len ? memcmp(a->key, b->key, a->len) : 0;
+}
+
+int
+gw_config_default_key(const struct gw_config *c, const char *key, size_t len)
+{
+	struct gw_default_key wanted = {.key = key, .len = len};
+	const struct gw_default_key *found;
+
+	if (!c->n_default_keys)
+		return -1;
+	found = bsearch(&wanted, c->default_keys, c->n_default_keys,
+			sizeof(wanted), compare_keys);
+	return found ? (int)(found - c->default_keys) : -1;
+}
+
+int
+gw_defaults_index(struct gw_config *c)
+{
+	size_t n = 0, kept = 0;
+
+	for (size_t i = 0; i < c->n_models; i++)
+		n += c->models[i].n_defaults;
+	if (!n)
+		return 0;
+	c->default_keys = calloc(n, sizeof(*c->default_keys));
+	if (!c->default_keys)
+		return -1;
+	n = 0;
+	for (size_t i = 0; i < c->n_models; i++)
+		for (size_t k = 0; k < c->models[i].n_defaults; k++) {
+			const struct gw_default *d = &c->models[i].defaults[k];
+
+			c->default_keys[n].key = d->key;
+			c->default_keys[n++].len = d->key_len;
+		}
+	qsort(c->default_keys, n, sizeof(*c->default_keys), compare_keys);
+	for (size_t i = 0; i < n; i++)
+		if (!i || compare_keys(&c->default_keys[kept - 1],
+				       &c->default_keys[i]) != 0)
+			c->default_keys[kept++] = c->default_keys[i];
+	c->n_default_keys = kept;
+	for (size_t i = 0; i < c->n_models; i++)
+		for (size_t k = 0; k < c->models[i].n_defaults; k++) {
+			struct gw_default *d = &c->models[i].defaults[k];
+
+			d->key_index = (uint32_t)gw_config_default_key(
+				c, d->key, d->key_len);
+		}
+	return 0;
+}

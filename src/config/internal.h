@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h - what the files of the gateway's configuration share.
+ *
+ * Nobody outside src/config includes it; they have config.h.
+ */
+#ifndef GW_CONFIG_INTERNAL_H
+#define GW_CONFIG_INTERNAL_H
+
+#include "config/config.h"
+#include "config/schema.h"
+
+#define GW_MODELS_MAX 1024
+
+/* options.c: the rows of options.def. Offsets are into struct gw_config. */
+extern const struct gw_schema gw_config_schema;
+
+/* defaults.c: `defaults` of a model, into its struct gw_model. */
+extern const struct gw_kind gw_kind_defaults;
+
+/* One name that leads to a model: an alias or an openai_model_name. */
+struct gw_name {
+	const char *text; /* owned by the model; NULL = free slot */
+	size_t len;
+	uint32_t model;	  /* index */
+};
+
+/* Behind gw_config.internal. */
+struct gw_config_internal {
+	struct gw_doc doc;     /* what was read, for printing */
+	struct gw_name *names; /* open addressing, at most half full */
+	size_t names_size;     /* a power of two */
+};
+
+/*
+ * gw_config_load_version - gw_config_load() that also names broken versions.
+ * @fingerprint  hash of what was read, whether or not it could be used
+ */
+GW_MUSTCHECK struct gw_config *
+gw_config_load_version(const char *const *paths, size_t n, struct gw_diag *diag,
+		       uint64_t *fingerprint);
+
+/*
+ * gw_names_build - fill the look-up table; clashes become findings (names.c).
+ * Returns 0, or -1 when memory is out.
+ */
+GW_MUSTCHECK int gw_names_build(struct gw_config *c,
+				struct gw_config_internal *in);
+
+/*
+ * gw_defaults_index - collect default_keys and number every default by them.
+ * Returns 0, or -1 when memory is out.
+ */
+GW_MUSTCHECK int gw_defaults_index(struct gw_config *c);
+
+/* gw_default_free - free what one entry of `defaults` owns. */
+void gw_default_release(struct gw_default *d);
+
+/*
+ * gw_config_check - what only several keys together can get wrong (check.c).
+ */
+void gw_config_check(const struct gw_config *c, struct gw_doc *doc);
+
+/*
+ * gw_config_node - the member at models.ALIAS.KEY of a document, or NULL.
+ * @key  NULL for the alias itself
+ */
+const struct gw_member *gw_config_node(const struct gw_doc *doc,
+				       const char *alias, const char *key);
+
+#endif

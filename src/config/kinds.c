@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kinds.c - numbers and choices, and what to say when a value is neither.
+ *
+ * Each kind reads a node into its slot, prints the slot and frees it. A message
+ * says what was found and what is wanted; it shows no value that is secret or
+ * came from ${...}. Strings, lists and mappings: kinds_text.c.
+ */
+#include "config/schema.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void
+describe(const struct gw_option *o, const struct gw_node *v, char *out,
+	 size_t out_bytes)
+{
+	static const char *const names[] = {
+		[GW_NODE_NULL] = "null",	 [GW_NODE_BOOL] = "the boolean",
+		[GW_NODE_INT] = "the integer",	 [GW_NODE_FLOAT] = "the number",
+		[GW_NODE_STRING] = "the string", [GW_NODE_LIST] = "a list",
+		[GW_NODE_MAP] = "a mapping",
+	};
+	bool scalar = v->kind >= GW_NODE_BOOL && v->kind <= GW_NODE_STRING;
+
+	if (!scalar)
+		snprintf(out, out_bytes, "%s", names[v->kind]);
+	else if (v->substituted || (o->flags & GW_OPTION_SECRET))
+		snprintf(out, out_bytes, "%s%s",
+			 v->kind == GW_NODE_INT ? "an" : "a",
+			 names[v->kind] + 3);
+	else
+		snprintf(out, out_bytes, "%s `%.40s%s`", names[v->kind],
+			 v->text, v->len > 40 ? "..." : "");
+}
+
+static const char *
+hint(const struct gw_option *o, const struct gw_node *v)
+{
+	bool wants_number =
+		o->kind == &gw_kind_integer || o->kind == &gw_kind_seconds;
+	enum gw_node_kind as_plain;
+
+	if (v->kind == GW_NODE_STRING && v->substituted)
+		return " (what comes from ${...} is always a string)";
+	if (v->kind == GW_NODE_STRING && wants_number) {
+		as_plain = gw_scalar_kind(v->text, v->len);
+		if (as_plain == GW_NODE_INT || as_plain == GW_NODE_FLOAT)
+			return " (take the quotes off)";
+	}
+	if (v->kind >= GW_NODE_BOOL && v->kind <= GW_NODE_FLOAT &&
+	    (o->kind->is_pointer || o->kind == &gw_kind_tokens))
+		return " (put it in quotes)";
+	return "";
+}
+
+bool
+gw_apply_wrong_type(struct gw_apply *ap, const struct gw_option *o,
+		    const struct gw_node *v, const char *wanted)
+{
+	char found[128];
+
+	describe(o, v, found, sizeof(found));
+	gw_apply_error(ap, v, "expected %s, found %s%s", wanted, found,
+		       hint(o, v));
+	return false;
+}
+
+/* Numbers */
+
+static bool
+store_integer(const struct gw_option *o, void *slot, int64_t value)
+{
+	uint64_t wide = (uint64_t)value;
+	uint32_t narrow = (uint32_t)value;
+
+	if (o->size == sizeof(wide))
+		memcpy(slot, &wide, sizeof(wide));
+	else if (o->size == sizeof(narrow))
+		memcpy(slot, &narrow, sizeof(narrow));
+	return true;
+}
+
+static int64_t
+load_integer(const struct gw_option *o, const void *slot)
+{
+	uint64_t wide;
+	uint32_t narrow;
+
+	if (o->size == sizeof(wide)) {
+		memcpy(&wide, slot, sizeof(wide));
+		return (int64_t)wide;
+	}
+	memcpy(&narrow, slot, sizeof(narrow));
+	return narrow;
+}
+
+static bool
+set_integer(struct gw_apply *ap, const struct gw_option *o,
+	    const struct gw_node *v, void *slot)
+{
+	int64_t value;
+
+	if (v->kind != GW_NODE_INT)
+		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
+	if (gw_scalar_int(v, &value) == 0 && value >= o->min && value <= o->max)
+		return store_integer(o, slot, value);
+	if (o->min == o->max)
+		gw_apply_error(ap, v, "must be %" PRId64 ", not %.40s", o->min,
+			       v->text);
+	else
+		gw_apply_error(ap, v,
+			       "must be from %" PRId64 " to %" PRId64
+			       "%s%s, not %.40s",
+			       o->min, o->max, *o->unit ? " " : "", o->unit,
+			       v->text);
+	return false;
+}
+
+static void
+emit_integer(struct gw_emit *e, const struct gw_option *o,
+	     const struct gw_node *source, const void *slot)
+{
+	char text[32];
+
+	(void)source;
+	/* A row without storage has one possible value. */
+	snprintf(text, sizeof(text), "%" PRId64,
+		 o->size ? load_integer(o, slot) : o->min);
+	gw_emit_plain(e, text);
+}
+
+const struct gw_kind gw_kind_integer = {
+	.wanted = "an integer",
+	.set = set_integer,
+	.emit = emit_integer,
+};
+
+static bool
+set_seconds(struct gw_apply *ap, const struct gw_option *o,
+	    const struct gw_node *v, void *slot)
+{
+	int64_t ms;
+
+	if (v->kind != GW_NODE_INT && v->kind != GW_NODE_FLOAT)
+		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
+	if (gw_scalar_ms(v, &ms) == 0 && ms >= o->min && ms <= o->max)
+		return store_integer(o, slot, ms);
+	gw_apply_error(ap, v,
+		       "must be %s%" PRId64 " to %" PRId64
+		       " seconds, not %.40s",
+		       o->min ? "more than " : "from ", o->min / 1000,
+		       o->max / 1000, v->text);
+	return false;
+}
+
+static void
+emit_seconds(struct gw_emit *e, const struct gw_option *o,
+	     const struct gw_node *source, const void *slot)
+{
+	int64_t ms = load_integer(o, slot);
+	char text[48];
+	int n;
+
+	(void)source;
+	n = snprintf(text, sizeof(text), "%" PRId64 ".%03" PRId64, ms / 1000,
+		     ms % 1000);
+	while (text[n - 1] == '0')
+		text[--n] = '\0';
+	if (text[n - 1] == '.')
+		text[n - 1] = '\0';
+	gw_emit_plain(e, text);
+}
+
+const struct gw_kind gw_kind_seconds = {
+	.wanted = "a number of seconds",
+	.set = set_seconds,
+	.emit = emit_seconds,
+};
+
+/* Choices */
+
+static bool
+set_boolean(struct gw_apply *ap, const struct gw_option *o,
+	    const struct gw_node *v, void *slot)
+{
+	bool value;
+
+	if (v->kind != GW_NODE_BOOL)
+		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
+	value = v->text[0] == 't' || v->text[0] == 'T';
+	memcpy(slot, &value, sizeof(value));
+	return true;
+}
+
+static void
+emit_boolean(struct gw_emit *e, const struct gw_option *o,
+	     const struct gw_node *source, const void *slot)
+{
+	(void)o;
+	(void)source;
+	gw_emit_plain(e, *(const bool *)slot ? "true" : "false");
+}
+
+const struct gw_kind gw_kind_boolean = {
+	.wanted = "true or false",
+	.set = set_boolean,
+	.emit = emit_boolean,
+};
+
+static bool
+set_word(struct gw_apply *ap, const struct gw_option *o,
+	 const struct gw_node *v, void *slot)
+{
+	char wanted[256] = "";
+	size_t at = 0;
+	unsigned i;
+
+	for (i = 0; o->words[i]; i++) {
+		int n;
+
+		if (v->kind == GW_NODE_STRING &&
+		    strlen(o->words[i]) == v->len &&
+		    memcmp(o->words[i], v->text, v->len) == 0) {
+			memcpy(slot, &i, sizeof(i));
+			return true;
+		}
+		n = snprintf(wanted + at, sizeof(wanted) - at, "%s`%s`",
+			     i ? " or " : "", o->words[i]);
+		if (n > 0 && (size_t)n < sizeof(wanted) - at)
+			at += (size_t)n;
+	}
+	return gw_apply_wrong_type(ap, o, v, wanted);
+}
+
+static void
+emit_word(struct gw_emit *e, const struct gw_option *o,
+	  const struct gw_node *source, const void *slot)
+{
+	unsigned i;
+
+	(void)source;
+	memcpy(&i, slot, sizeof(i));
+	gw_emit_plain(e, o->words[i]);
+}
+
+const struct gw_kind gw_kind_word = {
+	.wanted = "a word",
+	.set = set_word,
+	.emit = emit_word,
+};

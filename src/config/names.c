@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * names.c - from the name a client sends to the model, in one look-up.
+ *
+ * Aliases and openai_model_names share one name space; filling the table is
+ * what finds two models that claim the same name.
+ */
+#include "config/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t
+hash(const char *text, size_t len)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)text[i]) * 0x100000001b3u;
+	return h ^ h >> 32;
+}
+
+/* The slot of a name: its own, or the free one where it belongs. */
+static struct gw_name *
+find(const struct gw_config_internal *in, const char *text, size_t len)
+{
+	size_t mask = in->names_size - 1;
+	size_t at = hash(text, len) & mask;
+
+	while (in->names[at].text &&
+	       (in->names[at].len != len ||
+		memcmp(in->names[at].text, text, len) != 0))
+		at = (at + 1) & mask;
+	return &in->names[at];
+}
+
+const struct gw_model *
+gw_config_model(const struct gw_config *c, const char *name, size_t len)
+{
+	const struct gw_config_internal *in = c->internal;
+	const struct gw_name *found;
+
+	if (!in || !in->names_size)
+		return NULL;
+	found = find(in, name, len);
+	return found->text ? &c->models[found->model] : NULL;
+}
+
+static void
+report_clash(struct gw_config_internal *in, const struct gw_model *m,
+	     const struct gw_model *other)
+{
+	const struct gw_member *mine =
+		gw_config_node(&in->doc, m->alias, "openai_model_name");
+	bool is_alias = strcmp(m->openai_model_name, other->alias) == 0;
+	const struct gw_member *theirs = gw_config_node(
+		&in->doc, other->alias, is_alias ? NULL : "openai_model_name");
+	const struct gw_node *there = theirs ? theirs->key : NULL;
+
+	gw_doc_error(&in->doc, mine ? mine->value : NULL,
+		     "models.%s.openai_model_name: `%s` is already %s%s%s "
+		     "(%s:%u:%u)",
+		     m->alias, m->openai_model_name,
+		     is_alias ? "an alias" : "the name of `",
+		     is_alias ? "" : other->alias, is_alias ? "" : "`",
+		     there ? in->doc.paths[there->file] : "",
+		     there ? there->line : 0, there ? there->column : 0);
+}
+
+static void
+add(struct gw_config *c, struct gw_config_internal *in, size_t model,
+    const char *text)
+{
+	struct gw_name *slot = find(in, text, strlen(text));
+
+	if (slot->text && slot->model != model) {
+		report_clash(in, &c->models[model], &c->models[slot->model]);
+		return;
+	}
+	*slot = (struct gw_name){
+		.text = text,
+		.len = strlen(text),
+		.model = (uint32_t)model,
+	};
+}
+
+int
+gw_names_build(struct gw_config *c, struct gw_config_internal *in)
+{
+	in->names_size = 2;
+	while (in->names_size < c->n_models * 4)
+		in->names_size *= 2;
+	in->names = calloc(in->names_size, sizeof(*in->names));
+	if (!in->names)
+		return -1;
+	/* Aliases first: they cannot clash with each other. */
+	for (size_t i = 0; i < c->n_models; i++)
+		if (c->models[i].alias)
+			add(c, in, i, c->models[i].alias);
+	for (size_t i = 0; i < c->n_models; i++)
+		if (c->models[i].alias && c->models[i].openai_model_name)
+			add(c, in, i, c->models[i].openai_model_name);
+	return 0;
+}

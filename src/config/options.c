@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.c - options.def as a table, and the kinds only the gateway has.
+ */
+#include "config/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "body/body.h"
+#include "reg.h"
+
+static bool
+set_url(struct gw_apply *ap, const struct gw_option *o, const struct gw_node *v,
+	void *slot)
+{
+	struct gw_err err = {0};
+	char *url = NULL;
+
+	if (v->kind != GW_NODE_STRING)
+		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
+	if (gw_base_url(v->text, v->len, &url, &err) < 0) {
+		gw_apply_error(ap, v, "%s", err.msg);
+		return false;
+	}
+	memcpy(slot, &url, sizeof(url));
+	return true;
+}
+
+/*
+ * What may stand in an address or a name. It goes into the web server's
+ * configuration: quotes, blanks and the like must not get there.
+ */
+static bool
+set_host(struct gw_apply *ap, const struct gw_option *o,
+	 const struct gw_node *v, void *slot)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789.-_:%[]";
+	bool open, closed;
+
+	if (!gw_apply_text(ap, o, v, (size_t)o->max, false))
+		return false;
+	open = v->text[0] == '[';
+	closed = v->text[v->len - 1] == ']';
+	if (strspn(v->text, letters) != v->len || open != closed ||
+	    strpbrk(v->text + open, "[") ||
+	    strcspn(v->text, "]") < v->len - closed) {
+		gw_apply_error(ap, v,
+			       "is no host: expected an IPv4 or IPv6 address "
+			       "or a name");
+		return false;
+	}
+	return gw_kind_text.set(ap, o, v, slot);
+}
+
+static bool
+check_origin(struct gw_apply *ap, const struct gw_option *o,
+	     const struct gw_node *v)
+{
+	const char *host;
+
+	if (!gw_apply_text(ap, o, v, (size_t)o->max, false))
+		return false;
+	if (strcmp(v->text, "*") == 0)
+		return true;
+	host = strstr(v->text, "://");
+	if (host && host != v->text && host[3] && !strpbrk(host + 3, "/?#*"))
+		return true;
+	gw_apply_error(ap, v,
+		       "is no origin: expected `*` or scheme://host[:port] "
+		       "without a path");
+	return false;
+}
+
+static bool
+set_origins(struct gw_apply *ap, const struct gw_option *o,
+	    const struct gw_node *v, void *slot)
+{
+	return gw_apply_strings(ap, o, v, slot, check_origin);
+}
+
+static void
+emit_text(struct gw_emit *e, const struct gw_option *o,
+	  const struct gw_node *source, const void *slot)
+{
+	gw_kind_text.emit(e, o, source, slot);
+}
+
+static void
+emit_origins(struct gw_emit *e, const struct gw_option *o,
+	     const struct gw_node *source, const void *slot)
+{
+	gw_kind_tokens.emit(e, o, source, slot);
+}
+
+static void
+release_text(void *slot)
+{
+	gw_kind_text.release(slot);
+}
+
+static void
+release_origins(void *slot)
+{
+	gw_kind_tokens.release(slot);
+}
+
+static const struct gw_kind gw_kind_url = {
+	.wanted = "an http or https address",
+	.mask = "https://masked.invalid/***",
+	.is_pointer = true,
+	.set = set_url,
+	.emit = emit_text,
+	.release = release_text,
+};
+
+static const struct gw_kind gw_kind_host = {
+	.wanted = "a host",
+	.is_pointer = true,
+	.set = set_host,
+	.emit = emit_text,
+	.release = release_text,
+};
+
+static const struct gw_kind gw_kind_origins = {
+	.wanted = "a list of origins",
+	.set = set_origins,
+	.emit = emit_origins,
+	.release = release_origins,
+};
+
+static const char *const model_types[] = {"proxy", "discovered", NULL};
+static const char *const model_strategies[] = {"round_robin", "random", NULL};
+
+_Static_assert(GW_MODEL_PROXY == 0 && GW_MODEL_DISCOVERED == 1,
+	       "model_types lists the words of enum gw_model_type in order");
+_Static_assert(GW_ROUND_ROBIN == 0 && GW_RANDOM == 1,
+	       "model_strategies lists the words of enum gw_strategy in order");
+
+static const struct gw_record model_record = {
+	.size = sizeof(struct gw_model),
+	.count_offset = offsetof(struct gw_config, n_models),
+	.name_offset = offsetof(struct gw_model, alias),
+	.name_max = GW_BODY_MODEL_MAX,
+	.max = GW_MODELS_MAX,
+	.noun = "alias",
+};
+
+/* The words of options.def. PROXY and DISCOVERED are groups, kept apart from
+ * the flags by a shift. */
+#define REQUIRED GW_OPTION_REQUIRED
+#define SECRET GW_OPTION_SECRET
+#define RESTART GW_OPTION_RESTART
+#define PUBLIC GW_OPTION_PUBLIC
+#define SELECTS GW_OPTION_SELECTS
+#define GROUP_SHIFT 16
+#define PROXY (1u << (GROUP_SHIFT + GW_MODEL_PROXY))
+#define DISCOVERED (1u << (GROUP_SHIFT + GW_MODEL_DISCOVERED))
+
+#define KIND_INTEGER &gw_kind_integer
+#define KIND_SECONDS &gw_kind_seconds
+#define KIND_WORD &gw_kind_word
+#define KIND_TEXT &gw_kind_text
+#define KIND_TOKEN &gw_kind_token
+#define KIND_TOKENS &gw_kind_tokens
+#define KIND_SECTION &gw_kind_section
+#define KIND_RECORDS &gw_kind_records
+#define KIND_HOST &gw_kind_host
+#define KIND_URL &gw_kind_url
+#define KIND_ORIGINS &gw_kind_origins
+#define KIND_DEFAULTS &gw_kind_defaults
+
+#define IN(type, field)                                                        \
+	.offset = offsetof(struct type, field),                                \
+	.size = sizeof(((struct type *)0)->field)
+#define NOWHERE .size = 0
+#define RANGE(least, most) .min = (least), .max = (most)
+#define WORDS(list) .words = (list)
+#define RECORD(what) .record = &(what)
+#define ANY .min = 0
+
+#define OPTION(path_, kind_, unit_, stored, may_be, fallback_, flags_, help_)  \
+	{                                                                      \
+		.path = (path_),                                               \
+		.kind = KIND_##kind_,                                          \
+		.unit = (unit_),                                               \
+		stored,                                                        \
+		may_be,                                                        \
+		.fallback = (fallback_),                                       \
+		.flags = (flags_) & ((1u << GROUP_SHIFT) - 1),                 \
+		.group = (flags_) >> GROUP_SHIFT,                              \
+		.help = (help_),                                               \
+	},
+
+static const struct gw_option options[] = {
+#include "config/options.def"
+};
+
+const struct gw_schema gw_config_schema = {
+	.options = options,
+	.n = GW_ARRAY_LEN(options),
+};

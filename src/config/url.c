@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * url.c - upstream addresses: checked and brought into one form.
+ *
+ * libcurl's own parser decides, so that nothing passes here which the transfer
+ * would read differently. The one place beside src/upstream/transfer.c that
+ * includes a header of libcurl, and only its URL API; no transfer here.
+ */
+#include "config/config.h"
+
+#include <curl/urlapi.h>
+#include <string.h>
+#include <strings.h>
+
+#define URL_MAX 2048
+
+static void
+cleanup_url(CURLU **u)
+{
+	curl_url_cleanup(*u);
+}
+
+static void
+cleanup_curl(char **p)
+{
+	curl_free(*p);
+}
+
+static int
+refuse(struct gw_err *err, const char *why)
+{
+	return gw_err_set(err, GW_ERR_INVALID_REQUEST, 0, "%s", why);
+}
+
+/* What the parser would let through, and what deserves better words. */
+static int
+check_text(const char *url, size_t len, struct gw_err *err)
+{
+	const char *host, *end;
+
+	if (!len)
+		return refuse(err, "the URL is empty");
+	if (len > URL_MAX)
+		return refuse(err, "the URL is longer than 2048 bytes");
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)url[i] <= ' ' || url[i] == 0x7f)
+			return refuse(err, "the URL holds a blank or a control "
+					   "character");
+	if (strncasecmp(url, "http://", 7) != 0 &&
+	    strncasecmp(url, "https://", 8) != 0)
+		return refuse(err, "the URL must begin with http:// or "
+				   "https://");
+	host = strstr(url, "://") + 3;
+	end = host + strcspn(host, "/?#\\");
+	if (end == host || *host == ':')
+		return refuse(err, "the URL has no host");
+	if (memchr(host, '@', (size_t)(end - host)))
+		return refuse(err, "the URL must not hold a user or password");
+	if (*end == '\\')
+		return refuse(err, "the URL holds a backslash");
+	if (strchr(url, '?'))
+		return refuse(err, "the URL must not have a query (`?`)");
+	if (strchr(url, '#'))
+		return refuse(err, "the URL must not have a fragment (`#`)");
+	return 0;
+}
+
+static void
+drop_slashes(char *path)
+{
+	size_t len = strlen(path);
+
+	while (len && path[len - 1] == '/')
+		path[--len] = '\0';
+}
+
+/* A prefix of the path stays: some servers live below one. */
+static void
+drop_v1(char *path)
+{
+	size_t len;
+
+	drop_slashes(path);
+	len = strlen(path);
+	if (len >= 3 && strcmp(path + len - 3, "/v1") == 0)
+		path[len - 3] = '\0';
+	drop_slashes(path);
+}
+
+static int
+normalise(const char *url, char **out, struct gw_err *err)
+{
+	CURLU *u GW_CLEANUP(cleanup_url) = curl_url();
+	char *path GW_CLEANUP(cleanup_curl) = NULL;
+	char *port GW_CLEANUP(cleanup_curl) = NULL;
+	char *whole GW_CLEANUP(cleanup_curl) = NULL;
+	CURLUcode rc;
+
+	if (!u)
+		return gw_err_set(err, GW_ERR_INTERNAL, 0, "out of memory");
+	rc = curl_url_set(u, CURLUPART_URL, url, 0);
+	if (rc == CURLUE_OK)
+		rc = curl_url_get(u, CURLUPART_PATH, &path, 0);
+	if (rc == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_PORT, &port, 0) == CURLUE_OK &&
+	    strspn(port, "0") == strlen(port))
+		return refuse(err, "the URL's port must be 1 to 65535");
+	if (rc == CURLUE_OK) {
+		drop_v1(path);
+		rc = curl_url_set(u, CURLUPART_PATH, *path ? path : "/", 0);
+	}
+	if (rc == CURLUE_OK)
+		rc = curl_url_get(u, CURLUPART_URL, &whole, 0);
+	if (rc == CURLUE_BAD_PORT_NUMBER)
+		return refuse(err, "the URL's port must be 1 to 65535");
+	if (rc != CURLUE_OK)
+		return gw_err_set(err, GW_ERR_INVALID_REQUEST, 0,
+				  "the URL cannot be used: %s",
+				  curl_url_strerror(rc));
+	drop_slashes(whole);
+	*out = strdup(whole);
+	return *out ? 0 : gw_err_set(err, GW_ERR_INTERNAL, 0, "out of memory");
+}
+
+int
+gw_base_url(const char *url, size_t len, char **out, struct gw_err *err)
+{
+	gw_auto_free char *copy = NULL;
+
+	/* Before the copy: the length is the sender's. */
+	if (len > URL_MAX)
+		return refuse(err, "the URL is longer than 2048 bytes");
+	copy = strndup(url, len);
+	if (!copy)
+		return gw_err_set(err, GW_ERR_INTERNAL, 0, "out of memory");
+	if (strlen(copy) != len)
+		return refuse(err, "the URL holds a blank or a control "
+				   "character");
+	if (check_text(copy, len, err) < 0)
+		return -1;
+	return normalise(copy, out, err);
+}
