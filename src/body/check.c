@@ -11,6 +11,7 @@
  * the callbacks for keys and values are set only while their text matters.
  */
 #include "body/parts.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,34 +52,6 @@ boolean_value(void *arg, int value)
 	return 1;
 }
 
-/* Strict, unlike yajl: the name goes into logs, headers and answers. */
-static bool
-is_utf8(const unsigned char *p, size_t n)
-{
-	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-	size_t i = 0, tail, k;
-	uint32_t point;
-
-	while (i < n) {
-		point = p[i++];
-		if (point < 0x80)
-			continue;
-		tail = point >= 0xf0 ? 3 : point >= 0xe0 ? 2 : 1;
-		if (point < 0xc2 || point > 0xf4 || tail > n - i)
-			return false;
-		point &= 0x3fu >> tail;
-		for (k = 0; k < tail; k++, i++) {
-			if ((p[i] & 0xc0) != 0x80)
-				return false;
-			point = point << 6 | (p[i] & 0x3f);
-		}
-		if (point < least[tail] || point > 0x10ffff ||
-		    (point >= 0xd800 && point <= 0xdfff))
-			return false;
-	}
-	return true;
-}
-
 /* However it is escaped, what fits into `model` is no long string. */
 _Static_assert(GW_BODY_PIECE_BYTES / 12 > GW_BODY_MODEL_MAX,
 	       "a `model` of full length must never be cut");
@@ -95,7 +68,8 @@ model_value(void *arg, const unsigned char *text, size_t len)
 		gw_err_param(c->err, "model");
 		return 0;
 	}
-	if (!is_utf8(text, len)) {
+	/* Stricter than yajl: the name goes into logs, headers and answers. */
+	if (!gw_utf8_valid((const char *)text, len)) {
 		gw_err_set(c->err, GW_ERR_INVALID_REQUEST, 0,
 			   "`model` is not valid UTF-8");
 		gw_err_param(c->err, "model");
