@@ -25,21 +25,21 @@ enum gw_method {
 };
 
 enum gw_endpoint_flag {
-	GW_EP_CLIENT_KEY = 1 << 0,	/* authenticate: a client key */
-	GW_EP_NODE_KEY = 1 << 1,	/* authenticate: a node key */
-	GW_EP_DOCUMENT = 1 << 2,	/* receive: one small JSON object */
-	GW_EP_RELAY = 1 << 3,		/* receive .. stream: goes to an upstream */
-	GW_EP_ANSWER = 1 << 4,		/* answer: this process knows it */
-	GW_EP_PREFIX = 1 << 5		/* the path goes on after `path` */
+	GW_EP_CLIENT_KEY = 1 << 0, /* authenticate: a client key */
+	GW_EP_NODE_KEY = 1 << 1,   /* authenticate: a node key */
+	GW_EP_DOCUMENT = 1 << 2,   /* receive: one small JSON object */
+	GW_EP_RELAY = 1 << 3,	   /* receive .. stream: goes to an upstream */
+	GW_EP_ANSWER = 1 << 4,	   /* answer: this process knows it */
+	GW_EP_PREFIX = 1 << 5	   /* the path goes on after `path` */
 };
 
 struct gw_endpoint {
-	const char *path;	/* percent-decoded path it serves */
-	enum gw_method method;	/* GET also serves HEAD */
+	const char *path;      /* percent-decoded path it serves */
+	enum gw_method method; /* GET also serves HEAD */
 	unsigned flags;
-	enum gw_step (*answer)(struct gw_request *r);	/* GW_EP_ANSWER */
-	enum gw_sse_dialect dialect;	/* of error events, GW_EP_RELAY */
-	const char *help;	/* one line for the documentation */
+	enum gw_step (*answer)(struct gw_request *r); /* GW_EP_ANSWER */
+	enum gw_sse_dialect dialect; /* of error events, GW_EP_RELAY */
+	const char *help;	     /* one line for the documentation */
 };
 
 /* The gateway's endpoints. */

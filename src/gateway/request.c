@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "gateway/availability.h"
 #include "gateway/worker.h"
 
 #define HELD_MAX (64u << 10)
@@ -59,6 +60,7 @@ gw_request_free(struct gw_request *r)
 
 	ev_timer_stop(w->loop, &r->deadline);
 	ev_timer_stop(w->loop, &r->retry);
+	gw_availability_free(r->availability);
 	gw_target_clear(r);
 	gw_body_free(r->body);
 	if (r->document)

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "gateway/relay.h"
 #include "stage/policy.h"
+#include "upstream/probe.h"
 
 #define SPAWNER_CHECK_S 1.0
 #define OTHER_FDS 64		/* descriptors that are not connections */
@@ -313,6 +314,7 @@ gw_worker_free(struct gw_worker *w)
 	if (!w)
 		return;
 	gw_fcgi_front_free(w->front);
+	gw_prober_free(w->prober);
 	gw_upstreams_free(w->upstreams);
 	if (w->watch)
 		gw_config_watch_free(w->watch);

@@ -35,6 +35,8 @@ enum gw_gauge {
 	GW_GAUGE__MAX
 };
 
+struct gw_prober;
+
 struct gw_worker {
 	struct ev_loop *loop;
 	const struct gw_pipeline *pipeline;
@@ -56,6 +58,7 @@ struct gw_worker {
 	uint32_t drain_left_ms;
 	struct gw_log_limit upstream_log;
 	uint64_t random_state[2];
+	struct gw_prober *prober;	/* made by the first probe */
 	void *policy_state[2];		/* by enum gw_strategy, the policy's */
 };
 

@@ -2,9 +2,12 @@
 /*
  * node_view.h - this process's parsed view of the registry.
  *
- * Refreshed when reg_epoch() moved; only nodes whose record changed are parsed
- * again. Candidates of a role come in the same order in every process (slot,
- * then model), which is what makes round robin exact across processes.
+ * Refreshed when reg_epoch() moved; only nodes whose record or status changed
+ * are parsed again. Candidates of a role come in the same order in every
+ * process (slot, then model), which is what makes round robin exact across
+ * processes.
+ *
+ * One thread a process. Nothing here blocks or takes a lock.
  */
 #ifndef GW_NODES_NODE_VIEW_H
 #define GW_NODES_NODE_VIEW_H
@@ -21,7 +24,10 @@ struct gw_node_view;
 /* One node as last seen. Valid until the next gw_node_view_refresh(). */
 struct gw_view_node {
 	struct reg_node reg;
-	struct gw_node_doc *doc;
+	struct gw_node_doc *doc;    /* never NULL */
+	struct json_object *status; /* metrics of its last heartbeat, or NULL */
+	uint64_t failed_models;	    /* bit i: the status says that model i of
+				     * the doc is in state "failed" */
 };
 
 /* One way to serve a role: a node and one of its models. */
@@ -30,11 +36,31 @@ struct gw_candidate {
 	const struct gw_node_model *model;
 };
 
+/* How the ways to serve a role stand right now. */
+struct gw_role_count {
+	size_t nodes;		 /* registered nodes with the role */
+	size_t fresh;		 /* of them fresh */
+	size_t candidates;	 /* what gw_node_view_fresh() gives */
+	uint64_t newest_seen_ms; /* last sign of life of any of them */
+	uint64_t newest_registered_ms;
+};
+
+/*
+ * gw_node_view_new - an empty view; the first refresh fills it.
+ * @reg             borrowed, outlives the view
+ * @stale_after_ms  age from which a node is stale
+ * Returns a view the caller frees, or NULL (no memory).
+ */
 GW_MUSTCHECK struct gw_node_view *gw_node_view_new(struct reg *reg,
 						   uint32_t stale_after_ms);
 void gw_node_view_free(struct gw_node_view *v);
 
-/* gw_node_view_refresh - catch up with the registry; cheap when nothing moved. */
+/*
+ * gw_node_view_refresh - catch up with the registry; cheap when nothing moved.
+ * A node that keeps changing while it is read stays as it was known, and the
+ * next call tries again; so does one after memory ran out, which may leave
+ * nodes out until then. A damaged record is left out.
+ */
 void gw_node_view_refresh(struct gw_node_view *v);
 
 /* gw_node_view_all - every node in slot order; @n set. */
@@ -46,12 +72,24 @@ const struct gw_view_node *gw_node_view_all(const struct gw_node_view *v,
 uint64_t gw_view_node_age_ms(const struct gw_node_view *v,
 			     const struct gw_view_node *n, uint64_t now_ms);
 
+/* gw_view_node_is_fresh - is it registered and younger than the limit? */
+bool gw_view_node_is_fresh(const struct gw_node_view *v,
+			   const struct gw_view_node *n, uint64_t now_ms);
+
 /*
- * gw_node_view_fresh - the candidates of a role whose node is fresh now.
+ * gw_node_view_fresh - the candidates of a role: models that have it, are not
+ * reported as failed, and whose node is fresh now.
  * @out  storage owned by the view, valid until the next call
  * Refreshes first. Returns their number.
  */
 size_t gw_node_view_fresh(struct gw_node_view *v, const char *role,
 			  uint64_t now_ms, const struct gw_candidate **out);
+
+/*
+ * gw_node_view_count - why a role has the candidates it has.
+ * Does not refresh: it speaks of what the last refresh saw.
+ */
+void gw_node_view_count(struct gw_node_view *v, const char *role,
+			uint64_t now_ms, struct gw_role_count *out);
 
 #endif

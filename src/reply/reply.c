@@ -104,7 +104,8 @@ error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 	if (r->retry_after[0])
 		return gw_buf_printf(b, "Retry-After: %s\r\n", r->retry_after);
 	if (r->err.code == GW_ERR_NO_AVAILABLE_NODE ||
-	    r->err.code == GW_ERR_REGISTRY_FULL)
+	    r->err.code == GW_ERR_REGISTRY_FULL ||
+	    r->err.code == GW_ERR_REGISTRY_BUSY)
 		return gw_buf_puts(b, "Retry-After: " RETRY_AFTER_S "\r\n");
 	return 0;
 }

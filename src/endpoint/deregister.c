@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* deregister.c - a node leaves: it gets no further request from now on. */
+#include <string.h>
+
+#include "base/json.h"
+#include "endpoint/shared.h"
+#include "gateway/worker.h"
+#include "nodes/node_doc.h"
+#include "reply/reply.h"
+
+enum gw_step
+gw_answer_deregister(struct gw_request *r)
+{
+	char quoted[GW_QUOTED_NODE_ID];
+	struct reg_err err = {0};
+	struct json_object *doc;
+	const char *id;
+
+	if (gw_node_id_from_wire(r->document, &id, &r->err) < 0)
+		return GW_FINISH;
+	if (reg_node_remove(r->worker->reg, id, &err) < 0)
+		return gw_registry_failed(r, &err, id);
+	gw_log(GW_EV_NODE_DEREGISTERED, r->id, "node=%s",
+	       gw_log_quote(quoted, sizeof(quoted), id, strlen(id)));
+	doc = json_object_new_object();
+	gw_json_set_str(doc, "status", "ok");
+	gw_json_set_str(doc, "node_id", id);
+	gw_reply_json(r, 200, doc);
+	return GW_FINISH;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heartbeat.c - a node's sign of life, with the metrics it likes to show. A
+ * node that is not registered is told so, so that it registers again.
+ */
+#include "base/clock.h"
+#include "base/json.h"
+#include "endpoint/shared.h"
+#include "gateway/worker.h"
+#include "nodes/node_doc.h"
+#include "reply/reply.h"
+
+/* Being alive counts more than metrics there is no room for. */
+static int
+touch(struct gw_worker *w, const char *id, const struct gw_buf *metrics,
+      struct reg_err *err)
+{
+	uint64_t now_ms = gw_mono_ms();
+
+	if (reg_node_touch(w->reg, id, metrics->data, metrics->len, now_ms,
+			   err) == 0)
+		return 0;
+	if (err->code != REG_FULL || metrics->len == 0)
+		return -1;
+	return reg_node_touch(w->reg, id, NULL, 0, now_ms, err);
+}
+
+enum gw_step
+gw_answer_heartbeat(struct gw_request *r)
+{
+	gw_auto_buf struct gw_buf metrics = GW_BUF_INIT(GW_NODE_METRICS_MAX);
+	struct reg_err err = {0};
+	struct json_object *doc;
+	const char *id;
+
+	if (gw_node_id_from_wire(r->document, &id, &r->err) < 0 ||
+	    gw_node_metrics_from_wire(r->document, &metrics, &r->err) < 0)
+		return GW_FINISH;
+	if (touch(r->worker, id, &metrics, &err) < 0)
+		return gw_registry_failed(r, &err, id);
+	doc = json_object_new_object();
+	gw_json_set_str(doc, "status", "ok");
+	gw_json_set_str(doc, "node_id", id);
+	gw_reply_json(r, 200, doc);
+	return GW_FINISH;
+}

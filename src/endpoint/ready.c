@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ready.c - can a request without a `model` be served right now? Without a
+ * default model: can any? Probes nothing that does not decide the answer.
+ */
+#include <string.h>
+
+#include "base/json.h"
+#include "endpoint/shared.h"
+#include "gateway/availability.h"
+#include "gateway/worker.h"
+#include "reply/reply.h"
+
+static enum gw_step
+ready(struct gw_request *r, const struct gw_model *m)
+{
+	struct json_object *doc = json_object_new_object();
+
+	gw_json_set_str(doc, "status", "ready");
+	gw_json_set_str(doc, "model", m->alias);
+	gw_reply_json(r, 200, doc);
+	return GW_FINISH;
+}
+
+static enum gw_step
+check_default(struct gw_request *r, const struct gw_model *m)
+{
+	struct gw_usable u;
+
+	gw_availability_model(r->availability, m, &u);
+	if (u.usable)
+		return ready(r, m);
+	gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+		   "not ready: the default model '%s' is not usable: %s",
+		   m->alias, u.reason);
+	return GW_FINISH;
+}
+
+static enum gw_step
+check_any(struct gw_request *r)
+{
+	struct gw_usable u, first = {0};
+
+	for (size_t i = 0; i < r->config->n_models; i++) {
+		gw_availability_model(r->availability, &r->config->models[i],
+				      &u);
+		if (u.usable)
+			return ready(r, &r->config->models[i]);
+		if (i == 0)
+			first = u;
+	}
+	if (r->config->n_models == 0)
+		gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+			   "not ready: no models are configured");
+	else
+		gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+			   "not ready: none of the %zu models is usable; "
+			   "'%s': %s",
+			   r->config->n_models, r->config->models[0].alias,
+			   first.reason);
+	return GW_FINISH;
+}
+
+enum gw_step
+gw_answer_ready(struct gw_request *r)
+{
+	const char *alias = r->config->default_model;
+	const struct gw_model *m =
+		alias ? gw_config_model(r->config, alias, strlen(alias)) : NULL;
+	enum gw_step step = gw_await_availability(r, m);
+
+	if (step != GW_NEXT)
+		return step;
+	return m ? check_default(r, m) : check_any(r);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shared.c - what several endpoints need; knows no single one of them.
+ */
+#include "endpoint/shared.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "gateway/availability.h"
+#include "gateway/pipeline.h"
+#include "gateway/worker.h"
+
+#define REGISTRY_RETRY_S 0.002
+#define REGISTRY_RETRIES 500
+
+static void
+resume(void *arg)
+{
+	gw_pipeline_resume(arg);
+}
+
+enum gw_step
+gw_await_availability(struct gw_request *r, const struct gw_model *only)
+{
+	if (!r->availability)
+		r->availability = gw_availability_new(r->worker, r->config,
+						      only, resume, r, &r->err);
+	if (!r->availability)
+		return GW_FINISH;
+	return gw_availability_is_done(r->availability) ? GW_NEXT : GW_WAIT;
+}
+
+static void
+on_retry(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	(void)loop;
+	(void)revents;
+	gw_pipeline_resume(t->data);
+}
+
+static const struct {
+	enum reg_code from;
+	enum gw_code to;
+} reg_codes[] = {
+	{REG_BUSY, GW_ERR_REGISTRY_BUSY},
+	{REG_FULL, GW_ERR_REGISTRY_FULL},
+	{REG_NOT_FOUND, GW_ERR_NODE_NOT_REGISTERED},
+	{REG_TOO_LARGE, GW_ERR_REQUEST_TOO_LARGE},
+};
+
+enum gw_step
+gw_registry_failed(struct gw_request *r, const struct reg_err *e,
+		   const char *node_id)
+{
+	char quoted[GW_QUOTED_NODE_ID];
+	enum gw_code code = GW_ERR_INTERNAL;
+
+	if (e->code == REG_BUSY && r->retries++ < REGISTRY_RETRIES) {
+		ev_timer_init(&r->retry, on_retry, REGISTRY_RETRY_S, 0.);
+		r->retry.data = r;
+		ev_timer_start(r->worker->loop, &r->retry);
+		return GW_WAIT;
+	}
+	for (size_t i = 0; i < GW_ARRAY_LEN(reg_codes); i++)
+		if (reg_codes[i].from == e->code)
+			code = reg_codes[i].to;
+	gw_log_quote(quoted, sizeof(quoted), node_id, strlen(node_id));
+	if (e->code == REG_NOT_FOUND)
+		gw_err_set(&r->err, code, 0,
+			   "the node %s is not registered; register it first",
+			   quoted);
+	else
+		gw_err_set(&r->err, code, e->sys, "node %s: %s", quoted,
+			   e->msg);
+	return GW_FINISH;
+}
+
+struct json_object *
+gw_model_object(const struct gw_request *r, const struct gw_model *m)
+{
+	struct json_object *o = json_object_new_object();
+
+	gw_json_set_str(o, "id", m->openai_model_name);
+	gw_json_set_str(o, "object", "model");
+	gw_json_set_int(o, "created", r->worker->started_wall_s);
+	gw_json_set_str(o, "owned_by", "rolemesh");
+	return o;
+}
+
+struct json_object *
+gw_json_seconds(uint64_t ms)
+{
+	char text[32];
+	int n;
+
+	if (ms % 1000 == 0)
+		return json_object_new_int64((int64_t)(ms / 1000));
+	n = snprintf(text, sizeof(text), "%" PRIu64 ".%03u", ms / 1000,
+		     (unsigned)(ms % 1000));
+	while (text[n - 1] == '0')
+		text[--n] = '\0';
+	return json_object_new_double_s((double)ms / 1000.0, text);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shared.h - what several endpoints need: waiting for probes, a busy registry,
+ * the object of a model. One thread a process; nothing blocks.
+ */
+#ifndef GW_ENDPOINT_SHARED_H
+#define GW_ENDPOINT_SHARED_H
+
+#include <json-c/json.h>
+#include <stdint.h>
+
+#include "gateway/request.h"
+
+/* Bytes gw_log_quote() may need for a node id. */
+#define GW_QUOTED_NODE_ID (4 * REG_NODE_ID_MAX + 3)
+
+/*
+ * gw_await_availability - have r->availability ready.
+ * @only  the one model that matters, or NULL
+ * Returns NEXT: it is, ask it; WAIT: return that, the answer function is called
+ * again; FINISH: return that, r->err is set.
+ */
+enum gw_step gw_await_availability(struct gw_request *r,
+				   const struct gw_model *only);
+
+/*
+ * gw_registry_failed - a registry call of this request failed.
+ * @e        what it said
+ * @node_id  the node it was about
+ * Returns WAIT when it was busy: the answer function is called again in a
+ * moment, for about a second in all; else FINISH with r->err set.
+ */
+enum gw_step gw_registry_failed(struct gw_request *r, const struct reg_err *e,
+				const char *node_id);
+
+/* gw_model_object - an entry of /v1/models; the caller puts it. */
+struct json_object *gw_model_object(const struct gw_request *r,
+				    const struct gw_model *m);
+
+/*
+ * gw_json_seconds - milliseconds as a JSON number of seconds: 30, 0.5, 10.333.
+ * The caller puts it.
+ */
+struct json_object *gw_json_seconds(uint64_t ms);
+
+#endif
