@@ -25,8 +25,9 @@ static const char *const level_names[GW_LOG__MAX] = { "debug", "info", "warn",
 
 static struct {
 	const char *program;
+	long pid;
 	enum gw_log_level min;
-} sink = { "rolemesh", GW_LOG_INFO };
+} sink = { "rolemesh", 0, GW_LOG_INFO };
 
 void
 gw_log_init(const char *program)
@@ -34,6 +35,7 @@ gw_log_init(const char *program)
 	const char *want = getenv("GW_LOG_LEVEL");
 
 	sink.program = program;
+	sink.pid = (long)getpid();
 	for (int i = 0; want && i < GW_LOG__MAX; i++)
 		if (strcmp(want, level_names[i]) == 0)
 			sink.min = (enum gw_log_level)i;
@@ -58,7 +60,7 @@ line_head(char *line, size_t cap, enum gw_event ev, const char *rid)
 		     "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s[%ld] level=%s event=%s ",
 		     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
 		     tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, sink.program,
-		     (long)getpid(), level_names[events[ev].level],
+		     sink.pid, level_names[events[ev].level],
 		     events[ev].word);
 	if (rid && n > 0 && (size_t)n < cap)
 		n += snprintf(line + n, cap - (size_t)n, "rid=%s ", rid);

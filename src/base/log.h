@@ -35,7 +35,8 @@ enum gw_event {
 /*
  * gw_log_init - name this process in its log lines.
  * @program  static string, e.g. "rolemesh-responder"
- * Reads GW_LOG_LEVEL (debug, info, warn, error; default info).
+ * Reads GW_LOG_LEVEL (debug, info, warn, error; default info). A process that
+ * was forked calls it again: the process id is remembered.
  */
 void gw_log_init(const char *program);
 

@@ -80,6 +80,7 @@ struct gw_fcgi_front {
 	struct gw_fcgi_conn *conns;
 	struct gw_fcgi_conn *dirty;
 	unsigned n_conns, n_requests, max_conns;
+	long unix_credit;	/* 0 = not asked yet */
 	struct gw_log_limit limit;
 	char receive[RECEIVE_BYTES];
 	char batch[HATCH_BYTES];
@@ -685,12 +686,24 @@ gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name)
 
 /* ---- front --------------------------------------------------------------- */
 
+/* Accepted unix sockets all start with the system's default buffer. */
+static long
+unix_credit(struct gw_fcgi_front *f, int fd)
+{
+	int sndbuf = 0;
+	socklen_t len = sizeof(sndbuf);
+
+	if (f->unix_credit == 0 &&
+	    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, &len) == 0 &&
+	    sndbuf > 16384)
+		f->unix_credit = sndbuf / 4L * 3 - 4096;
+	return f->unix_credit;
+}
+
 static void
 conn_new(struct gw_fcgi_front *f, int fd, bool is_unix)
 {
 	struct gw_fcgi_conn *c = calloc(1, sizeof(*c));
-	int sndbuf = 0;
-	socklen_t len = sizeof(sndbuf);
 
 	if (!c) {
 		close(fd);
@@ -699,11 +712,8 @@ conn_new(struct gw_fcgi_front *f, int fd, bool is_unix)
 	c->front = f;
 	c->fd = fd;
 	c->is_unix = is_unix;
-	if (is_unix &&
-	    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, &len) == 0)
-		c->write_credit_full = sndbuf / 4L * 3 - 4096;
-	if (c->write_credit_full < 0)
-		c->write_credit_full = 0;
+	if (is_unix) /* and nothing was written yet: all of it is free */
+		c->write_credit = c->write_credit_full = unix_credit(f, fd);
 	gw_buf_init(&c->raw, RECEIVE_BYTES);
 	gw_buf_init(&c->params, GW_FCGI_PARAMS_MAX);
 	gw_buf_init(&c->params_content, GW_FCGI_PARAMS_MAX);

@@ -160,9 +160,11 @@ static int
 serve(int listen_fd, void *arg)
 {
 	struct gw_err err = { 0 };
-	struct gw_worker *w = gw_worker_new(arg, &err);
+	struct gw_worker *w;
 	int rc = -1;
 
+	gw_log_init(PROGRAM);
+	w = gw_worker_new(arg, &err);
 	if (w)
 		rc = gw_worker_run(w, listen_fd, &err);
 	if (rc < 0)
