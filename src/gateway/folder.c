@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * folder.c - the private folder of a running launcher.
+ *
+ * Must not follow links while removing and must not touch folders of other
+ * users or of living launchers.
+ */
+#include "gateway/folder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define LOCK_NAME "lock"
+#define REMOVE_DEPTH_MAX 16
+/* These go unquoted through the web server's configuration and through YAML. */
+#define HARMLESS                                                               \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/"      \
+	"._-+@,=~"
+
+static void remove_in(int parent, const char *name, unsigned depth);
+
+static void
+empty_folder(int fd, unsigned depth)
+{
+	DIR *dir = fdopendir(fd); /* takes fd over */
+	struct dirent *entry;
+
+	if (!dir) {
+		close(fd);
+		return;
+	}
+	while ((entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
+			remove_in(dirfd(dir), entry->d_name, depth + 1);
+	closedir(dir);
+}
+
+static void
+remove_in(int parent, const char *name, unsigned depth)
+{
+	int fd;
+
+	if (unlinkat(parent, name, 0) == 0)
+		return;
+	if (depth > REMOVE_DEPTH_MAX || (errno != EISDIR && errno != EPERM))
+		return;
+	fd = openat(parent, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		empty_folder(fd, depth);
+	(void)unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void
+gw_folder_remove(const char *path)
+{
+	remove_in(AT_FDCWD, path, 0);
+}
+
+/* FNV-1a: spreads names well enough to tell instances apart in a listing. */
+static uint32_t
+name_hash(const char *text)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 16777619u;
+	return h;
+}
+
+/* Why a candidate cannot be used, or NULL. */
+static const char *
+candidate_fault(const char *parent, size_t name_len)
+{
+	struct stat st;
+
+	if (parent[0] != '/')
+		return "is no absolute path";
+	if (parent[strspn(parent, HARMLESS)] != '\0')
+		return "has blanks or unusual characters in its name";
+	if (strlen(parent) + 1 + name_len > GW_FOLDER_PATH_MAX)
+		return "is too long for the paths of sockets (108 bytes)";
+	if (stat(parent, &st) < 0)
+		return strerror(errno);
+	if (!S_ISDIR(st.st_mode))
+		return "is not a folder";
+	return access(parent, W_OK | X_OK) < 0 ? strerror(errno) : NULL;
+}
+
+/* Is this the folder of a launcher that is no more? */
+static bool
+is_leftover(int parent, const char *name)
+{
+	gw_auto_fd int folder = openat(
+		parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	gw_auto_fd int lock = -1;
+	struct stat st;
+
+	if (folder < 0 || fstat(folder, &st) < 0 || st.st_uid != geteuid())
+		return false;
+	lock = openat(folder, LOCK_NAME, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	/* Without a lock file its maker died on the way: we own the instance.
+	 */
+	return lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0;
+}
+
+static bool
+remove_leftovers(const char *parent, const char *prefix)
+{
+	DIR *dir = opendir(parent);
+	struct dirent *entry;
+	bool found = false;
+
+	if (!dir)
+		return false;
+	while ((entry = readdir(dir)) != NULL) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
+		    !is_leftover(dirfd(dir), entry->d_name))
+			continue;
+		remove_in(dirfd(dir), entry->d_name, 0);
+		found = true;
+	}
+	closedir(dir);
+	return found;
+}
+
+static int
+fill(struct gw_folder *f)
+{
+	char path[GW_FOLDER_PATH_MAX + sizeof("/" LOCK_NAME)];
+
+	snprintf(path, sizeof(path), "%s/" LOCK_NAME, f->path);
+	f->lock_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (f->lock_fd < 0)
+		return -1;
+	return flock(f->lock_fd, LOCK_EX | LOCK_NB);
+}
+
+int
+gw_folder_create(struct gw_folder *f, const char *instance, bool *leftover,
+		 struct gw_err *err)
+{
+	const char *candidates[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"),
+				    "/tmp"};
+	char prefix[32], why[GW_ERR_MSG_BYTES / 2] = "";
+	size_t why_len = 0;
+
+	f->path[0] = '\0';
+	f->lock_fd = -1;
+	*leftover = false;
+	snprintf(prefix, sizeof(prefix), "rolemesh-%08" PRIx32 "-",
+		 name_hash(instance));
+	for (size_t i = 0; i < GW_ARRAY_LEN(candidates); i++) {
+		const char *parent = candidates[i], *fault;
+
+		if (!parent || !*parent)
+			continue;
+		fault = candidate_fault(parent,
+					strlen(prefix) + strlen("XXXXXX"));
+		if (!fault && remove_leftovers(parent, prefix))
+			*leftover = true;
+		if (!fault && !f->path[0]) {
+			snprintf(f->path, sizeof(f->path), "%s/%sXXXXXX",
+				 parent, prefix);
+			if (mkdtemp(f->path) && fill(f) == 0)
+				continue;
+			fault = strerror(errno);
+			gw_folder_destroy(f);
+		}
+		if (fault && why_len < sizeof(why))
+			why_len += (size_t)snprintf(
+				why + why_len, sizeof(why) - why_len,
+				"%s%.100s: %s", why_len ? "; " : "", parent,
+				fault);
+	}
+	if (f->path[0])
+		return 0;
+	return gw_err_set(err, GW_ERR_INTERNAL, 0,
+			  "no place for the private folder (%s): set TMPDIR to "
+			  "a short path you can write to",
+			  why);
+}
+
+void
+gw_folder_destroy(struct gw_folder *f)
+{
+	if (f->path[0])
+		gw_folder_remove(f->path);
+	f->path[0] = '\0';
+	if (f->lock_fd >= 0)
+		close(f->lock_fd);
+	f->lock_fd = -1;
+}
+
+int
+gw_file_write(const char *path, const char *data, size_t len)
+{
+	gw_auto_fd int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	size_t done = 0;
+
+	if (fd < 0)
+		return -1;
+	while (done < len) {
+		ssize_t n = write(fd, data + done, len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		done += (size_t)n;
+	}
+	return 0;
+}

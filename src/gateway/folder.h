@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * folder.h - the private folder of a running launcher.
+ *
+ * Holds the sockets, uploads, the web server's configuration and the copies of
+ * the last good configuration. Mode 0700; its lock file is held as long as its
+ * owner lives, so that the next start can tell a leftover from a folder in use.
+ */
+#ifndef GW_GATEWAY_FOLDER_H
+#define GW_GATEWAY_FOLDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* Room for "/i-255" and '\0' within the 108 bytes of a Unix socket's path. */
+#define GW_FOLDER_PATH_MAX 100
+
+struct gw_folder {
+	char path[GW_FOLDER_PATH_MAX + 1]; /* absolute; "" = none */
+	int lock_fd;			   /* -1 = none */
+};
+
+/*
+ * gw_folder_create - remove leftovers of this instance, make a fresh folder.
+ * @instance  text that names the instance; only a hash of it is used
+ * @leftover  set to true when the folder of a dead launcher was found; its web
+ *            server may need a moment more to let go of the port
+ * @err       INTERNAL: no candidate is usable, with the reason for each
+ * Tries $XDG_RUNTIME_DIR, $TMPDIR and /tmp, in this order: a candidate must be
+ * an absolute path of harmless characters, short enough, and writable. The
+ * caller must own the instance (reg_own), so that nobody else creates one now.
+ */
+GW_MUSTCHECK int gw_folder_create(struct gw_folder *f, const char *instance,
+				  bool *leftover, struct gw_err *err);
+
+/* gw_folder_destroy - remove the folder and all that is in it; safe twice. */
+void gw_folder_destroy(struct gw_folder *f);
+
+/*
+ * gw_folder_remove - remove a folder and its contents; never follows a link.
+ * @path  may be missing. What cannot be removed stays; nesting beyond 16 too.
+ */
+void gw_folder_remove(const char *path);
+
+/*
+ * gw_file_write - create a file of mode 0600 and write it whole.
+ * @path  must not exist
+ * Returns 0, or -1 with errno.
+ */
+GW_MUSTCHECK int gw_file_write(const char *path, const char *data, size_t len);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * launcher.h - what the parts of the program rolemesh-gateway share.
+ *
+ * main() reads the options and the configuration, launcher_prepare() puts
+ * everything into place and launcher_run() is the event loop around lighttpd.
+ * The launcher serves no request itself.
+ */
+#ifndef GW_GATEWAY_LAUNCHER_H
+#define GW_GATEWAY_LAUNCHER_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "config/config.h"
+#include "gateway/folder.h"
+#include "gateway/instance.h"
+#include "reg.h"
+
+#define LAUNCHER_EXIT_CONFIG 2 /* bad option or configuration */
+#define LAUNCHER_CONF_NAME "lighttpd.conf"
+
+/* The command line. Strings point into argv. */
+struct launcher_options {
+	const char *config; /* NULL = environment or default */
+	const char *overrides[GW_INSTANCE_FILES_MAX];
+	size_t n_overrides;
+	const char *host; /* NULL = the configuration's */
+	uint32_t port;	  /* 0 = the configuration's */
+	uint32_t workers; /* 0 = the configuration's */
+	bool check;
+	bool print_config;
+};
+
+/*
+ * launcher_options_parse - read the command line.
+ * @exit_status  set when the program is to end now: 0 after --help or
+ *               --version, LAUNCHER_EXIT_CONFIG after a mistake; all mistakes
+ *               have been printed
+ * Returns true to go on.
+ */
+bool launcher_options_parse(struct launcher_options *o, int argc, char **argv,
+			    int *exit_status);
+
+/* launcher_options_apply - let --host, --port and --workers win in @config. */
+int launcher_options_apply(const struct launcher_options *o,
+			   struct gw_config *config, struct gw_err *err);
+
+/* Everything a running launcher holds; all zero (fds -1) before prepare. */
+struct launcher {
+	const struct launcher_options *options;
+	struct gw_instance *instance;
+	struct gw_config *config; /* the snapshot in force; owned */
+	struct reg *reg;
+	struct gw_folder folder;
+	char lighttpd[PATH_MAX];	 /* program */
+	int listen_fd;			 /* handed to lighttpd, then -1 here */
+	struct sockaddr_storage address; /* where it listens */
+	char url[128];			 /* http://host:port, for people */
+};
+
+/*
+ * launcher_prepare - own the instance, bind the port, fill the folder.
+ * @err  INTERNAL, with what to do: running already, port taken, lighttpd
+ *       missing, ...
+ * Returns 0 / -1; launcher_release() cleans up after both.
+ */
+GW_MUSTCHECK int launcher_prepare(struct launcher *l, struct gw_err *err);
+
+/*
+ * launcher_release - remove folder and shared memory, free everything.
+ * Shared memory that processes outside this launcher use (a pool behind
+ * another web server) stays.
+ */
+void launcher_release(struct launcher *l);
+
+/*
+ * launcher_run - run lighttpd until it ends or a signal asks for the end.
+ * Returns the exit status. Nothing that it started is left running.
+ */
+int launcher_run(struct launcher *l);
+
+/*
+ * launcher_listen - bind and listen.
+ * @host     name, IPv4 or IPv6 address, the latter also in brackets; "::" takes
+ *           IPv4 connections too
+ * @wait_ms  how long to wait for a port that is in use
+ * @address  set to where it listens
+ * @err      INTERNAL naming host and port
+ * Returns a descriptor, or -1. Resolves names, which may block.
+ */
+GW_MUSTCHECK int launcher_listen(const char *host, uint32_t port,
+				 unsigned wait_ms,
+				 struct sockaddr_storage *address,
+				 struct gw_err *err);
+
+/* launcher_address_text - "1.2.3.4" or "[::1]"; returns @out. */
+const char *launcher_address_text(const struct sockaddr_storage *address,
+				  char *out, size_t cap);
+
+/* One @NAME@ of the web server's configuration and its value. */
+struct launcher_var {
+	const char *name;
+	const char *value;
+};
+
+/*
+ * launcher_render - fill in a template.
+ * @template  text with @NAME@ places; those in comment lines may be unknown
+ * @out       appended to
+ * @err       INTERNAL: an unknown name (with its line), or a value that could
+ *            break out of a quoted string
+ */
+GW_MUSTCHECK int launcher_render(const char *template,
+				 const struct launcher_var *vars, size_t n,
+				 struct gw_buf *out, struct gw_err *err);
+
+/*
+ * launcher_write_conf - write lighttpd's configuration into the folder.
+ * @err  INTERNAL
+ */
+GW_MUSTCHECK int launcher_write_conf(const struct launcher *l,
+				     struct gw_err *err);
+
+#endif
