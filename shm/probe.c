@@ -60,7 +60,7 @@ look_at(struct reg_target *t, const uint64_t key[2], struct view *v)
 static struct view
 look_up(const struct reg *r, const uint64_t key[2])
 {
-	struct view v = {0};
+	struct view v;
 
 	for (uint32_t n = 0; n < WINDOW; n++) {
 		struct reg_target *t = entry_at(r, key, n);
@@ -72,8 +72,7 @@ look_up(const struct reg *r, const uint64_t key[2])
 		if (!v.checked)
 			break; /* entries are never emptied: it ends here */
 	}
-	v.target = NULL;
-	return v;
+	return (struct view){0}; /* what was seen is of other targets */
 }
 
 static void

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_reg_node.c - nodes: registered, replaced, touched, removed, pushed out,
+ * and read by others meanwhile.
+ */
+#include "reg_test.h"
+
+static struct reg_err err;
+
+/* The node of an id, by walking; slot is REG_NODES_MAX when there is none. */
+static struct reg_node
+node_of(const struct reg *r, const char *id)
+{
+	struct reg_node node;
+	uint32_t slot = 0;
+
+	while (reg_node_next(r, &slot, &node))
+		if (strcmp(node.id, id) == 0)
+			return node;
+	memset(&node, 0, sizeof(node));
+	node.ref.slot = REG_NODES_MAX;
+	return node;
+}
+
+static bool
+has(const struct reg *r, const char *id)
+{
+	return node_of(r, id).ref.slot < REG_NODES_MAX;
+}
+
+static unsigned
+count(const struct reg *r)
+{
+	struct reg_node node;
+	uint32_t slot = 0;
+	unsigned n = 0;
+
+	while (reg_node_next(r, &slot, &node))
+		n++;
+	return n;
+}
+
+/* Reads a payload and compares it with a text; NULL = there is none. */
+static bool
+reads(const struct reg *r, struct reg_node_ref ref, enum reg_payload which,
+      const char *want)
+{
+	size_t len = 99;
+	char *text;
+	bool same;
+
+	if (reg_node_read(r, ref, which, &text, &len, &err))
+		return false;
+	same = want ? text && len == strlen(want) && strcmp(text, want) == 0
+		    : !text && len == 0;
+	free(text);
+	return same;
+}
+
+static int
+put(struct reg *r, const char *id, const char *record, uint64_t now_ms)
+{
+	return reg_node_put(r, id, record, strlen(record), now_ms, 1000, NULL,
+			    &err);
+}
+
+static void
+test_life(void)
+{
+	struct reg_node a, b;
+	uint64_t epoch;
+	struct reg *r, *other;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	other = seg_open(0);
+	epoch = reg_epoch(other);
+	ok(!has(r, "a") && reg_epoch(r) == epoch, "node: none at first");
+	is_int(put(r, "a", "first", 100), 0, "node: put -> 0");
+	a = node_of(other, "a");
+	ok(a.ref.slot == 0 && a.ref.generation != 0,
+	   "node: put -> seen by another handle");
+	ok(a.registered_ms == 100 && a.seen_ms == 100,
+	   "node: put -> its times");
+	ok(reads(other, a.ref, REG_RECORD, "first"), "node: record reads back");
+	ok(reads(other, a.ref, REG_STATUS, NULL), "node: no status yet");
+	ok(reg_epoch(other) != epoch, "node: put -> epoch moves");
+	is_int((long long)reg_node_seen(other, a.ref), 100, "node: seen");
+
+	epoch = reg_epoch(r);
+	is_int(reg_node_touch(other, "a", NULL, 0, 250, &err), 0,
+	       "node: touch -> 0");
+	is_int((long long)reg_node_seen(r, a.ref), 250, "node: touch -> seen");
+	is_int(reg_node_touch(other, "a", NULL, 0, 240, &err), 0,
+	       "node: a late touch -> 0");
+	is_int((long long)reg_node_seen(r, a.ref), 250,
+	       "node: a late touch -> never backwards");
+	ok(reg_epoch(r) == epoch, "node: touch alone -> same epoch");
+
+	is_int(reg_node_touch(r, "a", "busy", 4, 300, &err), 0,
+	       "node: touch with status -> 0");
+	ok(reads(r, a.ref, REG_STATUS, "busy"), "node: status reads back");
+	ok(reg_epoch(r) != epoch, "node: new status -> epoch moves");
+	b = node_of(r, "a");
+	ok(b.status_version != a.status_version &&
+		   b.record_version == a.record_version,
+	   "node: new status -> its version moves, the record's stays");
+	is_int(reg_node_touch(r, "a", "idle", 4, 310, &err), 0,
+	       "node: another status -> 0");
+	ok(reads(r, a.ref, REG_STATUS, "idle"), "node: status is replaced");
+	a = node_of(r, "a");
+	ok(a.status_version != b.status_version, "node: ... and its version");
+
+	is_int(put(r, "a", "second", 400), 0, "node: put again -> 0");
+	b = node_of(r, "a");
+	ok(b.ref.slot == a.ref.slot && b.ref.generation == a.ref.generation,
+	   "node: put again -> the same node");
+	ok(reads(r, b.ref, REG_RECORD, "second"), "node: record is replaced");
+	ok(reads(r, b.ref, REG_STATUS, NULL), "node: ... and its status gone");
+	ok(b.record_version != a.record_version &&
+		   b.status_version != a.status_version,
+	   "node: ... and both versions moved");
+	ok(b.registered_ms == 400 && b.seen_ms == 400, "node: ... its times");
+	is_int(count(r), 1, "node: ... still one node");
+	ok(reg_verify(r, &err) == 0, "node: verifies");
+	reg_close(other);
+	reg_close(r);
+}
+
+static void
+test_remove(void)
+{
+	struct reg_node a, b;
+	uint64_t epoch;
+	struct reg *r;
+	size_t len;
+	char *text;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	ok(put(r, "a", "x", 100) == 0 &&
+		   reg_node_touch(r, "a", "s", 1, 100, &err) == 0,
+	   "remove: a node with a status");
+	a = node_of(r, "a");
+	epoch = reg_epoch(r);
+	is_int(reg_node_remove(r, "a", &err), 0, "remove: -> 0");
+	ok(!has(r, "a"), "remove: -> not found by walking");
+	is_int((long long)reg_node_seen(r, a.ref), 0, "remove: -> not seen");
+	ok(reg_epoch(r) != epoch, "remove: -> epoch moves");
+	ok(reg_node_read(r, a.ref, REG_RECORD, &text, &len, &err) == -1 &&
+		   err.code == REG_NOT_FOUND && !text,
+	   "remove: read -> NOT_FOUND");
+	ok(reg_node_remove(r, "a", &err) == -1 && err.code == REG_NOT_FOUND,
+	   "remove: again -> NOT_FOUND");
+	ok(reg_node_touch(r, "a", NULL, 0, 1, &err) == -1 &&
+		   err.code == REG_NOT_FOUND,
+	   "remove: touch -> NOT_FOUND");
+	ok(put(r, "b", "y", 500) == 0, "remove: another takes the slot");
+	b = node_of(r, "b");
+	ok(b.ref.slot == a.ref.slot && b.ref.generation != a.ref.generation,
+	   "remove: ... with another generation");
+	ok(reg_node_seen(r, a.ref) == 0 && reg_node_seen(r, b.ref) == 500,
+	   "remove: the old reference does not name the new node");
+	ok(reads(r, b.ref, REG_STATUS, NULL), "remove: ... nor its status");
+	ok(reg_verify(r, &err) == 0, "remove: verifies");
+	reg_close(r);
+}
+
+static void
+test_limits(void)
+{
+	static char big[REG_PAYLOAD_MAX + 1];
+	char id[REG_NODE_ID_MAX + 2], *text;
+	struct reg_node node;
+	struct reg *r;
+	size_t len;
+
+	seg_new();
+	r = seg_open(4 << 20);
+	memset(id, 'i', sizeof(id));
+	id[REG_NODE_ID_MAX + 1] = '\0';
+	ok(put(r, id, "x", 1) == -1 && err.code == REG_TOO_LARGE,
+	   "limit: id of 129 bytes -> TOO_LARGE: %s", err.msg);
+	ok(put(r, "", "x", 1) == -1 && err.code == REG_TOO_LARGE,
+	   "limit: empty id -> TOO_LARGE");
+	ok(reg_node_touch(r, id, NULL, 0, 1, &err) == -1 &&
+		   err.code == REG_TOO_LARGE,
+	   "limit: touch of a long id -> TOO_LARGE");
+	ok(reg_node_remove(r, "", &err) == -1 && err.code == REG_TOO_LARGE,
+	   "limit: remove of an empty id -> TOO_LARGE");
+	id[REG_NODE_ID_MAX] = '\0';
+	is_int(put(r, id, "x", 1), 0, "limit: id of 128 bytes -> 0");
+	node = node_of(r, id);
+	is_str(node.id, id, "limit: ... reads back");
+	ok(reads(r, node.ref, REG_RECORD, "x"), "limit: ... and its record");
+
+	for (size_t want = 65536; want <= REG_PAYLOAD_MAX; want *= 8) {
+		payload_make(big, want, want);
+		is_int(reg_node_put(r, "big", big, want, 1, 1000, NULL, &err),
+		       0, "limit: large record -> 0");
+		node = node_of(r, "big");
+		ok(reg_node_read(r, node.ref, REG_RECORD, &text, &len, &err) ==
+				   0 &&
+			   len == want && memcmp(text, big, len) == 0,
+		   "limit: record of %zu bytes -> reads back", want);
+		free(text);
+		is_int(reg_node_touch(r, "big", big, want, 1, &err), 0,
+		       "limit: large status -> 0");
+		ok(reg_node_read(r, node.ref, REG_STATUS, &text, &len, &err) ==
+				   0 &&
+			   len == want && memcmp(text, big, len) == 0,
+		   "limit: status of %zu bytes -> reads back", want);
+		free(text);
+	}
+	ok(reg_node_put(r, "x", big, sizeof(big), 1, 1000, NULL, &err) == -1 &&
+		   err.code == REG_TOO_LARGE,
+	   "limit: record one byte over -> TOO_LARGE: %s", err.msg);
+	ok(reg_node_put(r, "x", big, 0, 1, 1000, NULL, &err) == -1 &&
+		   err.code == REG_TOO_LARGE,
+	   "limit: empty record -> TOO_LARGE");
+	ok(reg_node_touch(r, "big", big, sizeof(big), 1, &err) == -1 &&
+		   err.code == REG_TOO_LARGE,
+	   "limit: status one byte over -> TOO_LARGE");
+	ok(reg_node_read(r, (struct reg_node_ref){REG_NODES_MAX, 1}, REG_RECORD,
+			 &text, &len, &err) == -1 &&
+		   err.code == REG_NOT_FOUND &&
+		   reg_node_seen(r, (struct reg_node_ref){1u << 31, 1}) == 0,
+	   "limit: slot out of range -> NOT_FOUND, not seen");
+	ok(reg_verify(r, &err) == 0, "limit: verifies");
+	reg_close(r);
+}
+
+/* Sizes around the block: one byte less, equal, one more. */
+static void
+test_block_edges(void)
+{
+	char bytes[1600], *text;
+	struct reg_node node;
+	struct reg *r;
+	int wrong = 0;
+	size_t len;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	for (size_t want = 9; want < sizeof(bytes); want++) {
+		payload_make(bytes, want, want);
+		wrong += reg_node_put(r, "edge", bytes, want, 1, 1000, NULL,
+				      &err) != 0;
+		node = node_of(r, "edge");
+		wrong += reg_node_read(r, node.ref, REG_RECORD, &text, &len,
+				       &err) != 0;
+		wrong += len != want || memcmp(text, bytes, len) != 0 ||
+			 text[len] != '\0';
+		free(text);
+		wrong += reg_verify(r, &err) != 0;
+	}
+	is_int(wrong, 0, "blocks: every size from 9 to 1,599 -> reads back");
+	reg_close(r);
+}
+
+static void
+test_slots_full(void)
+{
+	char id[32], evicted[REG_NODE_ID_MAX + 1];
+	struct reg *r;
+	int failed = 0;
+
+	seg_new();
+	r = seg_open(0);
+	for (int i = 0; i < REG_NODES_MAX; i++) {
+		snprintf(id, sizeof(id), "node-%d", i);
+		failed += put(r, id, "a registration", 1000 + (uint64_t)i) != 0;
+	}
+	is_int(failed, 0, "full: 4,096 nodes -> all registered");
+	is_int(count(r), REG_NODES_MAX, "full: ... and all found");
+	evicted[0] = 'x';
+	ok(reg_node_put(r, "one more", "x", 1, 1500, 1000, evicted, &err) ==
+			   -1 &&
+		   err.code == REG_FULL && evicted[0] == '\0',
+	   "full: none stale -> FULL: %s", err.msg);
+	is_int(reg_node_touch(r, "node-0", NULL, 0, 6000, &err), 0,
+	       "full: the oldest gives a sign of life");
+	is_int(reg_node_put(r, "one more", "x", 1, 6000, 1000, evicted, &err),
+	       0, "full: stale ones -> 0");
+	is_str(evicted, "node-1", "full: ... the longest-stale makes room");
+	ok(!has(r, "node-1") && has(r, "node-0") && has(r, "one more"),
+	   "full: ... and no other");
+	is_int(reg_node_put(r, "one more", "y", 1, 6001, 0, evicted, &err), 0,
+	       "full: replacing -> 0");
+	is_str(evicted, "", "full: ... pushes nobody out");
+	ok(reg_verify(r, &err) == 0, "full: verifies");
+	reg_close(r);
+}
+
+static void
+test_blocks_full(void)
+{
+	char evicted[REG_NODE_ID_MAX + 1], bytes[32768];
+	const size_t quarter = sizeof(bytes) / 4;
+	struct reg *r;
+
+	/* 64 blocks, one of them never used: 63 of 504 bytes. */
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	memset(bytes, 'x', sizeof(bytes));
+	for (int i = 0; i < 3; i++) {
+		char id[] = {(char)('a' + i), '\0'};
+
+		ok(reg_node_put(r, id, bytes, quarter, 100 + (uint64_t)i, 1000,
+				NULL, &err) == 0,
+		   "room: node %s takes 17 of 63 blocks", id);
+	}
+	ok(reg_node_put(r, "d", bytes, quarter, 200, 1000, evicted, &err) ==
+			   -1 &&
+		   err.code == REG_FULL && count(r) == 3,
+	   "room: too few blocks, none stale -> FULL: %s", err.msg);
+	ok(reg_node_touch(r, "a", bytes, quarter, 205, &err) == -1 &&
+		   err.code == REG_FULL,
+	   "room: status without room -> FULL: %s", err.msg);
+	is_int((long long)node_of(r, "a").seen_ms, 205,
+	       "room: ... and yet a sign of life");
+	ok(reg_node_put(r, "a", bytes, quarter, 210, 1000, evicted, &err) ==
+			   -1 &&
+		   err.code == REG_FULL,
+	   "room: replacing without room for both -> FULL");
+	ok(reg_node_put(r, "e", bytes, sizeof(bytes), 1150, 1000, evicted,
+			&err) == -1 &&
+		   count(r) == 3,
+	   "room: not enough even without the stale -> nobody is pushed out");
+	is_int(reg_node_put(r, "d", bytes, quarter, 1101, 1000, evicted, &err),
+	       0, "room: one stale -> 0");
+	is_str(evicted, "b", "room: ... it is pushed out");
+	ok(reg_verify(r, &err) == 0, "room: verifies");
+	reg_close(r);
+}
+
+static void
+test_several_evictions(void)
+{
+	char evicted[REG_NODE_ID_MAX + 1], bytes[16384];
+	struct reg *r;
+	int failed = 0;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	memset(bytes, 'x', sizeof(bytes));
+	for (int i = 0; i < 60; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "small-%d", i);
+		failed += put(r, id, "x", 1000 - (uint64_t)i) != 0;
+	}
+	is_int(failed, 0, "room: 60 small nodes");
+	is_int(reg_node_put(r, "large", bytes, sizeof(bytes), 9000, 1000,
+			    evicted, &err),
+	       0, "room: a large one when all are stale -> 0");
+	is_str(evicted, "small-59", "room: ... the longest-stale is named");
+	ok(count(r) == 31 && has(r, "small-0") && !has(r, "small-40"),
+	   "room: ... and no more than needed are pushed out (%u left)",
+	   count(r));
+	/* A stale node never makes room for itself. */
+	is_int(reg_node_put(r, "large", "x", 1, 99000, 1000, NULL, &err), 0,
+	       "room: a stale node registers again -> 0");
+	ok(count(r) == 30 && has(r, "large"),
+	   "room: ... old and new record must both fit -> one more goes");
+	ok(reg_verify(r, &err) == 0, "room: verifies");
+	reg_close(r);
+}
+
+static int
+child_keeps_lock(void *arg)
+{
+	struct reg *r = seg_open(0);
+
+	if (reg_lock(r, &err) == 0)
+		atomic_store((_Atomic int *)arg, 1);
+	hold();
+}
+
+static void
+test_busy(void)
+{
+	_Atomic int *locked = shared_page(4096);
+	uint64_t start_ms;
+	uint32_t index;
+	struct reg *r;
+	pid_t pid;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	ok(put(r, "a", "x", 100) == 0, "busy: a node");
+	pid = spawn(child_keeps_lock, locked);
+	await(locked, 1);
+	start_ms = reg_clock_ms();
+	ok(put(r, "b", "x", 1) == -1 && err.code == REG_BUSY,
+	   "busy: put -> BUSY: %s", err.msg);
+	ok(reg_node_touch(r, "a", NULL, 0, 1, &err) == -1 &&
+		   err.code == REG_BUSY,
+	   "busy: touch -> BUSY");
+	ok(reg_node_remove(r, "a", &err) == -1 && err.code == REG_BUSY,
+	   "busy: remove -> BUSY");
+	ok(reg_turn_open(r, "t", &index, &err) == -1 && err.code == REG_BUSY,
+	   "busy: turn -> BUSY");
+	ok(reg_verify(r, &err) == -1 && err.code == REG_BUSY,
+	   "busy: verify -> BUSY");
+	ok(reg_clock_ms() - start_ms < 2000, "busy: ... without waiting");
+	ok(reads(r, node_of(r, "a").ref, REG_RECORD, "x"),
+	   "busy: readers need no lock");
+	kill_and_reap(pid);
+	is_int(put(r, "b", "x", 100), 0, "busy: holder killed -> put works");
+	ok(reg_verify(r, &err) == 0, "busy: verifies");
+	reg_close(r);
+}
+
+#define CHANGES 3000
+
+static int
+child_changes(void *arg)
+{
+	uint64_t state = (uint64_t)(uintptr_t)arg + 1;
+	static char bytes[4000];
+	struct reg *r = seg_open(0);
+	char id[16];
+
+	for (int i = 0; i < CHANGES; i++) {
+		size_t len = 9 + random_next(&state) % (sizeof(bytes) - 9);
+
+		snprintf(id, sizeof(id), "n%u", random_next(&state) % 5);
+		payload_make(bytes, len, state);
+		if (i % 3 == 0) {
+			if (RETRY(reg_node_touch(r, id, bytes, len, 1, &err),
+				  err) &&
+			    err.code != REG_NOT_FOUND && err.code != REG_FULL)
+				return 1;
+		} else if (RETRY(reg_node_put(r, id, bytes, len, 1, 1000, NULL,
+					      &err),
+				 err) &&
+			   err.code != REG_FULL) {
+			return 2;
+		}
+		if (i % 50 == 0 && RETRY(reg_node_remove(r, id, &err), err) &&
+		    err.code != REG_NOT_FOUND)
+			return 3;
+	}
+	reg_close(r);
+	return 0;
+}
+
+/* Reads everything there is; returns payloads read, or -1 at a broken one. */
+static int
+read_all(const struct reg *r)
+{
+	struct reg_node node;
+	uint32_t slot = 0;
+	int n = 0;
+
+	while (reg_node_next(r, &slot, &node)) {
+		for (int which = REG_RECORD; which <= REG_STATUS; which++) {
+			size_t len;
+			char *bytes;
+
+			if (reg_node_read(r, node.ref, which, &bytes, &len,
+					  &err)) {
+				if (err.code != REG_NOT_FOUND &&
+				    err.code != REG_BUSY)
+					return -1;
+				continue;
+			}
+			if (bytes && !payload_is_whole(bytes, len))
+				return -1;
+			if (node.id[0] != 'n' ||
+			    (!bytes && which == REG_RECORD))
+				return -1;
+			n += bytes != NULL;
+			free(bytes);
+		}
+	}
+	return n;
+}
+
+static void
+test_readers_and_writers(void)
+{
+	long read = 0, broken = 0;
+	pid_t writers[2];
+	struct reg *r;
+	int left = 2;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN); /* little room: blocks come back soon */
+	for (uintptr_t i = 0; i < 2; i++)
+		writers[i] = spawn(child_changes, (void *)i);
+	while (left && !broken) {
+		int n = read_all(r), status;
+
+		broken += n < 0;
+		read += n;
+		while (waitpid(-1, &status, WNOHANG) > 0) {
+			left--;
+			broken += status != 0;
+		}
+	}
+	for (int i = 0; broken && i < 2; i++)
+		kill(writers[i], SIGKILL);
+	ok(broken == 0 && read > 1000,
+	   "race: 2 writers, 6,000 changes -> %ld payloads read, all whole",
+	   read);
+	ok(reg_verify(r, &err) == 0, "race: verifies: %s", err.msg);
+	reg_close(r);
+}
+
+int
+main(void)
+{
+	test_life();
+	test_remove();
+	test_limits();
+	test_block_edges();
+	test_slots_full();
+	test_blocks_full();
+	test_several_evictions();
+	test_busy();
+	test_readers_and_writers();
+	return done_testing();
+}
