@@ -2,6 +2,7 @@
 /* json.c - strict parsing (yajl checks, json-c builds) and compact writing. */
 #include "base/json.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
@@ -85,14 +86,24 @@ check_text(const char *text, size_t len, int max_depth, struct gw_err *err)
 	return rc;
 }
 
+static bool
+is_blank(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strchr(" \t\r\n", p[i]) || p[i] == '\0')
+			return false;
+	return true;
+}
+
 struct json_object *
 gw_json_parse_object(const char *text, size_t len, int max_depth,
 		     struct gw_err *err)
 {
 	struct json_tokener *tok;
 	struct json_object *o;
+	size_t end;
 
-	if (strspn(text ? text : "", " \t\r\n") >= len) {
+	if (is_blank(text, len)) {
 		gw_err_set(err, GW_ERR_INVALID_JSON, 0, "the body is empty");
 		return NULL;
 	}
@@ -104,17 +115,18 @@ gw_json_parse_object(const char *text, size_t len, int max_depth,
 		return NULL;
 	}
 	o = json_tokener_parse_ex(tok, text, (int)len);
-	if (!o && json_tokener_get_error(tok) == json_tokener_continue)
-		o = json_tokener_parse_ex(tok, " ", 1);
+	end = json_tokener_get_parse_end(tok);
 	json_tokener_free(tok);
-	if (o && !json_object_is_type(o, json_type_object)) {
-		json_object_put(o);
-		o = NULL;
-	}
-	if (!o)
-		gw_err_set(err, GW_ERR_INVALID_JSON, 0,
+	if (o && json_object_is_type(o, json_type_object) &&
+	    is_blank(text + end, len - end))
+		return o;
+	/* yajl takes an unfinished string behind the object for "more to come". */
+	gw_err_set(err, GW_ERR_INVALID_JSON, 0,
+		   o && json_object_is_type(o, json_type_object) ?
+			   "there is text behind the JSON object" :
 			   "the body must be a JSON object");
-	return o;
+	json_object_put(o);
+	return NULL;
 }
 
 int

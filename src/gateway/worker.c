@@ -5,6 +5,7 @@
  */
 #include "gateway/worker.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -272,6 +273,9 @@ gw_worker_new(struct gw_instance *instance, struct gw_err *err)
 		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 		return NULL;
 	}
+	/* Large bodies keep mappings of their own: growing one remaps instead
+	 * of copying, and freeing it returns the memory. */
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	w->instance = instance;
 	w->pipeline = &gw_pipeline;
 	w->endpoints = gw_endpoints;

@@ -8,13 +8,30 @@
 #include "gateway/unknown_model.h"
 #include "gateway/worker.h"
 
+/* `stream` may also come from the alias's defaults. */
+static bool
+wants_stream(const struct gw_request *r)
+{
+	static const char member[] = "\"stream\":true";
+
+	if (gw_body_wants_stream(r->body))
+		return true;
+	for (size_t i = 0; i < r->model->n_defaults; i++) {
+		const struct gw_default *d = &r->model->defaults[i];
+
+		if (d->member_len == sizeof(member) - 1 &&
+		    memcmp(d->member, member, d->member_len) == 0)
+			return !gw_body_has(r->body, d->key_index);
+	}
+	return false;
+}
+
 enum gw_step
 gw_stage_resolve_role(struct gw_request *r)
 {
 	size_t len = 0;
 	const char *name = gw_body_model(r->body, &len);
 
-	r->wants_stream = gw_body_wants_stream(r->body);
 	if (!name) {
 		name = r->config->default_model;
 		len = name ? strlen(name) : 0;
@@ -27,8 +44,10 @@ gw_stage_resolve_role(struct gw_request *r)
 		return GW_FINISH;
 	}
 	r->model = gw_config_model(r->config, name, len);
-	if (r->model)
-		return GW_NEXT;
-	gw_unknown_model(r->config, name, len, &r->err);
-	return GW_FINISH;
+	if (!r->model) {
+		gw_unknown_model(r->config, name, len, &r->err);
+		return GW_FINISH;
+	}
+	r->wants_stream = wants_stream(r);
+	return GW_NEXT;
 }
