@@ -4,7 +4,6 @@
  *
  * The one place that knows the order: read, merge, substitute, check, complete.
  */
-#define _GNU_SOURCE /* sched_getaffinity */
 #include "config/internal.h"
 
 #include <sched.h>

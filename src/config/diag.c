@@ -5,7 +5,6 @@
  * Losing a finding for want of memory must not lose the fact that there was
  * one: the error count always moves.
  */
-#define _GNU_SOURCE /* asprintf */
 #include "config/diag.h"
 
 #include <stdint.h>

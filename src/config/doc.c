@@ -4,7 +4,6 @@
  *
  * Owns the memory of every node. Parsing is load.c, merging merge.c.
  */
-#define _GNU_SOURCE /* qsort_r, explicit_bzero */
 #include "config/doc.h"
 
 #include <stdlib.h>

@@ -73,6 +73,8 @@ add(struct gw_config *c, struct gw_config_internal *in, size_t model,
 {
 	struct gw_name *slot = find(in, text, strlen(text));
 
+	if (slot->text && text == c->models[model].alias)
+		return; /* twice in the file: a duplicate key, reported there */
 	if (slot->text && slot->model != model) {
 		report_clash(in, &c->models[model], &c->models[slot->model]);
 		return;
@@ -98,7 +100,9 @@ gw_names_build(struct gw_config *c, struct gw_config_internal *in)
 		if (c->models[i].alias)
 			add(c, in, i, c->models[i].alias);
 	for (size_t i = 0; i < c->n_models; i++)
-		if (c->models[i].alias && c->models[i].openai_model_name)
+		if (c->models[i].alias && c->models[i].openai_model_name &&
+		    strcmp(c->models[i].alias,
+			   c->models[i].openai_model_name) != 0)
 			add(c, in, i, c->models[i].openai_model_name);
 	return 0;
 }

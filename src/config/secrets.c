@@ -6,7 +6,6 @@
  * What comes in is not looked at again and stays a string. A message names the
  * key and the variable or path, never a value.
  */
-#define _GNU_SOURCE /* memmem */
 #include "config/doc.h"
 
 #include <stdlib.h>

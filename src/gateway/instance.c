@@ -4,7 +4,6 @@
  *
  * Touches no file but to find out the base file's real path; opens nothing.
  */
-#define _GNU_SOURCE /* asprintf, realpath */
 #include "gateway/instance.h"
 
 #include <inttypes.h>

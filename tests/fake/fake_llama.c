@@ -5,7 +5,6 @@
  * It must not know what any request means: see route.c. README.md in this
  * folder explains its options and its script vocabulary.
  */
-#define _GNU_SOURCE /* accept4 */
 #include "fake.h"
 
 #include <errno.h>

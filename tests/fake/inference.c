@@ -5,7 +5,6 @@
  * The script decides between the endpoint's own answer and the misbehaviours,
  * one row of step_answer() each; silence before the headers comes first of all.
  */
-#define _GNU_SOURCE /* memmem */
 #include "fake.h"
 
 #include <string.h>
