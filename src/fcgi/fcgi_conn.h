@@ -22,12 +22,14 @@
 
 #include "base/err.h"
 
-#define GW_FCGI_PARAMS_MAX (128u << 10)	/* bytes of all parameters of a request */
-#define GW_FCGI_QUEUE_MAX (64u << 20)	/* bytes of answer waiting to be written */
-#define GW_FCGI_HIGH_WATER (64u << 10)	/* relays pause above this backlog */
-#define GW_FCGI_LOW_WATER (16u << 10)	/* and resume below this one */
-#define GW_FCGI_INPUT_IDLE_S 300.0	/* silence in the middle of a request */
-#define GW_FCGI_DRAIN_S 10.0		/* unread input behind an early answer */
+#define GW_FCGI_PARAMS_MAX                                                     \
+	(128u << 10) /* bytes of all parameters of a request */
+#define GW_FCGI_QUEUE_MAX                                                      \
+	(64u << 20) /* bytes of answer waiting to be written */
+#define GW_FCGI_HIGH_WATER (64u << 10) /* relays pause above this backlog */
+#define GW_FCGI_LOW_WATER (16u << 10)  /* and resume below this one */
+#define GW_FCGI_INPUT_IDLE_S 300.0     /* silence in the middle of a request */
+#define GW_FCGI_DRAIN_S 10.0	       /* unread input behind an early answer */
 
 struct gw_fcgi_front;
 struct gw_fcgi_conn;
@@ -106,6 +108,5 @@ void gw_fcgi_finish(struct gw_fcgi_conn *c);
  * connection closes without an end record. No further callback.
  */
 void gw_fcgi_abort(struct gw_fcgi_conn *c);
-
 
 #endif

@@ -26,7 +26,7 @@ struct gw_record {
 	uint8_t type;
 	uint16_t id;
 	uint16_t content_len;
-	size_t whole_len;	/* head, content and padding */
+	size_t whole_len; /* head, content and padding */
 	const unsigned char *content;
 };
 

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn.h - a connection from the web server, shared by the files of this
+ * folder only: conn.c (life), input.c, output.c, front.c (accepting).
+ */
+#ifndef GW_FCGI_CONN_H
+#define GW_FCGI_CONN_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "fcgi/exchange.h"
+#include "fcgi/fcgi_conn.h"
+#include "fcgi/record.h"
+
+#define GW_FCGI_RECEIVE_BYTES (2 * GW_RECORD_MAX_BYTES)
+#define GW_FCGI_HATCH_BYTES (GW_FCGI_PARAMS_MAX + 2 * GW_RECORD_MAX_BYTES)
+
+enum gw_fcgi_input {
+	GW_INPUT_IDLE,	  /* between requests */
+	GW_INPUT_PARAMS,  /* BEGIN seen, parameters incomplete */
+	GW_INPUT_BODY,	  /* parameters known, body incomplete */
+	GW_INPUT_COMPLETE /* the whole request was read */
+};
+
+struct gw_fcgi_conn {
+	struct gw_fcgi_front *front;
+	struct gw_fcgi_conn *prev, *next; /* all of the front */
+	struct gw_fcgi_conn *prev_dirty, *next_dirty;
+	int fd;
+	ev_io readable;
+	ev_io writable;
+	ev_timer input_timer;
+	enum gw_fcgi_input input;
+	unsigned holds; /* calls under way that use this struct */
+	uint16_t request_id;
+	bool closed;	/* freed when the last hold ends */
+	bool keep;	/* FCGI_KEEP_CONN */
+	bool counted;	/* in front->n_requests */
+	bool finishing; /* the answer is complete, its queue may not be */
+	bool dirty;
+	bool above_high_water;
+	bool is_unix;
+	long write_credit; /* bytes that surely fit into the socket */
+	long write_credit_full;
+	void *request;		      /* the owner's; NULL before and after */
+	struct gw_exchange *exchange; /* NULL before and after */
+	struct gw_buf raw;	      /* an incomplete record */
+	struct gw_buf params; /* records up to the end of the parameters */
+	struct gw_buf params_content; /* the same without record heads */
+	struct gw_buf out;
+	size_t out_sent;
+};
+
+struct gw_fcgi_front {
+	struct ev_loop *loop;
+	const struct gw_fcgi_ops *ops;
+	void *arg;
+	int listen_fd;
+	struct gw_hatch *hatch;
+	ev_io acceptable;
+	ev_timer accept_pause;
+	ev_prepare flush;
+	struct gw_fcgi_conn *conns;
+	struct gw_fcgi_conn *dirty;
+	unsigned n_conns, n_requests, max_conns;
+	long unix_credit; /* 0 = not asked yet */
+	struct gw_log_limit limit;
+	char receive[GW_FCGI_RECEIVE_BYTES];
+	char batch[2 * GW_RECORD_MAX_BYTES];
+	char body[65536];
+};
+
+/* ---- conn.c: life -------------------------------------------------------- */
+
+/* A connection for an accepted socket; closes @fd when memory is out. */
+void gw_conn_new(struct gw_fcgi_front *f, int fd, bool is_unix);
+
+/* Between hold and unhold the struct stays, even when it is closed meanwhile.
+ */
+void gw_conn_hold(struct gw_fcgi_conn *c);
+/* False when it was closed: it may be freed now. */
+bool gw_conn_unhold(struct gw_fcgi_conn *c);
+
+void gw_conn_close(struct gw_fcgi_conn *c);
+
+/* The peer is gone: tell the owner once, then close. */
+void gw_conn_gone(struct gw_fcgi_conn *c);
+
+/* gw_conn_gone() with a line in the log. */
+void gw_conn_protocol_error(struct gw_fcgi_conn *c, const char *what);
+
+/* Answer sent and request read: serve the next one, or close. */
+void gw_conn_next_request(struct gw_fcgi_conn *c);
+
+/* The answer has left: let go of the request. */
+void gw_conn_answered(struct gw_fcgi_conn *c);
+
+/* ---- input.c ------------------------------------------------------------- */
+
+/* Receive what is there, without blocking. */
+void gw_input_receive(struct gw_fcgi_conn *c);
+
+/* Take every whole record of @p; what is left over waits in c->raw. */
+void gw_input_take(struct gw_fcgi_conn *c, const char *p, size_t n);
+
+void gw_input_on_readable(struct ev_loop *loop, ev_io *w, int revents);
+void gw_input_on_timer(struct ev_loop *loop, ev_timer *w, int revents);
+
+/* ---- output.c ------------------------------------------------------------ */
+
+void gw_output_on_writable(struct ev_loop *loop, ev_io *w, int revents);
+/* Runs before the loop sleeps: one flush covers all that this turn queued. */
+void gw_output_on_flush(struct ev_loop *loop, ev_prepare *w, int revents);
+/* Take a connection off the list of those with bytes to flush. */
+void gw_output_undirty(struct gw_fcgi_conn *c);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * front.c - the listening socket: accepts connections as long as there is room
+ * for them, and stops when told.
+ */
+#include "fcgi/conn.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define ACCEPT_BATCH 32
+#define ACCEPT_PAUSE_S 0.2
+
+static void
+accept_later(struct gw_fcgi_front *f, const char *why)
+{
+	gw_log_limited(&f->limit, GW_EV_ACCEPT_PAUSED, NULL,
+		       "reason=\"%s\" connections=%u", why, f->n_conns);
+	ev_io_stop(f->loop, &f->acceptable);
+	ev_timer_again(f->loop, &f->accept_pause);
+}
+
+static void
+on_acceptable(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct gw_fcgi_front *f = w->data;
+
+	(void)loop;
+	(void)revents;
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		struct sockaddr_storage peer = {0};
+		socklen_t len = sizeof(peer);
+		int fd;
+
+		if (f->n_conns >= f->max_conns) {
+			ev_io_stop(f->loop, &f->acceptable);
+			return;
+		}
+		fd = accept4(f->listen_fd, (struct sockaddr *)&peer, &len,
+			     SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE ||
+			    errno == ENOMEM || errno == ENOBUFS)
+				accept_later(f, strerror(errno));
+			return;
+		}
+		gw_conn_new(f, fd, peer.ss_family == AF_UNIX);
+	}
+}
+
+static void
+on_accept_pause(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct gw_fcgi_front *f = w->data;
+
+	(void)revents;
+	ev_timer_stop(loop, w);
+	if (f->listen_fd >= 0)
+		ev_io_start(loop, &f->acceptable);
+}
+
+struct gw_fcgi_front *
+gw_fcgi_front_new(struct ev_loop *loop, const struct gw_fcgi_ops *ops,
+		  void *arg, unsigned max_conns, struct gw_err *err)
+{
+	struct gw_fcgi_front *f = calloc(1, sizeof(*f));
+
+	if (!f) {
+		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
+		return NULL;
+	}
+	f->loop = loop;
+	f->ops = ops;
+	f->arg = arg;
+	f->max_conns = max_conns;
+	f->listen_fd = -1;
+	f->hatch = gw_hatch_new(GW_FCGI_HATCH_BYTES, err);
+	if (!f->hatch)
+		goto fail;
+	ev_prepare_init(&f->flush, gw_output_on_flush);
+	f->flush.data = f;
+	ev_set_priority(&f->flush, EV_MINPRI); /* after everything queued */
+	ev_prepare_start(loop, &f->flush);
+	ev_unref(loop);
+	ev_init(&f->accept_pause, on_accept_pause);
+	f->accept_pause.repeat = ACCEPT_PAUSE_S;
+	f->accept_pause.data = f;
+	return f;
+fail:
+	gw_fcgi_front_free(f);
+	return NULL;
+}
+
+int
+gw_fcgi_listen(struct gw_fcgi_front *f, int fd, struct gw_err *err)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return gw_err_set(err, GW_ERR_INTERNAL, errno,
+				  "listening socket: %s", strerror(errno));
+	f->listen_fd = fd;
+	ev_io_init(&f->acceptable, on_acceptable, fd, EV_READ);
+	f->acceptable.data = f;
+	ev_io_start(f->loop, &f->acceptable);
+	return 0;
+}
+
+void
+gw_fcgi_stop_accepting(struct gw_fcgi_front *f)
+{
+	struct gw_fcgi_conn *next;
+
+	if (f->listen_fd < 0)
+		return;
+	ev_io_stop(f->loop, &f->acceptable);
+	ev_timer_stop(f->loop, &f->accept_pause);
+	close(f->listen_fd);
+	f->listen_fd = -1;
+	for (struct gw_fcgi_conn *c = f->conns; c; c = next) {
+		next = c->next;
+		if (c->input == GW_INPUT_IDLE)
+			gw_conn_close(c);
+	}
+}
+
+unsigned
+gw_fcgi_open_requests(const struct gw_fcgi_front *f)
+{
+	return f->n_requests;
+}
+
+void
+gw_fcgi_front_free(struct gw_fcgi_front *f)
+{
+	if (!f)
+		return;
+	gw_fcgi_stop_accepting(f);
+	while (f->conns)
+		gw_conn_gone(f->conns);
+	if (ev_is_active(&f->flush)) {
+		ev_ref(f->loop);
+		ev_prepare_stop(f->loop, &f->flush);
+	}
+	gw_hatch_free(f->hatch);
+	free(f);
+}

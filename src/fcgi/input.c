@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * input.c - from received bytes to requests: whole records go through libfcgi,
+ * their content to the owner. Never waits for the rest of a record.
+ */
+#include "fcgi/conn.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+static size_t
+put_record(char *out, const struct gw_record *rec)
+{
+	memcpy(out, rec->content - GW_RECORD_HEAD_BYTES,
+	       (size_t)GW_RECORD_HEAD_BYTES + rec->content_len);
+	out[6] = 0; /* no padding: see the file head */
+	return (size_t)GW_RECORD_HEAD_BYTES + rec->content_len;
+}
+
+static void
+take_begin(struct gw_fcgi_conn *c, const struct gw_record *rec)
+{
+	char record[GW_RECORD_HEAD_BYTES + 8];
+
+	if (c->input != GW_INPUT_IDLE || rec->content_len != 8 ||
+	    rec->id == 0) {
+		gw_conn_protocol_error(c, "unexpected BEGIN_REQUEST");
+		return;
+	}
+	if (rec->content[0] != 0 || rec->content[1] != 1) {
+		gw_conn_protocol_error(c, "a role other than responder");
+		return;
+	}
+	c->request_id = rec->id;
+	c->keep = rec->content[2] & 1;
+	c->input = GW_INPUT_PARAMS;
+	c->input_timer.repeat = GW_FCGI_INPUT_IDLE_S;
+	ev_timer_again(c->front->loop, &c->input_timer);
+	if (gw_buf_append(&c->params, record, put_record(record, rec)) < 0)
+		gw_conn_gone(c);
+}
+
+static void
+take_params_end(struct gw_fcgi_conn *c)
+{
+	struct gw_fcgi_front *f = c->front;
+	void *request;
+
+	if (!gw_record_params_sane((unsigned char *)c->params_content.data,
+				   c->params_content.len)) {
+		gw_conn_protocol_error(c, "damaged parameters");
+		return;
+	}
+	c->exchange = gw_exchange_begin(f->hatch, c->fd, c->params.data,
+					c->params.len);
+	if (!c->exchange) {
+		gw_conn_protocol_error(c, "libfcgi refused the parameters");
+		return;
+	}
+	gw_buf_clear(&c->params);
+	gw_buf_clear(&c->params_content);
+	c->input = GW_INPUT_BODY;
+	c->counted = true;
+	f->n_requests++;
+	request = f->ops->on_request(c, f->arg);
+	if (c->closed || c->finishing)
+		return; /* answered already, and forgotten by its owner */
+	c->request = request;
+	if (!request)
+		gw_conn_close(c);
+}
+
+static void
+take_params(struct gw_fcgi_conn *c, const struct gw_record *rec)
+{
+	char head[GW_RECORD_HEAD_BYTES];
+
+	if (c->input != GW_INPUT_PARAMS) {
+		gw_conn_protocol_error(c, "unexpected PARAMS");
+		return;
+	}
+	memcpy(head, rec->content - GW_RECORD_HEAD_BYTES, sizeof(head));
+	head[6] = 0;
+	if (gw_buf_append(&c->params, head, sizeof(head)) < 0 ||
+	    gw_buf_append(&c->params, rec->content, rec->content_len) < 0 ||
+	    gw_buf_append(&c->params_content, rec->content, rec->content_len) <
+		    0) {
+		gw_conn_protocol_error(c, "parameters over 128 KiB");
+		return;
+	}
+	if (rec->content_len == 0)
+		take_params_end(c);
+}
+
+static void
+body_ended(struct gw_fcgi_conn *c)
+{
+	c->input = GW_INPUT_COMPLETE;
+	ev_timer_stop(c->front->loop, &c->input_timer);
+	if (c->request)
+		c->front->ops->on_body_end(c->request);
+	else if (c->finishing && !c->exchange)
+		gw_conn_next_request(c);
+}
+
+/*
+ * @end  the record that ends the body when it arrived together with this one:
+ *       both then pass the hatch in one write
+ */
+static void
+take_stdin(struct gw_fcgi_conn *c, const struct gw_record *rec,
+	   const struct gw_record *end)
+{
+	struct gw_fcgi_front *f = c->front;
+	size_t n;
+
+	if (c->input != GW_INPUT_BODY) {
+		gw_conn_protocol_error(c, "unexpected STDIN");
+		return;
+	}
+	ev_timer_again(f->loop, &c->input_timer);
+	if (c->exchange) {
+		n = put_record(f->batch, rec);
+		if (end)
+			n += put_record(f->batch + n, end);
+		if (gw_exchange_feed(c->exchange, f->batch, n) < 0 ||
+		    gw_exchange_read(c->exchange, f->body, rec->content_len) <
+			    0) {
+			gw_conn_protocol_error(c, "libfcgi refused the body");
+			return;
+		}
+		if (rec->content_len && c->request)
+			f->ops->on_body(c->request, f->body, rec->content_len);
+		if (c->closed)
+			return;
+		if (end && c->exchange &&
+		    gw_exchange_read(c->exchange, f->body, 0) < 0) {
+			gw_conn_protocol_error(
+				c, "libfcgi refused the end of the body");
+			return;
+		}
+	}
+	if (end || rec->content_len == 0)
+		body_ended(c);
+}
+
+/* Returns the bytes taken from the record(s) at @p. */
+static size_t
+take_record(struct gw_fcgi_conn *c, const char *p, size_t n,
+	    const struct gw_record *rec)
+{
+	struct gw_record end;
+
+	if (rec->type == GW_RECORD_BEGIN) {
+		take_begin(c, rec);
+	} else if (rec->id == 0 || rec->id != c->request_id) {
+		/* Management records: none of the servers sends any. */
+	} else if (rec->type == GW_RECORD_PARAMS) {
+		take_params(c, rec);
+	} else if (rec->type == GW_RECORD_ABORT) {
+		gw_conn_gone(c);
+	} else if (rec->type == GW_RECORD_STDIN) {
+		bool ends = rec->content_len &&
+			    gw_record_read(p + rec->whole_len,
+					   n - rec->whole_len, &end) == 1 &&
+			    end.type == GW_RECORD_STDIN && end.id == rec->id &&
+			    end.content_len == 0;
+
+		take_stdin(c, rec, ends ? &end : NULL);
+		return rec->whole_len + (ends ? end.whole_len : 0);
+	}
+	return rec->whole_len;
+}
+
+/* Take every whole record of @p; what is left over waits in c->raw. */
+void
+gw_input_take(struct gw_fcgi_conn *c, const char *p, size_t n)
+{
+	struct gw_record rec;
+	int whole;
+
+	gw_conn_hold(c);
+	while (!c->closed && c->input != GW_INPUT_COMPLETE) {
+		whole = gw_record_read(p, n, &rec);
+		if (whole < 0)
+			gw_conn_protocol_error(c, "not FastCGI version 1");
+		if (whole <= 0)
+			break;
+		size_t taken = take_record(c, p, n, &rec);
+
+		p += taken;
+		n -= taken;
+	}
+	if (!c->closed && n > 0 && gw_buf_append(&c->raw, p, n) < 0)
+		gw_conn_protocol_error(c, "more input than one request");
+	gw_conn_unhold(c);
+}
+
+static void
+on_readable_complete(struct gw_fcgi_conn *c)
+{
+	char one;
+	ssize_t n = recv(c->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n > 0) /* the next request of a kept connection */
+		ev_io_stop(c->front->loop, &c->readable);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		gw_conn_gone(c);
+}
+
+void
+gw_input_receive(struct gw_fcgi_conn *c)
+{
+	struct gw_fcgi_front *f = c->front;
+	size_t have = c->raw.len;
+	ssize_t n;
+
+	if (c->input == GW_INPUT_COMPLETE) {
+		on_readable_complete(c);
+		return;
+	}
+	/* What was left over goes in front, so that records lie in one piece.
+	 */
+	if (have)
+		memcpy(f->receive, c->raw.data, have);
+	n = recv(c->fd, f->receive + have, sizeof(f->receive) - have,
+		 MSG_DONTWAIT);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		gw_conn_gone(c);
+		return;
+	}
+	if (n < 0)
+		return;
+	gw_buf_clear(&c->raw);
+	gw_input_take(c, f->receive, have + (size_t)n);
+}
+
+void
+gw_input_on_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	gw_input_receive(w->data);
+}
+
+void
+gw_input_on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct gw_fcgi_conn *c = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (c->finishing && !c->exchange)
+		gw_conn_close(c);
+	else
+		gw_conn_protocol_error(c,
+				       "the web server stopped in mid-request");
+}
