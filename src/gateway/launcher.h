@@ -101,6 +101,17 @@ GW_MUSTCHECK int launcher_listen(const char *host, uint32_t port,
 const char *launcher_address_text(const struct sockaddr_storage *address,
 				  char *out, size_t cap);
 
+/*
+ * launcher_find_responder / _data / _lighttpd - where a part of the gateway is.
+ * @name  file or folder among the web server files, e.g. "errors"
+ * @err   INTERNAL, with what to install or which variable to set
+ */
+GW_MUSTCHECK int launcher_find_responder(char out[PATH_MAX],
+					 struct gw_err *err);
+GW_MUSTCHECK int launcher_find_data(const char *name, char out[PATH_MAX],
+				    struct gw_err *err);
+GW_MUSTCHECK int launcher_find_lighttpd(char out[PATH_MAX], struct gw_err *err);
+
 /* One @NAME@ of the web server's configuration and its value. */
 struct launcher_var {
 	const char *name;

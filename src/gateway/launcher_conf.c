@@ -15,10 +15,6 @@
 #include "base/buf.h"
 #include "config/doc.h"
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #define TEMPLATE_NAME "gateway.conf.in"
 #define CONF_MAX (256u << 10)
 #define FDS_MIN 256
@@ -128,19 +124,13 @@ raise_fd_limit(void)
 static int
 read_template(struct gw_buf *out, struct gw_err *err)
 {
-	const char *folder = getenv("ROLEMESH_DATADIR");
 	char path[PATH_MAX], why[256];
 
-	if (!folder || !*folder)
-		folder = GW_DATADIR;
-	snprintf(path, sizeof(path), "%s/" TEMPLATE_NAME, folder);
-	if (gw_read_file(path, out, CONF_MAX, why, sizeof(why)) == 0)
-		return 0;
-	return gw_err_set(err, GW_ERR_INTERNAL, 0,
-			  "the template of lighttpd's configuration, %s: %s; "
-			  "install the program again, or set "
-			  "ROLEMESH_DATADIR",
-			  path, why);
+	if (launcher_find_data(TEMPLATE_NAME, path, err) < 0)
+		return -1;
+	if (gw_read_file(path, out, CONF_MAX, why, sizeof(why)) < 0)
+		return gw_err_set(err, GW_ERR_INTERNAL, 0, "%s %s", path, why);
+	return 0;
 }
 
 int

@@ -94,7 +94,7 @@ launcher_listen(const char *host, uint32_t port, unsigned wait_ms,
 		return fd;
 	if (sys == EADDRINUSE)
 		return gw_err_set(err, GW_ERR_INTERNAL, sys,
-				  "port %s on %s is taken by another program: "
+				  "port %s on %s is in use by another program: "
 				  "stop it, or choose another with --port or "
 				  "gateway.port",
 				  service, host);

@@ -15,11 +15,6 @@
 #include "base/log.h"
 #include "gateway/last_good.h"
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
-#define RESPONDER_NAME "rolemesh-responder"
 /* A web server whose launcher was killed needs a moment to let the port go. */
 #define LEFTOVER_PORT_WAIT_MS 5000
 
@@ -39,39 +34,6 @@ own_instance(struct launcher *l, struct gw_err *err)
 	l->reg = NULL;
 	return gw_err_set(err, GW_ERR_INTERNAL, rerr.sys,
 			  "this instance is running already: %s", rerr.msg);
-}
-
-static bool
-executable(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	       access(path, X_OK) == 0;
-}
-
-/* /usr/sbin, where Debian has lighttpd, is in no ordinary user's PATH. */
-static int
-find_lighttpd(struct launcher *l, struct gw_err *err)
-{
-	const char *wanted = getenv("LIGHTTPD");
-	const char *const usual[] = {
-		GW_LIGHTTPD, "/usr/sbin/lighttpd", "/usr/local/sbin/lighttpd",
-		"/usr/bin/lighttpd", "/usr/local/bin/lighttpd"};
-	size_t n = wanted && *wanted ? 1 : GW_ARRAY_LEN(usual);
-
-	for (size_t i = 0; i < n; i++) {
-		const char *path = n == 1 ? wanted : usual[i];
-
-		if (!executable(path))
-			continue;
-		snprintf(l->lighttpd, sizeof(l->lighttpd), "%s", path);
-		return 0;
-	}
-	return gw_err_set(err, GW_ERR_INTERNAL, 0,
-			  "lighttpd was not found (%s): install the package "
-			  "lighttpd, or set LIGHTTPD to the program's path",
-			  n == 1 ? wanted : GW_LIGHTTPD);
 }
 
 static int
@@ -96,23 +58,14 @@ link_into_folder(const struct launcher *l, const char *target, const char *name,
 static int
 link_programs(const struct launcher *l, struct gw_err *err)
 {
-	const char *responder = getenv("ROLEMESH_RESPONDER");
-	const char *data = getenv("ROLEMESH_DATADIR");
-	char errors[PATH_MAX];
+	char path[PATH_MAX];
 
-	if (!responder || !*responder)
-		responder = GW_LIBEXECDIR "/" RESPONDER_NAME;
-	if (!executable(responder))
-		return gw_err_set(err, GW_ERR_INTERNAL, 0,
-				  "%s is not there or not executable: install "
-				  "the program again, or set "
-				  "ROLEMESH_RESPONDER",
-				  responder);
-	snprintf(errors, sizeof(errors), "%s/errors",
-		 data && *data ? data : GW_DATADIR);
-	if (link_into_folder(l, responder, "responder", err) < 0)
+	if (launcher_find_responder(path, err) < 0 ||
+	    link_into_folder(l, path, "responder", err) < 0)
 		return -1;
-	return link_into_folder(l, errors, "errors", err);
+	if (launcher_find_data("errors", path, err) < 0)
+		return -1;
+	return link_into_folder(l, path, "errors", err);
 }
 
 static int
@@ -160,7 +113,8 @@ launcher_prepare(struct launcher *l, struct gw_err *err)
 	bool leftover = false;
 	char host[64];
 
-	if (find_lighttpd(l, err) < 0 || own_instance(l, err) < 0 ||
+	if (launcher_find_lighttpd(l->lighttpd, err) < 0 ||
+	    own_instance(l, err) < 0 ||
 	    gw_folder_create(&l->folder, l->instance->shm_name, &leftover,
 			     err) < 0)
 		return -1;
