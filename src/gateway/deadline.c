@@ -109,12 +109,12 @@ gw_limit_error(struct gw_request *r)
 		const char *what, *key;
 		uint32_t ms;
 	} limits[GW_LIMIT__MAX] = {
-		[GW_LIMIT_CONNECT] = { "could not be connected", "connect_s",
-				       t->connect_ms },
-		[GW_LIMIT_FIRST_BYTE] = { "sent no first byte", "first_byte_s",
-					  t->first_byte_ms },
-		[GW_LIMIT_IDLE] = { "fell silent", "idle_s", t->idle_ms },
-		[GW_LIMIT_TOTAL] = { "did not finish", "total_s", t->total_ms },
+		[GW_LIMIT_CONNECT] = {"could not be connected", "connect_s",
+				      t->connect_ms},
+		[GW_LIMIT_FIRST_BYTE] = {"sent no first byte", "first_byte_s",
+					 t->first_byte_ms},
+		[GW_LIMIT_IDLE] = {"fell silent", "idle_s", t->idle_ms},
+		[GW_LIMIT_TOTAL] = {"did not finish", "total_s", t->total_ms},
 	};
 
 	gw_err_set(&r->err, GW_ERR_UPSTREAM_TIMEOUT, 0,

@@ -25,27 +25,41 @@ struct options {
 	struct gw_pool_options pool;
 };
 
-enum { OPT_CONFIG = 256, OPT_OVERRIDE, OPT_LISTEN, OPT_WORKERS, OPT_MODE,
-       OPT_GROUP, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_CONFIG = 256,
+	OPT_OVERRIDE,
+	OPT_LISTEN,
+	OPT_WORKERS,
+	OPT_MODE,
+	OPT_GROUP,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct {
 	struct option option;
 	const char *argument, *help;
 } table[] = {
-	{ { "config", required_argument, NULL, OPT_CONFIG }, "FILE",
-	  "configuration (default: ROLE_MESH_CONFIG, else configs/models.yaml)" },
-	{ { "config-override", required_argument, NULL, OPT_OVERRIDE }, "FILE",
-	  "merged over it; may be repeated, later ones win" },
-	{ { "listen", required_argument, NULL, OPT_LISTEN }, "ADDRESS",
-	  "unix:PATH or HOST:PORT: serve a pool there instead of on fd 0" },
-	{ { "workers", required_argument, NULL, OPT_WORKERS }, "N",
-	  "processes of the pool, 1 .. 256 (default: gateway.workers)" },
-	{ { "socket-mode", required_argument, NULL, OPT_MODE }, "MODE",
-	  "octal mode of the unix socket (default 0600)" },
-	{ { "socket-group", required_argument, NULL, OPT_GROUP }, "GROUP",
-	  "group of the unix socket, e.g. www-data" },
-	{ { "version", no_argument, NULL, OPT_VERSION }, "", "print the version" },
-	{ { "help", no_argument, NULL, OPT_HELP }, "", "print this text" },
+	{{"config", required_argument, NULL, OPT_CONFIG},
+	 "FILE",
+	 "configuration (default: ROLE_MESH_CONFIG, else configs/models.yaml)"},
+	{{"config-override", required_argument, NULL, OPT_OVERRIDE},
+	 "FILE",
+	 "merged over it; may be repeated, later ones win"},
+	{{"listen", required_argument, NULL, OPT_LISTEN},
+	 "ADDRESS",
+	 "unix:PATH or HOST:PORT: serve a pool there instead of on fd 0"},
+	{{"workers", required_argument, NULL, OPT_WORKERS},
+	 "N",
+	 "processes of the pool, 1 .. 256 (default: gateway.workers)"},
+	{{"socket-mode", required_argument, NULL, OPT_MODE},
+	 "MODE",
+	 "octal mode of the unix socket (default 0600)"},
+	{{"socket-group", required_argument, NULL, OPT_GROUP},
+	 "GROUP",
+	 "group of the unix socket, e.g. www-data"},
+	{{"version", no_argument, NULL, OPT_VERSION}, "", "print the version"},
+	{{"help", no_argument, NULL, OPT_HELP}, "", "print this text"},
 };
 
 static void
@@ -53,7 +67,8 @@ print_help(void)
 {
 	printf("Usage: %s [OPTION]...\n\n"
 	       "Serves the gateway's endpoints as a FastCGI responder: on the "
-	       "listening socket\nthat a web server hands over as fd 0, or with "
+	       "listening socket\nthat a web server hands over as fd 0, or "
+	       "with "
 	       "--listen on one of its own.\n\n",
 	       PROGRAM);
 	for (size_t i = 0; i < GW_ARRAY_LEN(table); i++) {
@@ -82,8 +97,8 @@ parse_number(const char *text, int base, unsigned long min, unsigned long max,
 
 	errno = 0;
 	n = strtoul(text, &end, base);
-	if (errno || end == text || *end || n < min || n > max ||
-	    *text < '0' || *text > '9')
+	if (errno || end == text || *end || n < min || n > max || *text < '0' ||
+	    *text > '9')
 		return false;
 	*out = (unsigned)n;
 	return true;
@@ -131,7 +146,7 @@ take_option(int opt, struct options *o)
 static int
 parse_options(int argc, char **argv, struct options *o)
 {
-	struct option longs[GW_ARRAY_LEN(table) + 1] = { { 0 } };
+	struct option longs[GW_ARRAY_LEN(table) + 1] = {{0}};
 	int opt, status;
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(table); i++)
@@ -159,7 +174,7 @@ is_listening(int fd)
 static int
 serve(int listen_fd, void *arg)
 {
-	struct gw_err err = { 0 };
+	struct gw_err err = {0};
 	struct gw_worker *w;
 	int rc = -1;
 
@@ -177,7 +192,7 @@ serve(int listen_fd, void *arg)
 static int
 default_workers(const struct gw_instance *in, unsigned *workers)
 {
-	gw_auto_diag struct gw_diag diag = { 0 };
+	gw_auto_diag struct gw_diag diag = {0};
 	struct gw_config *c;
 
 	if (*workers)
@@ -195,9 +210,9 @@ default_workers(const struct gw_instance *in, unsigned *workers)
 int
 main(int argc, char **argv)
 {
-	struct options o = { .pool.mode = 0600 };
-	struct gw_instance instance = { 0 };
-	struct gw_err err = { 0 };
+	struct options o = {.pool.mode = 0600};
+	struct gw_instance instance = {0};
+	struct gw_err err = {0};
 	int status;
 
 	gw_log_init(PROGRAM);
@@ -213,7 +228,8 @@ main(int argc, char **argv)
 	if (!o.pool.address && !is_listening(STDIN_FILENO))
 		status = usage_error("standard input is no listening socket: "
 				     "let a web server start this program, or "
-				     "use --listen", NULL);
+				     "use --listen",
+				     NULL);
 	else if (!o.pool.address)
 		status = serve(STDIN_FILENO, &instance);
 	else if (default_workers(&instance, &o.pool.workers) < 0)

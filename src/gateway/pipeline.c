@@ -12,19 +12,21 @@
 #define ALWAYS 0
 
 static const struct gw_stage stages[] = {
-	{ "accept", gw_stage_accept, ALWAYS },
-	{ "authenticate", gw_stage_authenticate,
-	  GW_EP_CLIENT_KEY | GW_EP_NODE_KEY },
-	{ "receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY },
-	{ "answer", gw_stage_answer, GW_EP_ANSWER },
-	{ "resolve_role", gw_stage_resolve_role, GW_EP_RELAY },
-	{ "pick_node", gw_stage_pick_node, GW_EP_RELAY },
-	{ "forward", gw_stage_forward, GW_EP_RELAY },
-	{ "stream", gw_stage_stream, GW_EP_RELAY },
-	{ "account", gw_stage_account, ALWAYS },
+	{"accept", gw_stage_accept, ALWAYS},
+	{"authenticate", gw_stage_authenticate,
+	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY},
+	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
+	{"answer", gw_stage_answer, GW_EP_ANSWER},
+	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
+	{"pick_node", gw_stage_pick_node, GW_EP_RELAY},
+	{"forward", gw_stage_forward, GW_EP_RELAY},
+	{"stream", gw_stage_stream, GW_EP_RELAY},
+	{"account", gw_stage_account, ALWAYS},
 };
 
-enum { PICK_NODE = 5 };
+enum {
+	PICK_NODE = 5
+};
 
 const struct gw_pipeline gw_pipeline = {
 	.stages = stages,

@@ -19,13 +19,13 @@
 
 #define BACKLOG 4096
 #define WORKERS_MAX 256
-#define QUICK_DEATH_MS 1000	/* a process that dies this soon waits */
+#define QUICK_DEATH_MS 1000 /* a process that dies this soon waits */
 #define RESTART_PAUSE_MS 1000
 
 struct worker_slot {
-	pid_t pid;		/* 0 = none */
+	pid_t pid; /* 0 = none */
 	uint64_t started_ms;
-	uint64_t restart_ms;	/* not before */
+	uint64_t restart_ms; /* not before */
 };
 
 struct pool {
@@ -33,7 +33,7 @@ struct pool {
 	gw_pool_serve_fn *serve;
 	void *arg;
 	int fd;
-	const char *socket_path;	/* unix socket to remove, or NULL */
+	const char *socket_path; /* unix socket to remove, or NULL */
 	struct worker_slot workers[WORKERS_MAX];
 	bool stopping;
 };
@@ -41,8 +41,8 @@ struct pool {
 static int
 failed(const char *address, const char *what)
 {
-	gw_log(GW_EV_FATAL, NULL, "address=%s message=\"%s: %s\"", address, what,
-	       strerror(errno));
+	gw_log(GW_EV_FATAL, NULL, "address=%s message=\"%s: %s\"", address,
+	       what, strerror(errno));
 	return -1;
 }
 
@@ -67,15 +67,15 @@ give_group(const struct gw_pool_options *o, const char *path)
 		errno = ENOENT;
 		return failed(o->address, "no such group");
 	}
-	return chown(path, (uid_t)-1, g->gr_gid) < 0 ?
-		       failed(o->address, "cannot give the socket its group") :
-		       0;
+	return chown(path, (uid_t)-1, g->gr_gid) < 0
+		       ? failed(o->address, "cannot give the socket its group")
+		       : 0;
 }
 
 static int
 listen_unix(struct pool *p, const char *path)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	mode_t before;
 	int rc;
 
@@ -92,8 +92,7 @@ listen_unix(struct pool *p, const char *path)
 	p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* Nobody may connect before the mode and group are right. */
 	before = umask(0177);
-	rc = p->fd < 0 ? -1 :
-			 bind(p->fd, (struct sockaddr *)&at, sizeof(at));
+	rc = p->fd < 0 ? -1 : bind(p->fd, (struct sockaddr *)&at, sizeof(at));
 	umask(before);
 	if (rc < 0)
 		return failed(p->options->address, "bind");
@@ -102,16 +101,16 @@ listen_unix(struct pool *p, const char *path)
 		return -1;
 	if (chmod(path, p->options->mode) < 0)
 		return failed(p->options->address, "chmod");
-	return listen(p->fd, BACKLOG) < 0 ?
-		       failed(p->options->address, "listen") :
-		       0;
+	return listen(p->fd, BACKLOG) < 0
+		       ? failed(p->options->address, "listen")
+		       : 0;
 }
 
 static int
 listen_tcp(struct pool *p, const char *address)
 {
-	struct addrinfo want = { .ai_socktype = SOCK_STREAM,
-				 .ai_flags = AI_PASSIVE | AI_NUMERICSERV },
+	struct addrinfo want = {.ai_socktype = SOCK_STREAM,
+				.ai_flags = AI_PASSIVE | AI_NUMERICSERV},
 			*found = NULL;
 	const char *colon = strrchr(address, ':');
 	char host[256];
@@ -192,10 +191,10 @@ reap_workers(struct pool *p)
 			if (!p->stopping)
 				gw_log(GW_EV_CHILD_EXITED, NULL,
 				       "pid=%ld status=%d signal=%d", (long)pid,
-				       WIFEXITED(status) ? WEXITSTATUS(status) :
-							   -1,
-				       WIFSIGNALED(status) ? WTERMSIG(status) :
-							     0);
+				       WIFEXITED(status) ? WEXITSTATUS(status)
+							 : -1,
+				       WIFSIGNALED(status) ? WTERMSIG(status)
+							   : 0);
 		}
 	for (unsigned i = 0; i < p->options->workers; i++)
 		alive += p->workers[i].pid != 0;
@@ -213,7 +212,7 @@ signal_workers(struct pool *p, int sig)
 static void
 supervise(struct pool *p)
 {
-	struct timespec tick = { .tv_nsec = 200 * 1000000L };
+	struct timespec tick = {.tv_nsec = 200 * 1000000L};
 	sigset_t wait_for, before;
 
 	sigemptyset(&wait_for);
@@ -239,7 +238,7 @@ supervise(struct pool *p)
 int
 gw_pool_run(const struct gw_pool_options *o, gw_pool_serve_fn *serve, void *arg)
 {
-	struct pool p = { .options = o, .serve = serve, .arg = arg, .fd = -1 };
+	struct pool p = {.options = o, .serve = serve, .arg = arg, .fd = -1};
 	int rc;
 
 	if (strncmp(o->address, "unix:", 5) == 0)

@@ -18,12 +18,12 @@
 static const struct {
 	const char *param, *name;
 } forwarded[] = {
-	{ "HTTP_ACCEPT", "Accept" },
-	{ "HTTP_USER_AGENT", "User-Agent" },
-	{ "HTTP_TRACEPARENT", "traceparent" },
-	{ "HTTP_TRACESTATE", "tracestate" },
-	{ "HTTP_ANTHROPIC_VERSION", "anthropic-version" },
-	{ "HTTP_ANTHROPIC_BETA", "anthropic-beta" },
+	{"HTTP_ACCEPT", "Accept"},
+	{"HTTP_USER_AGENT", "User-Agent"},
+	{"HTTP_TRACEPARENT", "traceparent"},
+	{"HTTP_TRACESTATE", "tracestate"},
+	{"HTTP_ANTHROPIC_VERSION", "anthropic-version"},
+	{"HTTP_ANTHROPIC_BETA", "anthropic-beta"},
 };
 
 #define HEADERS_MAX (GW_ARRAY_LEN(forwarded) + 2)
@@ -60,8 +60,8 @@ on_head(void *arg, const struct gw_transfer_head *head)
 	copy_field(r->content_type, sizeof(r->content_type),
 		   head->content_type);
 	copy_field(r->retry_after, sizeof(r->retry_after), head->retry_after);
-	r->upstream_is_sse = strncasecmp(r->content_type, "text/event-stream",
-					 17) == 0;
+	r->upstream_is_sse =
+		strncasecmp(r->content_type, "text/event-stream", 17) == 0;
 	gw_pipeline_resume(r);
 }
 
@@ -130,7 +130,7 @@ read_body(void *arg, uint64_t offset, char *out, size_t cap)
 struct header_lines {
 	const char *line[HEADERS_MAX];
 	size_t n;
-	struct gw_buf text;	/* the lines, each with its '\0' */
+	struct gw_buf text; /* the lines, each with its '\0' */
 	size_t at[HEADERS_MAX];
 };
 
@@ -168,8 +168,7 @@ int
 gw_relay_start(struct gw_request *r)
 {
 	struct header_lines headers = {
-		.text = GW_BUF_INIT(HEADERS_MAX * HEADER_LINE_MAX)
-	};
+		.text = GW_BUF_INIT(HEADERS_MAX * HEADER_LINE_MAX)};
 	gw_auto_buf struct gw_buf url = GW_BUF_INIT(URL_MAX);
 	struct gw_transfer_request req = {
 		.bearer = r->target.api_key,
@@ -194,8 +193,8 @@ gw_relay_start(struct gw_request *r)
 	req.url = url.data;
 	req.headers = headers.line;
 	req.n_headers = headers.n;
-	r->transfer = gw_transfer_start(r->worker->upstreams, &req, &ops, r,
-					&r->err);
+	r->transfer =
+		gw_transfer_start(r->worker->upstreams, &req, &ops, r, &r->err);
 	gw_buf_release(&headers.text);
 	if (!r->transfer)
 		return -1;
@@ -245,7 +244,8 @@ gw_relay_keepalive(struct gw_request *r)
 		if (gw_reply_head(r, 200, "text/event-stream", -1) < 0)
 			return;
 	}
-	if (gw_reply_body(r, GW_SSE_KEEPALIVE, sizeof(GW_SSE_KEEPALIVE) - 1) < 0)
+	if (gw_reply_body(r, GW_SSE_KEEPALIVE, sizeof(GW_SSE_KEEPALIVE) - 1) <
+	    0)
 		return;
 }
 

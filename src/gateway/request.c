@@ -10,8 +10,8 @@
 #define HELD_MAX (64u << 10)
 
 static const char *const phase_names[GW_PHASE__MAX] = {
-	[GW_PHASE_ACCEPT] = "accept",	  [GW_PHASE_RECEIVE] = "receive",
-	[GW_PHASE_ANSWER] = "answer",	  [GW_PHASE_CONNECT] = "connect",
+	[GW_PHASE_ACCEPT] = "accept",	      [GW_PHASE_RECEIVE] = "receive",
+	[GW_PHASE_ANSWER] = "answer",	      [GW_PHASE_CONNECT] = "connect",
 	[GW_PHASE_FIRST_BYTE] = "first_byte", [GW_PHASE_STREAM] = "stream",
 };
 
@@ -50,7 +50,7 @@ gw_target_clear(struct gw_request *r)
 	free(r->target.model_json);
 	free(r->target.node_id);
 	free(r->target.owned_url);
-	r->target = (struct gw_target){ .lease = -1 };
+	r->target = (struct gw_target){.lease = -1};
 }
 
 void

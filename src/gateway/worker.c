@@ -18,10 +18,10 @@
 #include "upstream/probe.h"
 
 #define SPAWNER_CHECK_S 1.0
-#define OTHER_FDS 64		/* descriptors that are not connections */
-#define FDS_PER_REQUEST 2	/* the web server's and the upstream's */
+#define OTHER_FDS 64	  /* descriptors that are not connections */
+#define FDS_PER_REQUEST 2 /* the web server's and the upstream's */
 #define CONNS_MAX 16384
-#define ONCE_CONFIG 0		/* reg_once() word: last edit reported */
+#define ONCE_CONFIG 0 /* reg_once() word: last edit reported */
 
 /* ---- requests ------------------------------------------------------------ */
 
@@ -47,8 +47,7 @@ on_body_end(void *request)
 {
 	struct gw_request *r = request;
 
-	if (r->endpoint &&
-	    r->endpoint->flags & (GW_EP_DOCUMENT | GW_EP_RELAY))
+	if (r->endpoint && r->endpoint->flags & (GW_EP_DOCUMENT | GW_EP_RELAY))
 		gw_receive_end(r);
 }
 
@@ -82,8 +81,8 @@ report_broken(struct gw_worker *w, const struct gw_diag *diag,
 	if (!reg_once(w->reg, ONCE_CONFIG, fingerprint))
 		return;
 	for (size_t i = 0; i < diag->n; i++)
-		gw_log(diag->items[i].warning ? GW_EV_CONFIG_WARNING :
-						GW_EV_CONFIG_BROKEN,
+		gw_log(diag->items[i].warning ? GW_EV_CONFIG_WARNING
+					      : GW_EV_CONFIG_BROKEN,
 		       NULL, "finding=\"%s\"", diag->items[i].text);
 }
 
@@ -98,8 +97,9 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 		return;
 	}
 	if (reg_once(w->reg, ONCE_CONFIG, fingerprint)) {
-		gw_log(GW_EV_CONFIG_LOADED, NULL, "models=%zu fingerprint=%016llx",
-		       fresh->n_models, (unsigned long long)fingerprint);
+		gw_log(GW_EV_CONFIG_LOADED, NULL,
+		       "models=%zu fingerprint=%016llx", fresh->n_models,
+		       (unsigned long long)fingerprint);
 		gw_config_needs_restart(w->config, fresh);
 	}
 	gw_config_unref(w->config);
@@ -190,7 +190,8 @@ connection_limit(void)
 static void
 watch_signals(struct gw_worker *w)
 {
-	/* A terminal's Ctrl-C reaches the whole group; the web server decides. */
+	/* A terminal's Ctrl-C reaches the whole group; the web server decides.
+	 */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
@@ -212,7 +213,7 @@ load_last_good(const struct gw_instance *in)
 {
 	char names[GW_INSTANCE_FILES_MAX][512];
 	const char *paths[GW_INSTANCE_FILES_MAX];
-	struct gw_diag diag = { 0 };
+	struct gw_diag diag = {0};
 	struct gw_config *c = NULL;
 	bool fits = true;
 
@@ -234,7 +235,7 @@ load_last_good(const struct gw_instance *in)
 static struct gw_config *
 load_config(struct gw_instance *in, struct gw_err *err)
 {
-	gw_auto_diag struct gw_diag diag = { 0 };
+	gw_auto_diag struct gw_diag diag = {0};
 	struct gw_config *c = gw_config_load((const char *const *)in->paths,
 					     in->n_paths, &diag);
 
@@ -255,7 +256,7 @@ load_config(struct gw_instance *in, struct gw_err *err)
 static struct reg *
 open_registry(const struct gw_instance *in, struct gw_err *err)
 {
-	struct reg_err why = { 0 };
+	struct reg_err why = {0};
 	struct reg *r = reg_open(in->shm_name, 0, &why);
 
 	if (!r)
@@ -298,8 +299,8 @@ gw_worker_new(struct gw_instance *instance, struct gw_err *err)
 		goto fail;
 	}
 	w->upstreams = gw_upstreams_new(w->loop, err);
-	w->front = gw_fcgi_front_new(w->loop, &front_ops, w,
-				     connection_limit(), err);
+	w->front = gw_fcgi_front_new(w->loop, &front_ops, w, connection_limit(),
+				     err);
 	w->watch = gw_config_watch_new(w->loop,
 				       (const char *const *)instance->paths,
 				       instance->n_paths, on_config, w);
@@ -342,8 +343,7 @@ gw_worker_run(struct gw_worker *w, int listen_fd, struct gw_err *err)
 	if (gw_fcgi_listen(w->front, listen_fd, err) < 0)
 		return -1;
 	gw_log(GW_EV_START, NULL, "pool=%s models=%zu shm=%s",
-	       pool ? pool : "all", w->config->n_models,
-	       w->instance->shm_name);
+	       pool ? pool : "all", w->config->n_models, w->instance->shm_name);
 	ev_run(w->loop, 0);
 	return 0;
 }

@@ -15,7 +15,7 @@
 #include "upstream/sse.h"
 
 #define HEAD_MAX 8192
-#define DOCUMENT_MAX (48u << 20)	/* /v1/models of a full registry */
+#define DOCUMENT_MAX (48u << 20) /* /v1/models of a full registry */
 #define RETRY_AFTER_S "5"
 #define JSON_TYPE "application/json"
 
@@ -25,19 +25,19 @@ static const struct {
 	int status;
 	const char *text;
 } reasons[] = {
-	{ 200, "OK" },
-	{ 204, "No Content" },
-	{ 400, "Bad Request" },
-	{ 401, "Unauthorized" },
-	{ 404, "Not Found" },
-	{ 405, "Method Not Allowed" },
-	{ 413, "Content Too Large" },
-	{ 429, "Too Many Requests" },
-	{ 500, "Internal Server Error" },
-	{ 501, "Not Implemented" },
-	{ 502, "Bad Gateway" },
-	{ 503, "Service Unavailable" },
-	{ 504, "Gateway Timeout" },
+	{200, "OK"},
+	{204, "No Content"},
+	{400, "Bad Request"},
+	{401, "Unauthorized"},
+	{404, "Not Found"},
+	{405, "Method Not Allowed"},
+	{413, "Content Too Large"},
+	{429, "Too Many Requests"},
+	{500, "Internal Server Error"},
+	{501, "Not Implemented"},
+	{502, "Bad Gateway"},
+	{503, "Service Unavailable"},
+	{504, "Gateway Timeout"},
 };
 
 static const char *
@@ -70,12 +70,13 @@ cors_headers(const struct gw_request *r, struct gw_buf *b)
 {
 	if (!r->cors_origin)
 		return 0;
-	return gw_buf_printf(b,
-			     "Access-Control-Allow-Origin: %s\r\n"
-			     "Vary: Origin\r\n"
-			     "Access-Control-Expose-Headers: X-Request-Id, "
-			     "X-RoleMesh-Model, X-RoleMesh-Node, Retry-After\r\n",
-			     r->cors_origin);
+	return gw_buf_printf(
+		b,
+		"Access-Control-Allow-Origin: %s\r\n"
+		"Vary: Origin\r\n"
+		"Access-Control-Expose-Headers: X-Request-Id, "
+		"X-RoleMesh-Model, X-RoleMesh-Node, Retry-After\r\n",
+		r->cors_origin);
 }
 
 static int
@@ -96,7 +97,8 @@ static int
 error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 {
 	if (status == 401 && r->err.code == GW_ERR_INVALID_API_KEY &&
-	    gw_buf_puts(b, "WWW-Authenticate: Bearer realm=\"rolemesh\"\r\n") < 0)
+	    gw_buf_puts(b, "WWW-Authenticate: Bearer realm=\"rolemesh\"\r\n") <
+		    0)
 		return -1;
 	if (status == 405 && r->allow[0] &&
 	    gw_buf_printf(b, "Allow: %s\r\n", r->allow) < 0)
@@ -113,11 +115,11 @@ error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 static int
 route_headers(const struct gw_request *r, struct gw_buf *b)
 {
-	if (r->model && gw_buf_printf(b, "X-RoleMesh-Model: %s\r\n",
-				      r->model->alias) < 0)
+	if (r->model &&
+	    gw_buf_printf(b, "X-RoleMesh-Model: %s\r\n", r->model->alias) < 0)
 		return -1;
-	if (r->target.node_id && gw_buf_printf(b, "X-RoleMesh-Node: %s\r\n",
-					       r->target.node_id) < 0)
+	if (r->target.node_id &&
+	    gw_buf_printf(b, "X-RoleMesh-Node: %s\r\n", r->target.node_id) < 0)
 		return -1;
 	return 0;
 }

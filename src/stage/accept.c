@@ -14,10 +14,10 @@ static const struct {
 	const char *name;
 	enum gw_method method;
 } methods[] = {
-	{ "GET", GW_METHOD_GET },
-	{ "HEAD", GW_METHOD_HEAD },
-	{ "POST", GW_METHOD_POST },
-	{ "OPTIONS", GW_METHOD_OPTIONS },
+	{"GET", GW_METHOD_GET},
+	{"HEAD", GW_METHOD_HEAD},
+	{"POST", GW_METHOD_POST},
+	{"OPTIONS", GW_METHOD_OPTIONS},
 };
 
 static bool
@@ -76,7 +76,7 @@ read_path(struct gw_request *r)
 	size_t n = 0;
 
 	p = p ? p : "";
-	if (strncasecmp(p, "http://", 7) == 0) {	/* absolute form */
+	if (strncasecmp(p, "http://", 7) == 0) { /* absolute form */
 		p = strchr(p + 7, '/');
 		p = p ? p : "/";
 	}

@@ -46,9 +46,9 @@ write_record(const struct gw_request *r, int status)
 	       r->target.node_id ? r->target.node_id : "-", r->upstream_status,
 	       r->key_index, (unsigned long long)r->bytes_in,
 	       (unsigned long long)r->bytes_out,
-	       r->t_first_byte_us ?
-		       (double)(r->t_first_byte_us - r->t_start_us) / 1000.0 :
-		       -1.0,
+	       r->t_first_byte_us
+		       ? (double)(r->t_first_byte_us - r->t_start_us) / 1000.0
+		       : -1.0,
 	       (double)(now - r->t_start_us) / 1000.0, r->upstream_is_sse,
 	       r->broken, r->err.code ? info->code : "-",
 	       r->err.code ? " message=" : "", r->err.code ? message : "");
@@ -57,11 +57,11 @@ write_record(const struct gw_request *r, int status)
 enum gw_step
 gw_stage_account(struct gw_request *r)
 {
-	int status = r->client_gone ?
-			     gw_err_info(GW_ERR_CLIENT_GONE)->status :
-			     r->status;
+	int status = r->client_gone ? gw_err_info(GW_ERR_CLIENT_GONE)->status
+				    : r->status;
 
-	/* Whoever forgot to end the answer must not leave the client waiting. */
+	/* Whoever forgot to end the answer must not leave the client waiting.
+	 */
 	if (r->conn && !r->client_gone)
 		gw_reply_break(r);
 	count(r, status);

@@ -9,7 +9,8 @@
 #include "fcgi/fcgi_conn.h"
 #include "gateway/worker.h"
 
-/* The time taken depends on the length of what the client sent, nothing else. */
+/* The time taken depends on the length of what the client sent, nothing else.
+ */
 static bool
 is_same_secret(const char *given, size_t given_len, const char *key)
 {
@@ -51,13 +52,12 @@ enum gw_step
 gw_stage_authenticate(struct gw_request *r)
 {
 	bool node = r->endpoint->flags & GW_EP_NODE_KEY;
-	const struct gw_keys *keys = node ? &r->config->auth.node_api_keys :
-					    &r->config->auth.client_api_keys;
-	const char *authorization = gw_fcgi_param(r->conn,
-						  "HTTP_AUTHORIZATION");
-	const char *header = gw_fcgi_param(r->conn,
-					   node ? "HTTP_X_ROLEMESH_NODE_KEY" :
-						  "HTTP_X_API_KEY");
+	const struct gw_keys *keys = node ? &r->config->auth.node_api_keys
+					  : &r->config->auth.client_api_keys;
+	const char *authorization =
+		gw_fcgi_param(r->conn, "HTTP_AUTHORIZATION");
+	const char *header = gw_fcgi_param(
+		r->conn, node ? "HTTP_X_ROLEMESH_NODE_KEY" : "HTTP_X_API_KEY");
 
 	if (keys->n == 0)
 		return GW_NEXT;
@@ -69,8 +69,9 @@ gw_stage_authenticate(struct gw_request *r)
 	gw_err_set(&r->err, GW_ERR_INVALID_API_KEY, 0,
 		   "%s; send a %s key as 'Authorization: Bearer KEY' or '%s: "
 		   "KEY'",
-		   authorization || header ? "the key is not one of this gateway's" :
-					     "a key is required",
+		   authorization || header
+			   ? "the key is not one of this gateway's"
+			   : "a key is required",
 		   node ? "node" : "client",
 		   node ? "X-RoleMesh-Node-Key" : "X-Api-Key");
 	return GW_FINISH;

@@ -24,8 +24,8 @@ try_another(struct gw_request *r)
 	gw_log_limited(&r->worker->upstream_log, GW_EV_UPSTREAM_RETRY, r->id,
 		       "model=%s node=%s reason=\"%s\"", r->model->alias,
 		       r->target.node_id,
-		       gw_transfer_reason((enum gw_transfer_result)
-						  r->upstream_failure));
+		       gw_transfer_reason(
+			       (enum gw_transfer_result)r->upstream_failure));
 	gw_worker_count(r->worker, GW_COUNT_REPICKS, 1);
 	r->tried[r->pick_attempts++] = r->target.node;
 	gw_target_clear(r);

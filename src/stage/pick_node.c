@@ -17,7 +17,8 @@ no_memory(struct gw_request *r)
 	return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 }
 
-/* `model` is added only where the client sent none and nothing is configured. */
+/* `model` is added only where the client sent none and nothing is configured.
+ */
 static int
 proxy_model_json(struct gw_request *r)
 {
@@ -88,12 +89,13 @@ none_left(struct gw_request *r)
 				  "and go stale after %.10g s of silence",
 				  r->model->role, r->model->alias,
 				  r->worker->instance->stale_after_ms / 1000.0);
-	return gw_err_set(&r->err, GW_ERR_UPSTREAM_UNREACHABLE, 0,
-			  "none of the %u fresh nodes tried for model '%s' "
-			  "could be connected: %s",
-			  r->pick_attempts, r->model->alias,
-			  gw_transfer_reason((enum gw_transfer_result)
-						     r->upstream_failure));
+	return gw_err_set(
+		&r->err, GW_ERR_UPSTREAM_UNREACHABLE, 0,
+		"none of the %u fresh nodes tried for model '%s' "
+		"could be connected: %s",
+		r->pick_attempts, r->model->alias,
+		gw_transfer_reason(
+			(enum gw_transfer_result)r->upstream_failure));
 }
 
 static int
@@ -120,11 +122,11 @@ pick_discovered(struct gw_request *r)
 enum gw_step
 gw_stage_pick_node(struct gw_request *r)
 {
-	int rc = r->model->type == GW_MODEL_PROXY ? pick_proxy(r) :
-						    pick_discovered(r);
+	int rc = r->model->type == GW_MODEL_PROXY ? pick_proxy(r)
+						  : pick_discovered(r);
 
-	if (rc < 0 || gw_body_edit(r->body, r->target.model_json, r->model,
-				   &r->err) < 0)
+	if (rc < 0 ||
+	    gw_body_edit(r->body, r->target.model_json, r->model, &r->err) < 0)
 		return GW_FINISH;
 	return GW_NEXT;
 }

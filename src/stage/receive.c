@@ -30,9 +30,9 @@ announced(const struct gw_request *r)
 static uint64_t
 limit(const struct gw_request *r)
 {
-	return r->endpoint->flags & GW_EP_DOCUMENT ?
-		       GW_DOCUMENT_MAX :
-		       r->config->gateway.max_body_bytes;
+	return r->endpoint->flags & GW_EP_DOCUMENT
+		       ? GW_DOCUMENT_MAX
+		       : r->config->gateway.max_body_bytes;
 }
 
 static int
@@ -41,9 +41,9 @@ too_large(struct gw_request *r)
 	return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
 			  "the body is larger than %llu bytes%s",
 			  (unsigned long long)limit(r),
-			  r->endpoint->flags & GW_EP_DOCUMENT ?
-				  "" :
-				  " (gateway.max_body_bytes)");
+			  r->endpoint->flags & GW_EP_DOCUMENT
+				  ? ""
+				  : " (gateway.max_body_bytes)");
 }
 
 static int
@@ -74,8 +74,8 @@ gw_receive_body(struct gw_request *r, const char *p, size_t n)
 		return;
 	r->bytes_in += n;
 	if (r->endpoint->flags & GW_EP_DOCUMENT)
-		rc = gw_buf_append(&r->document_text, p, n) < 0 ? too_large(r) :
-								  0;
+		rc = gw_buf_append(&r->document_text, p, n) < 0 ? too_large(r)
+								: 0;
 	else
 		rc = gw_body_append(r->body, p, n, &r->err);
 	if (rc < 0)

@@ -58,10 +58,9 @@ end_as_event(struct gw_request *r)
 	gw_auto_buf struct gw_buf event = GW_BUF_INIT(GW_SSE_EVENT_MAX);
 
 	r->broken = true;
-	if (gw_sse_error_from_body(&event, r->endpoint->dialect,
-				   r->upstream_status,
-				   r->held.data ? r->held.data : "",
-				   r->held.len) < 0)
+	if (gw_sse_error_from_body(
+		    &event, r->endpoint->dialect, r->upstream_status,
+		    r->held.data ? r->held.data : "", r->held.len) < 0)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
 				  "no room for the upstream's error");
 	return gw_reply_body(r, event.data, event.len);

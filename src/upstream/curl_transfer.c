@@ -1,63 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * transfer.c - libcurl's multi interface driven by libev; the only includer of
- * curl.h (src/config/url.c uses its URL parser).
- *
- * libcurl forbids removing a handle from inside one of its callbacks, and any
- * of ours may cancel. A cancelled transfer therefore only loses its owner there
- * (`ops` becomes NULL) and is taken down when libcurl has returned.
+ * curl_transfer.c - one HTTP exchange with an upstream: its options, the
+ * callbacks libcurl makes for it, and how it ended. See curl_private.h.
  */
-#include "upstream/transfer.h"
-
-#include <curl/curl.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/buf.h"
+#include "upstream/curl_private.h"
 
-#define IDLE_CONNECTIONS_MAX 1024L	/* kept alive to upstreams, a process */
-#define IDLE_EASY_MAX 256		/* easy handles kept for reuse */
-#define CONNECTION_IDLE_S 4L		/* llama-server closes after 5 s */
-#define NO_LIMIT_MS 0x7fffffffL		/* libcurl takes 0 for its default */
-#define HEAD_VALUE_MAX 256
-
-struct gw_transfer {
-	struct gw_upstreams *upstreams;
-	struct gw_transfer *prev, *next;
-	struct gw_transfer *next_reap;
-	CURL *easy;
-	struct curl_slist *headers;
-	const struct gw_transfer_ops *ops;	/* NULL = cancelled */
-	void *arg;
-	gw_transfer_read_fn *read;
-	void *read_arg;
-	uint64_t read_offset;
-	bool reaping;
-	bool paused;
-	bool connected;
-	bool head_done;
-	struct gw_transfer_head head;
-	char content_type[HEAD_VALUE_MAX];
-	char retry_after[HEAD_VALUE_MAX];
-	char detail[CURL_ERROR_SIZE];
-};
-
-struct gw_upstreams {
-	struct ev_loop *loop;
-	CURLM *multi;
-	ev_timer timer;
-	ev_prepare reap;		/* takes cancelled transfers down */
-	unsigned in_curl;		/* depth of calls into libcurl */
-	struct gw_transfer *transfers;
-	struct gw_transfer *to_reap;
-	CURL *idle[IDLE_EASY_MAX];
-	unsigned n_idle;
-};
-
-struct watched_socket {
-	ev_io io;
-	struct gw_upstreams *upstreams;
-};
+#define CONNECTION_IDLE_S 4L	/* llama-server closes after 5 s */
+#define NO_LIMIT_MS 0x7fffffffL /* libcurl takes 0 for its default */
 
 static const struct {
 	enum gw_code code;
@@ -65,7 +18,7 @@ static const struct {
 	const char *text;
 } results[GW_TRANSFER__MAX] = {
 #define RESULT(name, code, retry, text)                                        \
-	[GW_TRANSFER_##name] = { GW_ERR_##code, retry, text },
+	[GW_TRANSFER_##name] = {GW_ERR_##code, retry, text},
 #include "upstream/transfer_result.def"
 #undef RESULT
 };
@@ -93,7 +46,7 @@ gw_transfer_may_repick(enum gw_transfer_result result)
 static void
 easy_put_back(struct gw_upstreams *u, CURL *easy)
 {
-	if (u->n_idle < IDLE_EASY_MAX) {
+	if (u->n_idle < GW_IDLE_EASY_MAX) {
 		curl_easy_reset(easy);
 		u->idle[u->n_idle++] = easy;
 	} else {
@@ -101,8 +54,8 @@ easy_put_back(struct gw_upstreams *u, CURL *easy)
 	}
 }
 
-static void
-transfer_free(struct gw_transfer *t)
+void
+gw_transfer_free(struct gw_transfer *t)
 {
 	struct gw_upstreams *u = t->upstreams;
 
@@ -122,17 +75,6 @@ transfer_free(struct gw_transfer *t)
 	free(t);
 }
 
-static void
-reap(struct gw_upstreams *u)
-{
-	while (u->to_reap && u->in_curl == 0) {
-		struct gw_transfer *t = u->to_reap;
-
-		u->to_reap = t->next_reap;
-		transfer_free(t);
-	}
-}
-
 void
 gw_transfer_cancel(struct gw_transfer *t)
 {
@@ -142,7 +84,7 @@ gw_transfer_cancel(struct gw_transfer *t)
 	if (t->reaping)
 		return;
 	if (u->in_curl == 0) {
-		transfer_free(t);
+		gw_transfer_free(t);
 		return;
 	}
 	t->reaping = true;
@@ -156,8 +98,8 @@ connect_failure(CURL *easy)
 	long sys = 0;
 
 	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &sys);
-	return sys == ECONNREFUSED ? GW_TRANSFER_REFUSED :
-				     GW_TRANSFER_UNREACHABLE;
+	return sys == ECONNREFUSED ? GW_TRANSFER_REFUSED
+				   : GW_TRANSFER_UNREACHABLE;
 }
 
 static enum gw_transfer_result
@@ -171,8 +113,8 @@ classify(const struct gw_transfer *t, CURLcode code)
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return GW_TRANSFER_DNS;
 	case CURLE_OPERATION_TIMEDOUT:
-		return t->connected ? GW_TRANSFER_TIMED_OUT :
-				      GW_TRANSFER_CONNECT_TIMEOUT;
+		return t->connected ? GW_TRANSFER_TIMED_OUT
+				    : GW_TRANSFER_CONNECT_TIMEOUT;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CERTPROBLEM:
@@ -197,8 +139,8 @@ classify(const struct gw_transfer *t, CURLcode code)
 	}
 }
 
-static void
-transfer_done(struct gw_transfer *t, CURLcode code)
+void
+gw_transfer_finished(struct gw_transfer *t, CURLcode code)
 {
 	const struct gw_transfer_ops *ops = t->ops;
 	enum gw_transfer_result result = classify(t, code);
@@ -208,31 +150,9 @@ transfer_done(struct gw_transfer *t, CURLcode code)
 	memcpy(detail, t->detail, sizeof(detail));
 	if (t->reaping)
 		return; /* cancelled meanwhile; reap() frees it */
-	transfer_free(t);
+	gw_transfer_free(t);
 	if (ops)
 		ops->on_done(arg, result, detail);
-}
-
-/* libcurl has returned: hand out results, then free what was cancelled. */
-static void
-settle(struct gw_upstreams *u)
-{
-	CURLMsg *msg;
-	int left;
-
-	if (u->in_curl)
-		return;
-	while ((msg = curl_multi_info_read(u->multi, &left))) {
-		struct gw_transfer *t = NULL;
-
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		CURLcode code = msg->data.result;
-
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &t);
-		transfer_done(t, code);
-	}
-	reap(u);
 }
 
 /* ---- libcurl's callbacks ------------------------------------------------- */
@@ -247,7 +167,7 @@ copy_value(char *out, const char *p, size_t n)
 	while (n && (p[n - 1] == '\r' || p[n - 1] == '\n' || p[n - 1] == ' '))
 		n--;
 	/* A value we cannot hold is not forwarded: half a type is worse. */
-	if (n >= HEAD_VALUE_MAX)
+	if (n >= GW_HEAD_VALUE_MAX)
 		n = 0;
 	memcpy(out, p, n);
 	out[n] = '\0';
@@ -354,83 +274,6 @@ on_prereq(void *arg, char *peer, char *local, int peer_port, int local_port)
 	if (t->ops && t->ops->on_connected)
 		t->ops->on_connected(t->arg);
 	return t->ops ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
-}
-
-static void
-socket_action(struct gw_upstreams *u, curl_socket_t fd, int mask)
-{
-	int running;
-
-	u->in_curl++;
-	curl_multi_socket_action(u->multi, fd, mask, &running);
-	u->in_curl--;
-	settle(u);
-}
-
-static void
-on_socket_ready(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct watched_socket *s = w->data;
-	int mask = (revents & EV_READ ? CURL_CSELECT_IN : 0) |
-		   (revents & EV_WRITE ? CURL_CSELECT_OUT : 0);
-
-	(void)loop;
-	socket_action(s->upstreams, w->fd, mask);
-}
-
-static void
-on_timer(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	(void)revents;
-	ev_timer_stop(loop, w);
-	socket_action(w->data, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int
-on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-	struct gw_upstreams *u = arg;
-	struct watched_socket *s = socket_arg;
-	int events = (what & CURL_POLL_IN ? EV_READ : 0) |
-		     (what & CURL_POLL_OUT ? EV_WRITE : 0);
-
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		if (s) {
-			ev_io_stop(u->loop, &s->io);
-			free(s);
-			curl_multi_assign(u->multi, fd, NULL);
-		}
-		return 0;
-	}
-	if (!s) {
-		s = calloc(1, sizeof(*s));
-		if (!s)
-			return -1;
-		s->upstreams = u;
-		ev_init(&s->io, on_socket_ready);
-		s->io.data = s;
-		curl_multi_assign(u->multi, fd, s);
-	}
-	ev_io_stop(u->loop, &s->io);
-	ev_io_set(&s->io, fd, events);
-	ev_io_start(u->loop, &s->io);
-	return 0;
-}
-
-static int
-on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-	struct gw_upstreams *u = arg;
-
-	(void)multi;
-	ev_timer_stop(u->loop, &u->timer);
-	if (timeout_ms >= 0) {
-		/* 0 means "soon", not "from inside this callback". */
-		ev_timer_set(&u->timer, (double)timeout_ms / 1000.0, 0.);
-		ev_timer_start(u->loop, &u->timer);
-	}
-	return 0;
 }
 
 /* ---- start --------------------------------------------------------------- */
@@ -545,12 +388,12 @@ gw_transfer_start(struct gw_upstreams *u, const struct gw_transfer_request *req,
 		return t;
 	gw_err_set(err, GW_ERR_INTERNAL, 0, "libcurl: %s",
 		   curl_multi_strerror(rc));
-	transfer_free(t);
+	gw_transfer_free(t);
 	return NULL;
 out_of_memory:
 	gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 	if (t)
-		transfer_free(t);
+		gw_transfer_free(t);
 	return NULL;
 }
 
@@ -565,7 +408,7 @@ gw_transfer_resume(struct gw_transfer *t)
 	u->in_curl++;
 	curl_easy_pause(t->easy, CURLPAUSE_CONT);
 	u->in_curl--;
-	settle(u);
+	gw_curl_settle(u);
 }
 
 uint64_t
@@ -575,61 +418,4 @@ gw_transfer_sent(const struct gw_transfer *t)
 
 	curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &n);
 	return n > 0 ? (uint64_t)n : 0;
-}
-
-static void
-on_reap(struct ev_loop *loop, ev_prepare *w, int revents)
-{
-	(void)loop;
-	(void)revents;
-	reap(w->data);
-}
-
-struct gw_upstreams *
-gw_upstreams_new(struct ev_loop *loop, struct gw_err *err)
-{
-	struct gw_upstreams *u = calloc(1, sizeof(*u));
-
-	if (!u || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		goto fail;
-	u->loop = loop;
-	u->multi = curl_multi_init();
-	if (!u->multi)
-		goto fail;
-	curl_multi_setopt(u->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u);
-	curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-	curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u);
-	curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
-	curl_multi_setopt(u->multi, CURLMOPT_PIPELINING,
-			  (long)CURLPIPE_NOTHING);
-	ev_init(&u->timer, on_timer);
-	u->timer.data = u;
-	ev_prepare_init(&u->reap, on_reap);
-	u->reap.data = u;
-	ev_prepare_start(loop, &u->reap);
-	ev_unref(loop);
-	return u;
-fail:
-	gw_err_set(err, GW_ERR_INTERNAL, 0, "libcurl could not be set up");
-	free(u);
-	return NULL;
-}
-
-void
-gw_upstreams_free(struct gw_upstreams *u)
-{
-	if (!u)
-		return;
-	u->to_reap = NULL;
-	while (u->transfers)
-		transfer_free(u->transfers);
-	while (u->n_idle)
-		curl_easy_cleanup(u->idle[--u->n_idle]);
-	ev_ref(u->loop);
-	ev_prepare_stop(u->loop, &u->reap);
-	curl_multi_cleanup(u->multi);
-	ev_timer_stop(u->loop, &u->timer);
-	curl_global_cleanup();
-	free(u);
 }

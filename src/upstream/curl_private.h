@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * curl_private.h - shared by curl_transfer.c and curl_loop.c, the only files
+ * that include libcurl (src/config/url.c uses its URL parser).
+ *
+ * libcurl forbids removing a handle from inside one of its callbacks, and any
+ * of ours may cancel. A cancelled transfer therefore only loses its owner there
+ * (`ops` becomes NULL) and is taken down when libcurl has returned.
+ */
+#ifndef GW_UPSTREAM_CURL_PRIVATE_H
+#define GW_UPSTREAM_CURL_PRIVATE_H
+
+#include <curl/curl.h>
+
+#include "upstream/transfer.h"
+
+#define GW_IDLE_EASY_MAX 256  /* easy handles kept for reuse */
+#define GW_HEAD_VALUE_MAX 256 /* bytes of a header value we hand on */
+
+struct gw_transfer {
+	struct gw_upstreams *upstreams;
+	struct gw_transfer *prev, *next;
+	struct gw_transfer *next_reap;
+	CURL *easy;
+	struct curl_slist *headers;
+	const struct gw_transfer_ops *ops; /* NULL = cancelled */
+	void *arg;
+	gw_transfer_read_fn *read;
+	void *read_arg;
+	uint64_t read_offset;
+	bool reaping;
+	bool paused;
+	bool connected;
+	bool head_done;
+	struct gw_transfer_head head;
+	char content_type[GW_HEAD_VALUE_MAX];
+	char retry_after[GW_HEAD_VALUE_MAX];
+	char detail[CURL_ERROR_SIZE];
+};
+
+struct gw_upstreams {
+	struct ev_loop *loop;
+	CURLM *multi;
+	ev_timer timer;
+	ev_prepare reap;  /* takes cancelled transfers down */
+	unsigned in_curl; /* depth of calls into libcurl */
+	struct gw_transfer *transfers;
+	struct gw_transfer *to_reap;
+	CURL *idle[GW_IDLE_EASY_MAX];
+	unsigned n_idle;
+};
+
+/* gw_curl_settle - libcurl has returned: hand out results, free what was
+ * cancelled. Does nothing while another call into libcurl is on the stack. */
+void gw_curl_settle(struct gw_upstreams *u);
+
+/* gw_transfer_finished - libcurl reports the end of a transfer; frees it. */
+void gw_transfer_finished(struct gw_transfer *t, CURLcode code);
+
+/* gw_transfer_free - take it off libcurl and free it; no callback. */
+void gw_transfer_free(struct gw_transfer *t);
+
+#endif
