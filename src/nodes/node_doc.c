@@ -7,111 +7,26 @@
  */
 #include "nodes/node_doc.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "config/config.h"
+#include "nodes/node_fields.h"
 #include "reg.h"
 
 #define RECORD_DEPTH_MAX 64
-
-/* An error about one field, which the message and `param` both name. */
-static int GW_PRINTF(3, 4)
-	refuse(struct gw_err *err, const char *param, const char *fmt, ...)
-{
-	char why[GW_ERR_MSG_BYTES / 2];
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vsnprintf(why, sizeof(why), fmt, ap) < 0)
-		why[0] = '\0';
-	va_end(ap);
-	gw_err_set(err, GW_ERR_INVALID_REQUEST, 0, "%s %s", param, why);
-	return gw_err_param(err, param);
-}
-
-static int
-no_memory(struct gw_err *err)
-{
-	return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
-			  "out of memory for a node's registration");
-}
-
-/* The value of a key; JSON null counts as absent. */
-static struct json_object *
-field(struct json_object *o, const char *key)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) ? v : NULL;
-}
-
-static bool
-has_control(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
-			return true;
-	return false;
-}
-
-/* A name ends up in headers, log lines and lists people read. */
-static int
-check_name(struct json_object *v, size_t max, const char *param,
-	   const char **out, struct gw_err *err)
-{
-	size_t len;
-
-	if (!v)
-		return refuse(err, param, "is required");
-	if (!json_object_is_type(v, json_type_string))
-		return refuse(err, param, "must be a string");
-	len = (size_t)json_object_get_string_len(v);
-	if (len == 0)
-		return refuse(err, param, "must not be empty");
-	if (len > max)
-		return refuse(err, param,
-			      "has %zu bytes, more than the %zu allowed", len,
-			      max);
-	*out = json_object_get_string(v);
-	if (has_control(*out, len))
-		return refuse(err, param, "must not hold control characters");
-	return 0;
-}
-
-static int
-check_object(struct json_object *v, size_t max, const char *param,
-	     struct gw_err *err)
-{
-	size_t len = 0;
-
-	if (!json_object_is_type(v, json_type_object))
-		return refuse(err, param, "must be an object");
-	if (!json_object_to_json_string_length(
-		    v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-		    &len))
-		return no_memory(err);
-	if (len > max)
-		return refuse(
-			err, param,
-			"has %zu bytes of JSON, more than the %zu allowed", len,
-			max);
-	return 0;
-}
 
 /* Copies an optional `meta` from @from to @to. */
 static int
 take_meta(struct json_object *to, struct json_object *from, const char *param,
 	  struct gw_err *err)
 {
-	struct json_object *meta = field(from, "meta");
+	struct json_object *meta = gw_field(from, "meta");
 
 	if (!meta)
 		return 0;
-	if (check_object(meta, GW_NODE_META_MAX, param, err) < 0)
+	if (gw_field_object(meta, GW_NODE_META_MAX, param, err) < 0)
 		return -1;
 	json_object_object_add(to, "meta", json_object_get(meta));
 	return 0;
@@ -136,7 +51,7 @@ add_role(struct gw_node_model *m, const char *role, struct gw_err *err)
 {
 	m->roles[m->n_roles] = strdup(role);
 	if (!m->roles[m->n_roles])
-		return no_memory(err);
+		return gw_field_no_memory(err);
 	m->n_roles++;
 	return 0;
 }
@@ -147,29 +62,12 @@ check_model_id(const struct gw_node_doc *d, struct json_object *v,
 {
 	const char *id;
 
-	if (check_name(v, GW_NODE_NAME_MAX, param, &id, err) < 0)
+	if (gw_field_name(v, GW_NODE_NAME_MAX, param, &id, err) < 0)
 		return -1;
 	for (size_t i = 0; i < d->n_models; i++)
 		if (strcmp(d->models[i].model_id, id) == 0)
-			return refuse(err, param, "names model %zu again", i);
-	return 0;
-}
-
-static int
-check_list(struct json_object *v, size_t max, const char *param,
-	   const char *what, struct gw_err *err)
-{
-	size_t n;
-
-	if (!json_object_is_type(v, json_type_array))
-		return refuse(err, param, "must be a list of %s", what);
-	n = json_object_array_length(v);
-	if (n == 0)
-		return refuse(err, param, "must not be empty");
-	if (n > max)
-		return refuse(err, param,
-			      "has %zu entries, more than the %zu allowed", n,
-			      max);
+			return gw_field_refuse(err, param,
+					       "names model %zu again", i);
 	return 0;
 }
 
@@ -185,26 +83,26 @@ read_model(struct gw_node_doc *d, struct json_object *o, size_t i,
 
 	snprintf(at, sizeof(at), "served_models.%zu", i);
 	if (!json_object_is_type(o, json_type_object))
-		return refuse(err, at, "must be an object");
+		return gw_field_refuse(err, at, "must be an object");
 	snprintf(param, sizeof(param), "%s.model_id", at);
-	id = field(o, "model_id");
+	id = gw_field(o, "model_id");
 	if (check_model_id(d, id, param, err) < 0)
 		return -1;
 	snprintf(param, sizeof(param), "%s.roles", at);
-	roles = field(o, "roles");
+	roles = gw_field(o, "roles");
 	if (!roles)
-		return refuse(err, param, "is required");
-	if (check_list(roles, GW_NODE_ROLES_MAX, param, "strings", err) < 0)
+		return gw_field_refuse(err, param, "is required");
+	if (gw_field_list(roles, GW_NODE_ROLES_MAX, param, "strings", err) < 0)
 		return -1;
 	m = add_model(d, id, json_object_array_length(roles));
 	if (!m || !kept)
-		return no_memory(err);
+		return gw_field_no_memory(err);
 	for (size_t k = 0; k < json_object_array_length(roles); k++) {
 		const char *role;
 
 		snprintf(param, sizeof(param), "%s.roles.%zu", at, k);
-		if (check_name(json_object_array_get_idx(roles, k),
-			       GW_NODE_NAME_MAX, param, &role, err) < 0 ||
+		if (gw_field_name(json_object_array_get_idx(roles, k),
+				  GW_NODE_NAME_MAX, param, &role, err) < 0 ||
 		    add_role(m, role, err) < 0)
 			return -1;
 	}
@@ -231,7 +129,7 @@ read_legacy_role(struct gw_node_doc *d, struct json_object *role, size_t i,
 		return -1;
 	m = add_model(d, role, 1);
 	if (!m)
-		return no_memory(err);
+		return gw_field_no_memory(err);
 	if (add_role(m, m->model_id, err) < 0)
 		return -1;
 	kept = json_object_new_object();
@@ -250,23 +148,24 @@ typedef int read_entry_fn(struct gw_node_doc *d, struct json_object *entry,
 static int
 read_models(struct gw_node_doc *d, struct json_object *body, struct gw_err *err)
 {
-	struct json_object *served = field(body, "served_models");
-	struct json_object *from = served ? served : field(body, "roles");
+	struct json_object *served = gw_field(body, "served_models");
+	struct json_object *from = served ? served : gw_field(body, "roles");
 	struct json_object *list;
 	read_entry_fn *read_entry = served ? read_model : read_legacy_role;
 
 	if (!from)
-		return refuse(err, "served_models",
-			      "is required (or the older list `roles`)");
-	if (check_list(from, GW_NODE_MODELS_MAX,
-		       served ? "served_models" : "roles",
-		       served ? "objects" : "strings", err) < 0)
+		return gw_field_refuse(
+			err, "served_models",
+			"is required (or the older list `roles`)");
+	if (gw_field_list(from, GW_NODE_MODELS_MAX,
+			  served ? "served_models" : "roles",
+			  served ? "objects" : "strings", err) < 0)
 		return -1;
 	d->models = calloc(json_object_array_length(from), sizeof(*d->models));
 	list = json_object_new_array();
 	if (!d->models || !list) {
 		json_object_put(list);
-		return no_memory(err);
+		return gw_field_no_memory(err);
 	}
 	json_object_object_add(d->json, "served_models", list);
 	for (size_t i = 0; i < json_object_array_length(from); i++)
@@ -280,12 +179,12 @@ static int
 read_base_url(struct gw_node_doc *d, struct json_object *body,
 	      struct gw_err *err)
 {
-	struct json_object *v = field(body, "base_url");
+	struct json_object *v = gw_field(body, "base_url");
 
 	if (!v)
-		return refuse(err, "base_url", "is required");
+		return gw_field_refuse(err, "base_url", "is required");
 	if (!json_object_is_type(v, json_type_string))
-		return refuse(err, "base_url", "must be a string");
+		return gw_field_refuse(err, "base_url", "must be a string");
 	if (gw_base_url(json_object_get_string(v),
 			(size_t)json_object_get_string_len(v), &d->base_url,
 			err) < 0) {
@@ -303,9 +202,9 @@ copy_base_url(struct gw_node_doc *d, struct json_object *body,
 	const char *url = gw_json_get_str(body, "base_url");
 
 	if (!url)
-		return refuse(err, "base_url", "is required");
+		return gw_field_refuse(err, "base_url", "is required");
 	d->base_url = strdup(url);
-	return d->base_url ? 0 : no_memory(err);
+	return d->base_url ? 0 : gw_field_no_memory(err);
 }
 
 typedef int read_url_fn(struct gw_node_doc *d, struct json_object *body,
@@ -318,7 +217,7 @@ build(struct json_object *body, read_url_fn *read_url, struct gw_err *err)
 	const char *id;
 
 	if (!d || !(d->json = json_object_new_object())) {
-		no_memory(err);
+		gw_field_no_memory(err);
 		goto fail;
 	}
 	if (gw_node_id_from_wire(body, &id, err) < 0 ||
@@ -326,7 +225,7 @@ build(struct json_object *body, read_url_fn *read_url, struct gw_err *err)
 		goto fail;
 	d->node_id = strdup(id);
 	if (!d->node_id) {
-		no_memory(err);
+		gw_field_no_memory(err);
 		goto fail;
 	}
 	gw_json_set_str(d->json, "node_id", d->node_id);
@@ -392,21 +291,21 @@ int
 gw_node_id_from_wire(struct json_object *body, const char **id,
 		     struct gw_err *err)
 {
-	return check_name(field(body, "node_id"), REG_NODE_ID_MAX, "node_id",
-			  id, err);
+	return gw_field_name(gw_field(body, "node_id"), REG_NODE_ID_MAX,
+			     "node_id", id, err);
 }
 
 int
 gw_node_metrics_from_wire(struct json_object *body, struct gw_buf *out,
 			  struct gw_err *err)
 {
-	struct json_object *metrics = field(body, "metrics");
+	struct json_object *metrics = gw_field(body, "metrics");
 
 	if (!metrics)
 		return 0;
-	if (check_object(metrics, GW_NODE_METRICS_MAX, "metrics", err) < 0)
+	if (gw_field_object(metrics, GW_NODE_METRICS_MAX, "metrics", err) < 0)
 		return -1;
 	if (gw_json_text(metrics, out) < 0)
-		return no_memory(err);
+		return gw_field_no_memory(err);
 	return 0;
 }

@@ -2,8 +2,8 @@
 /*
  * node_view.c - keeps parsed registrations in step with the registry.
  *
- * Owns the parsed documents and, per role that was asked for, the list of its
- * candidates. It never writes to the registry and never chooses.
+ * Owns the parsed documents and the lists of who serves what. It never writes
+ * to the registry and never chooses.
  */
 #include "nodes/node_view.h"
 
@@ -11,25 +11,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "nodes/role_lists.h"
 
 #define STATUS_DEPTH_MAX 64
-#define BUCKETS 64
 
 _Static_assert(GW_NODE_MODELS_MAX <= 64, "failed_models has one bit a model");
-
-/* By index: the array of nodes moves while a list stays valid. */
-struct place {
-	uint32_t node;
-	uint32_t model;
-};
-
-/* The candidates of one role, stale and failed ones included. */
-struct role_list {
-	struct role_list *next;
-	struct place *places;
-	size_t n;
-	char role[];
-};
 
 struct gw_node_view {
 	struct reg *reg;
@@ -38,8 +24,8 @@ struct gw_node_view {
 	uint64_t epoch;
 	struct gw_view_node *nodes; /* in slot order */
 	size_t n;
-	struct role_list *lists[BUCKETS]; /* built when first asked for */
-	struct gw_candidate *fresh;	  /* the last answer */
+	struct gw_role_lists lists;
+	struct gw_candidate *fresh; /* the last answer */
 	size_t fresh_cap;
 };
 
@@ -53,20 +39,6 @@ gw_node_view_new(struct reg *reg, uint32_t stale_after_ms)
 	v->reg = reg;
 	v->stale_after_ms = stale_after_ms;
 	return v;
-}
-
-static void
-drop_lists(struct gw_node_view *v)
-{
-	for (size_t i = 0; i < BUCKETS; i++) {
-		while (v->lists[i]) {
-			struct role_list *l = v->lists[i];
-
-			v->lists[i] = l->next;
-			free(l->places);
-			free(l);
-		}
-	}
 }
 
 static void
@@ -91,7 +63,7 @@ gw_node_view_free(struct gw_node_view *v)
 {
 	if (!v)
 		return;
-	drop_lists(v);
+	gw_role_lists_drop(&v->lists);
 	release_nodes(v->nodes, v->n);
 	free(v->fresh);
 	free(v);
@@ -269,7 +241,7 @@ gw_node_view_refresh(struct gw_node_view *v)
 			nodes[n++] = node;
 	}
 	if (relist || n != v->n)
-		drop_lists(v);
+		gw_role_lists_drop(&v->lists);
 	release_nodes(v->nodes, v->n);
 	v->nodes = nodes;
 	v->n = n;
@@ -306,62 +278,10 @@ gw_view_node_is_fresh(const struct gw_node_view *v,
 
 /* ---- roles --------------------------------------------------------------- */
 
-static size_t
-bucket_of(const char *role)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (; *role; role++)
-		h = (h ^ (unsigned char)*role) * UINT64_C(1099511628211);
-	return (size_t)(h ^ h >> 32) % BUCKETS;
-}
-
-/* Calls for every place of a role; with @out NULL it only counts. */
-static size_t
-find_places(const struct gw_node_view *v, const char *role, struct place *out)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < v->n; i++) {
-		const struct gw_node_doc *d = v->nodes[i].doc;
-
-		for (size_t k = 0; k < d->n_models; k++) {
-			if (!gw_node_model_serves(&d->models[k], role))
-				continue;
-			if (out)
-				out[n] = (struct place){(uint32_t)i,
-							(uint32_t)k};
-			n++;
-		}
-	}
-	return n;
-}
-
-/* The list of a role, or NULL (no memory: as if nobody served it). */
-static const struct role_list *
+static const struct gw_role_list *
 list_of(struct gw_node_view *v, const char *role)
 {
-	struct role_list **head = &v->lists[bucket_of(role)];
-	size_t role_bytes = strlen(role) + 1;
-	struct role_list *l;
-
-	for (l = *head; l; l = l->next)
-		if (strcmp(l->role, role) == 0)
-			return l;
-	l = calloc(1, sizeof(*l) + role_bytes);
-	if (!l)
-		return NULL;
-	l->n = find_places(v, role, NULL);
-	l->places = calloc(l->n ? l->n : 1, sizeof(*l->places));
-	if (!l->places) {
-		free(l);
-		return NULL;
-	}
-	find_places(v, role, l->places);
-	memcpy(l->role, role, role_bytes);
-	l->next = *head;
-	*head = l;
-	return l;
+	return gw_role_list(&v->lists, v->nodes, v->n, role);
 }
 
 static bool
@@ -389,7 +309,7 @@ size_t
 gw_node_view_fresh(struct gw_node_view *v, const char *role, uint64_t now_ms,
 		   const struct gw_candidate **out)
 {
-	const struct role_list *l;
+	const struct gw_role_list *l;
 	const struct gw_view_node *last = NULL;
 	bool last_fresh = false;
 	size_t n = 0;
@@ -418,7 +338,7 @@ void
 gw_node_view_count(struct gw_node_view *v, const char *role, uint64_t now_ms,
 		   struct gw_role_count *out)
 {
-	const struct role_list *l = list_of(v, role);
+	const struct gw_role_list *l = list_of(v, role);
 	const struct gw_view_node *last = NULL;
 	bool fresh = false;
 

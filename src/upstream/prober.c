@@ -11,116 +11,26 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "gateway/worker.h"
+#include "upstream/probe_job.h"
 #include "upstream/probe_result.h"
 
-#define BUCKETS 256
 #define LOOK_AGAIN_S 0.02    /* is the other process done? */
 #define LEASE_EXTRA_MS 500   /* a probe's right outlives its time-out */
 #define BODY_MAX (64u << 10) /* read so that the connection can be reused */
 #define URL_MAX 4096
 
-TAILQ_HEAD(job_list, gw_probe_job);
-
-struct gw_probe_job {
-	TAILQ_ENTRY(gw_probe_job) link;
-	struct job_list *list; /* the one it is in */
-	struct gw_probe_job *next_in_bucket;
-	struct gw_prober *prober;
-	uint64_t key[2];
-	char *base_url;
-	char *bearer;
-	struct gw_probe_limits limits;
-	bool shared;	       /* the registry waits for the result */
-	struct reg_probe last; /* what was known before */
-	struct gw_transfer *transfer;
-	int status;
-	size_t body_bytes;
-	LIST_HEAD(, gw_probe_waiter) waiters;
-};
-
 struct gw_prober {
 	struct gw_worker *worker;
-	struct gw_probe_job *buckets[BUCKETS];
-	struct job_list queued, elsewhere, running, over;
+	struct gw_probe_jobs jobs;
+	struct gw_probe_job_list queued, elsewhere, running, over;
 	unsigned n_running;
 	ev_timer look_again;
 	ev_timer hand_out;
 };
-
-/* ---- jobs ---------------------------------------------------------------- */
-
-static void
-move_to(struct gw_probe_job *j, struct job_list *list)
-{
-	if (j->list)
-		TAILQ_REMOVE(j->list, j, link);
-	j->list = list;
-	if (list)
-		TAILQ_INSERT_TAIL(list, j, link);
-}
-
-static struct gw_probe_job **
-find_job(struct gw_prober *p, const uint64_t key[2])
-{
-	struct gw_probe_job **at = &p->buckets[key[0] % BUCKETS];
-
-	while (*at && ((*at)->key[0] != key[0] || (*at)->key[1] != key[1]))
-		at = &(*at)->next_in_bucket;
-	return at;
-}
-
-/* No new waiter finds it any more. */
-static void
-unlist(struct gw_probe_job *j)
-{
-	struct gw_probe_job **at = find_job(j->prober, j->key);
-
-	if (*at == j)
-		*at = j->next_in_bucket;
-	move_to(j, NULL);
-}
-
-static void
-job_free(struct gw_probe_job *j)
-{
-	if (!j)
-		return;
-	unlist(j);
-	if (j->transfer)
-		gw_transfer_cancel(j->transfer);
-	free(j->base_url);
-	free(j->bearer);
-	free(j);
-}
-
-static struct gw_probe_job *
-job_new(struct gw_prober *p, const struct gw_probe_target *target,
-	const uint64_t key[2], struct gw_probe_limits limits)
-{
-	struct gw_probe_job *j = calloc(1, sizeof(*j));
-
-	if (!j)
-		return NULL;
-	j->prober = p;
-	j->key[0] = key[0];
-	j->key[1] = key[1];
-	j->limits = limits;
-	LIST_INIT(&j->waiters);
-	j->next_in_bucket = *find_job(p, key);
-	j->base_url = strdup(target->base_url);
-	j->bearer = target->bearer ? strdup(target->bearer) : NULL;
-	if (!j->base_url || (target->bearer && !j->bearer)) {
-		job_free(j);
-		return NULL;
-	}
-	*find_job(p, key) = j;
-	return j;
-}
 
 static struct gw_probe_outcome
 outcome_now(uint32_t result)
@@ -139,13 +49,13 @@ finish(struct gw_probe_job *j, struct gw_probe_outcome outcome)
 {
 	struct gw_probe_waiter *w;
 
-	unlist(j);
+	gw_probe_job_unlist(j);
 	while ((w = LIST_FIRST(&j->waiters))) {
 		LIST_REMOVE(w, link);
 		w->job = NULL;
 		w->answer(w, outcome);
 	}
-	job_free(j);
+	gw_probe_job_free(j);
 }
 
 /* ---- the exchange -------------------------------------------------------- */
@@ -189,7 +99,7 @@ on_data(void *arg, const char *p, size_t n)
 		return true;
 	gw_transfer_cancel(GW_STEAL(j->transfer));
 	prober->n_running--;
-	move_to(j, &prober->over);
+	gw_probe_job_move(j, &prober->over);
 	ev_timer_start(prober->worker->loop, &prober->hand_out);
 	return true;
 }
@@ -243,7 +153,7 @@ start_transfer(struct gw_probe_job *j)
 	if (!j->transfer)
 		return -1;
 	p->n_running++;
-	move_to(j, &p->running);
+	gw_probe_job_move(j, &p->running);
 	gw_worker_count(p->worker, GW_COUNT_PROBES, 1);
 	return 0;
 }
@@ -261,7 +171,7 @@ begin(struct gw_probe_job *j, struct gw_probe_outcome *out)
 	uint32_t failed;
 
 	if (p->n_running >= GW_PROBES_IN_FLIGHT_MAX) {
-		move_to(j, &p->queued);
+		gw_probe_job_move(j, &p->queued);
 		return false;
 	}
 	turn = reg_probe_begin(reg, j->key, gw_mono_ms(), j->limits.ttl_ms,
@@ -272,7 +182,7 @@ begin(struct gw_probe_job *j, struct gw_probe_outcome *out)
 		return true;
 	}
 	if (turn == REG_PROBE_WAIT) {
-		move_to(j, &p->elsewhere);
+		gw_probe_job_move(j, &p->elsewhere);
 		if (!ev_is_active(&p->look_again))
 			ev_timer_again(p->worker->loop, &p->look_again);
 		return false;
@@ -363,9 +273,9 @@ gw_prober_free(struct gw_prober *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < BUCKETS; i++)
-		while (p->buckets[i])
-			job_free(p->buckets[i]);
+	for (size_t i = 0; i < GW_PROBE_BUCKETS; i++)
+		while (p->jobs.bucket[i])
+			gw_probe_job_free(p->jobs.bucket[i]);
 	ev_timer_stop(p->worker->loop, &p->look_again);
 	ev_timer_stop(p->worker->loop, &p->hand_out);
 	free(p);
@@ -380,16 +290,16 @@ gw_prober_ask(struct gw_prober *p, const struct gw_probe_target *target,
 	uint64_t key[2];
 
 	gw_probe_key(target->base_url, target->bearer, key);
-	j = *find_job(p, key);
+	j = gw_probe_job_find(&p->jobs, key);
 	if (!j) {
-		j = job_new(p, target, key, limits);
+		j = gw_probe_job_new(&p->jobs, p, target, key, limits);
 		if (!j) {
 			*out = outcome_now(gw_probe_result_of_failure(
 				GW_TRANSFER_INTERNAL));
 			return true;
 		}
 		if (begin(j, out)) {
-			job_free(j);
+			gw_probe_job_free(j);
 			return true;
 		}
 	}
@@ -410,5 +320,5 @@ gw_prober_leave(struct gw_prober *p, struct gw_probe_waiter *waiter)
 	/* finish() holds a job that is in no list. */
 	if (LIST_EMPTY(&j->waiters) &&
 	    (j->list == &p->queued || j->list == &p->elsewhere))
-		job_free(j);
+		gw_probe_job_free(j);
 }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_endpoint_table.c - paths and methods find their row, flags make sense.
+ * Answer functions are stand-ins: only which row has one matters here.
+ */
+#include "endpoint/endpoint.h"
+#include "tap.h"
+
+#define STAND_IN(name)                                                         \
+	enum gw_step name(struct gw_request *r)                                \
+	{                                                                      \
+		(void)r;                                                       \
+		return GW_FINISH;                                              \
+	}
+
+STAND_IN(gw_answer_health)
+STAND_IN(gw_answer_ready)
+STAND_IN(gw_answer_models)
+STAND_IN(gw_answer_model)
+STAND_IN(gw_answer_register)
+STAND_IN(gw_answer_heartbeat)
+STAND_IN(gw_answer_deregister)
+
+static char allow[64];
+
+static const struct gw_endpoint *
+find(const char *path, enum gw_method method)
+{
+	memset(allow, 'x', sizeof(allow));
+	return gw_endpoint_find(gw_endpoints, gw_n_endpoints, path, method,
+				allow, sizeof(allow));
+}
+
+static const char *
+found_path(const char *path, enum gw_method method)
+{
+	const struct gw_endpoint *e = find(path, method);
+
+	return e ? e->path : NULL;
+}
+
+static void
+each_row_is_found_and_consistent(void)
+{
+	for (size_t i = 0; i < gw_n_endpoints; i++) {
+		const struct gw_endpoint *e = &gw_endpoints[i];
+		bool relay = e->flags & GW_EP_RELAY;
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s%s", e->path,
+			 e->flags & GW_EP_PREFIX ? "x" : "");
+		ok(find(path, e->method) == e, "table: %s finds its row", path);
+		ok(!allow[0], "table: %s found -> no Allow", path);
+		ok(relay == !e->answer && relay != !!(e->flags & GW_EP_ANSWER),
+		   "table: %s is either relayed or answered", path);
+		ok(e->help && e->help[0], "table: %s has a help line", path);
+		ok(!relay || (e->flags & GW_EP_CLIENT_KEY),
+		   "table: %s relayed only with a client key", path);
+		ok((strncmp(path, "/v1/nodes/", 10) == 0) ==
+			   !!(e->flags & GW_EP_NODE_KEY),
+		   "table: %s takes a node key only below /v1/nodes/", path);
+	}
+}
+
+static void
+methods(void)
+{
+	is_str(found_path("/health", GW_METHOD_HEAD), "/health",
+	       "table: HEAD is served where GET is");
+	ok(!find("/health", GW_METHOD_POST), "table: POST /health -> no row");
+	is_str(allow, "GET, HEAD, OPTIONS", "table: Allow of a GET row");
+	ok(!find("/v1/chat/completions", GW_METHOD_GET),
+	   "table: GET on a POST row -> no row");
+	is_str(allow, "POST, OPTIONS", "table: Allow of a POST row");
+	ok(!find("/v1/chat/completions", GW_METHOD_HEAD),
+	   "table: HEAD on a POST row -> no row");
+	ok(!find("/v1/models", GW_METHOD_OPTIONS), "table: OPTIONS -> no row");
+	is_str(allow, "GET, HEAD, OPTIONS", "table: OPTIONS -> Allow");
+	ok(!find("/v1/models/a", GW_METHOD_OTHER), "table: DELETE a model");
+	is_str(allow, "GET, HEAD, OPTIONS", "table: DELETE a model -> Allow");
+}
+
+static void
+paths(void)
+{
+	static const char *const unknown[] = {
+		"",	   "/",		  "/v1/models/",
+		"/v1",	   "/v1/modelsx", "/health/",
+		"/Health", "/v1/nodes",	  "/v1/nodes/",
+	};
+
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		ok(!find(unknown[i], GW_METHOD_GET), "table: '%s' is unknown",
+		   unknown[i]);
+		is_str(allow, "", "table: unknown -> no Allow");
+	}
+	is_str(found_path("/v1/models", GW_METHOD_GET), "/v1/models",
+	       "table: the list is not a model");
+	is_str(found_path("/v1/models/org/name", GW_METHOD_GET), "/v1/models/",
+	       "table: an id may hold slashes");
+	ok(find("/v1/messages", GW_METHOD_POST)->dialect == GW_SSE_ANTHROPIC,
+	   "table: /v1/messages speaks Anthropic's events");
+	ok(find("/v1/responses", GW_METHOD_POST)->dialect == GW_SSE_RESPONSES,
+	   "table: /v1/responses speaks its own events");
+}
+
+static void
+exact_wins_over_prefix(void)
+{
+	static const struct gw_endpoint rows[] = {
+		{.path = "/a/", .flags = GW_EP_PREFIX, .method = GW_METHOD_GET},
+		{.path = "/a/b", .method = GW_METHOD_POST},
+		{.path = "/a/c", .method = GW_METHOD_GET},
+		{.path = "/a/c", .method = GW_METHOD_POST},
+	};
+
+	ok(gw_endpoint_find(rows, 4, "/a/b", GW_METHOD_POST, allow,
+			    sizeof(allow)) == &rows[1],
+	   "table: an exact path wins over a prefix that comes first");
+	ok(!gw_endpoint_find(rows, 4, "/a/b", GW_METHOD_GET, allow,
+			     sizeof(allow)),
+	   "table: an exact path hides the prefix for other methods");
+	is_str(allow, "POST, OPTIONS", "table: and Allow speaks of it alone");
+	ok(!gw_endpoint_find(rows, 4, "/a/c", GW_METHOD_OTHER, allow,
+			     sizeof(allow)),
+	   "table: two rows of a path, neither fits");
+	is_str(allow, "GET, HEAD, POST, OPTIONS", "table: Allow joins them");
+}
+
+int
+main(void)
+{
+	each_row_is_found_and_consistent();
+	methods();
+	paths();
+	exact_wins_over_prefix();
+	return done_testing();
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_nodes.c - this process's view of the registry: what it parses again,
+ * in which order candidates come, and which of them count.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "nodes/node_view.h"
+#include "tap.h"
+
+#define STALE_MS 1000
+#define NOW 1000000
+
+static struct reg *reg;
+static struct gw_node_view *view;
+
+static void
+fatal(const char *what, const struct reg_err *err)
+{
+	printf("Bail out! %s: %s\n", what, err->msg);
+	exit(1);
+}
+
+/* @models: the JSON list */
+static void
+put(const char *id, const char *models, uint64_t now_ms)
+{
+	char text[1024];
+	struct reg_err err = {0};
+
+	snprintf(text, sizeof(text),
+		 "{\"node_id\":\"%s\",\"base_url\":\"http://%s\","
+		 "\"served_models\":%s}",
+		 id, id, models);
+	if (reg_node_put(reg, id, text, strlen(text), now_ms, STALE_MS, NULL,
+			 &err) < 0)
+		fatal("put", &err);
+}
+
+static void
+touch(const char *id, const char *status, uint64_t now_ms)
+{
+	struct reg_err err = {0};
+
+	if (reg_node_touch(reg, id, status, status ? strlen(status) : 0, now_ms,
+			   &err) < 0)
+		fatal("touch", &err);
+}
+
+/* The candidates of a role as "node/model node/model". */
+static const char *
+fresh(const char *role, uint64_t now_ms)
+{
+	static char text[512];
+	const struct gw_candidate *c;
+	size_t n = gw_node_view_fresh(view, role, now_ms, &c), used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < n && used < sizeof(text); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "%s%s/%s", i ? " " : "",
+					 c[i].node->doc->node_id,
+					 c[i].model->model_id);
+	return text;
+}
+
+static const struct gw_view_node *
+node(const char *id)
+{
+	size_t n;
+	const struct gw_view_node *all = gw_node_view_all(view, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(all[i].doc->node_id, id) == 0)
+			return &all[i];
+	return NULL;
+}
+
+#define A_B "[{\"model_id\":\"x\",\"roles\":[\"a\",\"b\"]}]"
+#define TWO                                                                    \
+	"[{\"model_id\":\"y\",\"roles\":[\"a\"]},"                             \
+	"{\"model_id\":\"z\",\"roles\":[\"b\",\"a\"]}]"
+
+static void
+candidates(void)
+{
+	is_str(fresh("a", NOW), "", "view: an empty registry has none");
+	put("n1", A_B, NOW);
+	put("n2", TWO, NOW);
+	is_str(fresh("a", NOW), "n1/x n2/y n2/z",
+	       "view: slot order, then models; a node may offer several");
+	is_str(fresh("b", NOW), "n1/x n2/z", "view: only models of the role");
+	is_str(fresh("c", NOW), "", "view: unknown role -> none");
+	put("n3", A_B, NOW);
+	is_str(fresh("b", NOW), "n1/x n2/z n3/x",
+	       "view: a new node is seen at once");
+}
+
+static void
+freshness(void)
+{
+	struct gw_role_count count;
+
+	touch("n2", NULL, NOW + 500);
+	is_str(fresh("b", NOW + STALE_MS - 1), "n1/x n2/z n3/x",
+	       "view: just younger than the limit -> fresh");
+	is_str(fresh("b", NOW + STALE_MS), "n2/z",
+	       "view: at the limit -> stale, no candidate");
+	gw_node_view_count(view, "b", NOW + STALE_MS, &count);
+	ok(count.nodes == 3 && count.fresh == 1 && count.candidates == 1 &&
+		   count.newest_seen_ms == NOW + 500,
+	   "view: counts say why");
+	ok(node("n1") && !gw_view_node_is_fresh(view, node("n1"), NOW + 9999),
+	   "view: a stale node stays visible");
+	touch("n1", NULL, NOW + STALE_MS);
+	is_str(fresh("b", NOW + STALE_MS), "n1/x n2/z",
+	       "view: a sign of life makes it a candidate again");
+}
+
+static void
+parses_only_what_changed(void)
+{
+	const struct gw_node_doc *before, *other;
+
+	gw_node_view_refresh(view);
+	before = node("n1")->doc;
+	other = node("n2")->doc;
+	touch("n1", "{\"load\":1}", NOW);
+	gw_node_view_refresh(view);
+	ok(node("n1")->doc == before, "view: new status, same document");
+	ok(node("n1")->status, "view: the status is parsed");
+	put("n1", A_B, NOW);
+	gw_node_view_refresh(view);
+	ok(node("n2")->doc == other, "view: other nodes are not parsed again");
+	ok(!node("n1")->status, "view: a replaced node has lost its status");
+}
+
+static void
+failed_models(void)
+{
+	struct gw_role_count count;
+
+	touch("n2", "{\"models\":{\"z\":{\"state\":\"failed\"}}}", NOW);
+	is_str(fresh("a", NOW), "n1/x n2/y n3/x",
+	       "view: a failed model is no candidate, its neighbour is");
+	gw_node_view_count(view, "b", NOW, &count);
+	ok(count.nodes == 3 && count.candidates == 2,
+	   "view: a failed model is counted out");
+	touch("n2", NULL, NOW);
+	is_str(fresh("b", NOW), "n1/x n3/x",
+	       "view: a heartbeat without metrics changes nothing");
+	touch("n2", "{\"models\":{\"z\":{\"state\":\"ready\"}}}", NOW);
+	is_str(fresh("b", NOW), "n1/x n2/z n3/x",
+	       "view: another state -> candidate again");
+}
+
+static void
+odd_status(void)
+{
+	static const char *const texts[] = {
+		"{}",
+		"[1]",
+		"nonsense",
+		"{\"models\":[]}",
+		"{\"models\":{\"z\":5}}",
+		"{\"models\":{\"z\":{}}}",
+		"{\"models\":{\"z\":{\"state\":7}}}",
+		"{\"models\":{\"other\":{\"state\":\"failed\"}}}",
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(texts); i++) {
+		touch("n2", texts[i], NOW);
+		is_str(fresh("b", NOW), "n1/x n2/z n3/x", texts[i]);
+	}
+}
+
+static void
+changes(void)
+{
+	struct reg_err err = {0};
+
+	put("n2", "[{\"model_id\":\"w\",\"roles\":[\"c\"]}]", NOW);
+	is_str(fresh("b", NOW), "n1/x n3/x",
+	       "view: replaced -> old roles gone");
+	is_str(fresh("c", NOW), "n2/w", "view: replaced -> new roles there");
+	if (reg_node_remove(reg, "n1", &err) < 0)
+		fatal("remove", &err);
+	is_str(fresh("b", NOW), "n3/x", "view: deregistered -> gone at once");
+	put("n4", A_B, NOW);
+	is_str(fresh("b", NOW), "n4/x n3/x",
+	       "view: order is the slots', also when one is used again");
+	if (reg_node_put(reg, "n5", "{broken", 7, NOW, STALE_MS, NULL, &err) <
+	    0)
+		fatal("put", &err);
+	is_str(fresh("b", NOW), "n4/x n3/x",
+	       "view: a damaged record is left out");
+	is_int((long long)gw_view_node_age_ms(view, node("n3"), NOW + 7), 7,
+	       "view: age of a node");
+	is_int((long long)gw_view_node_age_ms(view, node("n3"), NOW - 7), 0,
+	       "view: a clock that is behind gives age 0");
+}
+
+int
+main(void)
+{
+	char name[64];
+	struct reg_err err = {0};
+
+	snprintf(name, sizeof(name), "/rolemesh-test-nodes-%d", (int)getpid());
+	reg = reg_open(name, 0, &err);
+	if (!reg)
+		fatal("open", &err);
+	reg_unlink(name);
+	view = gw_node_view_new(reg, STALE_MS);
+	if (!view)
+		return 1;
+	candidates();
+	freshness();
+	parses_only_what_changed();
+	failed_models();
+	odd_status();
+	changes();
+	gw_node_view_free(view);
+	reg_close(reg);
+	return done_testing();
+}
