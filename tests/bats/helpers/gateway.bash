@@ -167,13 +167,14 @@ gw_teardown() {
 
 # Prints what is left, and removes it so that it harms no other test.
 _gw_leftovers() {
-  local shm=/dev/shm/${ROLE_MESH_SHM#/} left='' pid words
+  local shm=/dev/shm/${ROLE_MESH_SHM#/} left='' processes pid words
   if [[ -e $GW_DIR/expect-leftovers ]]; then
     gw_processes | while read -r pid words; do kill -KILL "$pid" || true; done
     rm -rf "$shm" "${GW_DIR:?}/run"/*
   fi
   if ! wait_until 3 _no_processes 2>/dev/null; then
-    left+=$(gw_processes | sed 's/^/process: /')$'\n'
+    processes=$(gw_processes)
+    left+="processes: $processes"$'\n'
     gw_processes | while read -r pid words; do kill -KILL "$pid" || true; done
   fi
   if [[ -e $shm ]]; then
