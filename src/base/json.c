@@ -6,6 +6,8 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
+#include "base/utf8.h"
+
 struct depth {
 	int now;
 	int max;
@@ -109,6 +111,13 @@ gw_json_parse_object(const char *text, size_t len, int max_depth,
 	}
 	if (check_text(text, len, max_depth, err) < 0)
 		return NULL;
+	/* yajl lets overlong forms and surrogates through; what is stored here
+	 * is shown to others, whose parsers may not. */
+	if (!gw_utf8_valid(text, len)) {
+		gw_err_set(err, GW_ERR_INVALID_JSON, 0,
+			   "the body is not valid UTF-8");
+		return NULL;
+	}
 	tok = json_tokener_new_ex(max_depth + 1);
 	if (!tok) {
 		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");

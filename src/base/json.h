@@ -25,7 +25,7 @@ gw_cleanup_json(struct json_object **o)
 
 /*
  * gw_json_parse - parse one complete JSON object, strictly.
- * @text, @len  UTF-8 bytes; no trailing text, no NaN, no NUL
+ * @text, @len  strictly UTF-8; no trailing text, no NaN, no NUL
  * @max_depth   deepest nesting accepted, 1 .. 64
  * @err         set to INVALID_JSON with what and where (byte offset)
  * Returns a new object the caller puts, or NULL. json-c accepts NaN, single

@@ -245,6 +245,26 @@ stored_and_read_back(void)
 	ok(!gw_node_doc_from_record(NULL, 0), "record: none -> NULL");
 }
 
+/* What one node sends is shown to every client. */
+static void
+only_utf8(void)
+{
+	static const char *const texts[] = {
+		"{\"node_id\":\"\xff\"}",
+		"{\"node_id\":\"\xc0\xaf\"}",
+		"{\"node_id\":\"\xed\xa0\x80\"}",
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(texts); i++) {
+		struct gw_err err = {0};
+
+		ok(!gw_json_parse_object(texts[i], strlen(texts[i]), 64,
+					 &err) &&
+			   err.code == GW_ERR_INVALID_JSON,
+		   "register: no UTF-8 (%zu) -> invalid_json", i);
+	}
+}
+
 static void
 metrics(const char *text, int want, const char *stored)
 {
@@ -284,6 +304,7 @@ main(void)
 	contents();
 	legacy();
 	stored_and_read_back();
+	only_utf8();
 	metrics("{\"metrics\":{\"a\" : 1}}", 0, "{\"a\":1}");
 	metrics("{\"metrics\":null}", 0, "");
 	metrics("{}", 0, "");
