@@ -7,7 +7,6 @@
  * links 0.from, 1.from, ... to the folders of the originals: a relative
  * ${file:x} is rewritten to go through them, so that it keeps its meaning.
  */
-#define _GNU_SOURCE /* memmem */
 #include "gateway/last_good.h"
 
 #include <fcntl.h>

@@ -5,7 +5,6 @@
  * Reads options and configuration, then hands over to launcher_prepare() and
  * launcher_run(). Errors of the start are printed here, once.
  */
-#define _GNU_SOURCE /* asprintf */
 #include "gateway/launcher.h"
 
 #include <string.h>

@@ -38,9 +38,14 @@ finish() {
     done
   fi
   for pid in ${others[@]+"${others[@]}"}; do
+    disown "$pid" 2>/dev/null || true # or bash reports how it ended
     kill -TERM -- "-$pid" 2>/dev/null || true
   done
-  wait 2>/dev/null || true
+  for pid in ${others[@]+"${others[@]}"}; do
+    while kill -0 -- "-$pid" 2>/dev/null; do
+      sleep 0.02
+    done
+  done
   rm -rf "$folder"
   exit "$status"
 }
