@@ -181,6 +181,33 @@ struct reg_front {
 bool reg_front_read(const struct reg *r, uint32_t head, uint32_t owner,
 		    struct reg_front *out);
 
+/* ---- node.c and room.c ------------------------------------------------------
+ */
+
+#define REG_NO_SLOT REG_NODES_MAX
+
+/* What a registration needs room for. */
+struct reg_need {
+	uint32_t slot; /* the node's own, never pushed out; REG_NO_SLOT = new */
+	uint32_t blocks;
+	uint64_t now_ms;
+	uint64_t stale_ms; /* nodes silent for so long may be pushed out */
+};
+
+/* Locked: the node of a slot and its status go; their blocks are free. */
+void reg_slot_clear(struct reg *r, uint32_t slot);
+
+/* Locked: is there room, if every stale node went? 0, or -1 with FULL. */
+int reg_room_check(const struct reg *r, const struct reg_need *need,
+		   struct reg_err *err);
+
+/*
+ * Locked: pushes out stale nodes until there is room. Returns the slot to use,
+ * REG_NO_SLOT when there is none; @evicted (empty, or NULL) gets the first id.
+ */
+uint32_t reg_room_make(struct reg *r, const struct reg_need *need,
+		       char *evicted);
+
 /* ---- verify.c
  * ---------------------------------------------------------------- */
 

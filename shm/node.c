@@ -13,8 +13,6 @@
 
 #include "internal.h"
 
-#define NO_SLOT REG_NODES_MAX
-
 /* A payload as it will stand in its chain: head, id, bytes. */
 struct image {
 	uint64_t *words;
@@ -104,16 +102,7 @@ find(const struct reg *r, const char *id)
 		    strcmp(front.id, id) == 0)
 			return i;
 	}
-	return NO_SLOT;
-}
-
-static uint32_t
-find_free(const struct reg *r)
-{
-	for (uint32_t i = 0; i < REG_NODES_MAX; i++)
-		if (!reg_link_head(atomic_load(&r->seg->slots[i].record)))
-			return i;
-	return NO_SLOT;
+	return REG_NO_SLOT;
 }
 
 /* Publishes a payload's new chain (0 = none) and frees the old one. */
@@ -133,117 +122,11 @@ publish(struct reg *r, uint32_t index, enum reg_payload which, uint32_t head)
 	reg_chain_free(r, reg_link_head(old), reg_block_owner(index, which));
 }
 
-static void
-remove_slot(struct reg *r, uint32_t index)
+void
+reg_slot_clear(struct reg *r, uint32_t index)
 {
 	publish(r, index, REG_RECORD, 0);
 	publish(r, index, REG_STATUS, 0);
-}
-
-static uint64_t
-age_ms(const struct reg_slot *slot, uint64_t now_ms)
-{
-	uint64_t seen_ms = reg_life_seen_ms(atomic_load(&slot->life));
-
-	return now_ms > seen_ms ? now_ms - seen_ms : 0;
-}
-
-/* The node silent for longest, of those silent for @stale_ms or more. */
-static uint32_t
-find_stalest(const struct reg *r, uint32_t except, uint64_t now_ms,
-	     uint64_t stale_ms)
-{
-	uint32_t found = NO_SLOT;
-	uint64_t oldest = 0;
-
-	for (uint32_t i = 0; i < REG_NODES_MAX; i++) {
-		struct reg_slot *slot = &r->seg->slots[i];
-		uint64_t age = age_ms(slot, now_ms);
-
-		if (i == except || !reg_link_head(atomic_load(&slot->record)) ||
-		    age < stale_ms || (found != NO_SLOT && age <= oldest))
-			continue;
-		found = i;
-		oldest = age;
-	}
-	return found;
-}
-
-static uint32_t
-blocks_held(const struct reg *r, uint32_t index)
-{
-	struct reg_slot *slot = &r->seg->slots[index];
-
-	return reg_chain_length(r, reg_link_head(atomic_load(&slot->record)),
-				reg_block_owner(index, REG_RECORD)) +
-	       reg_chain_length(r, reg_link_head(atomic_load(&slot->status)),
-				reg_block_owner(index, REG_STATUS));
-}
-
-/* Would it be enough to push out every stale node? Asked before the first. */
-static int
-check_room(const struct reg *r, bool needs_slot, uint32_t blocks,
-	   uint32_t except, uint64_t now_ms, uint64_t stale_ms,
-	   struct reg_err *err)
-{
-	uint64_t available = r->free_blocks;
-
-	if (needs_slot && find_stalest(r, except, now_ms, stale_ms) == NO_SLOT)
-		return reg_fail(err, REG_FULL, 0,
-				"%d nodes are registered and none is stale",
-				REG_NODES_MAX);
-	if (available >= blocks)
-		return 0;
-	for (uint32_t i = 0; i < REG_NODES_MAX; i++) {
-		struct reg_slot *slot = &r->seg->slots[i];
-
-		if (i != except && reg_link_head(atomic_load(&slot->record)) &&
-		    age_ms(slot, now_ms) >= stale_ms)
-			available += blocks_held(r, i);
-	}
-	if (available >= blocks)
-		return 0;
-	return reg_fail(err, REG_FULL, 0,
-			"the registration takes %u blocks of shared memory; "
-			"%u are free or held by stale nodes",
-			blocks, (unsigned)available);
-}
-
-static void
-note_evicted(const struct reg *r, uint32_t index, char *evicted)
-{
-	uint64_t record = atomic_load(&r->seg->slots[index].record);
-	struct reg_front front;
-
-	/* Only the first one, which was silent for longest, is reported. */
-	if (!evicted || evicted[0] ||
-	    !reg_front_read(r, reg_link_head(record),
-			    reg_block_owner(index, REG_RECORD), &front))
-		return;
-	memcpy(evicted, front.id, front.head.id_bytes + 1);
-}
-
-/*
- * Pushes out stale nodes until there is a free slot and enough free blocks.
- * Returns the free slot, or NO_SLOT when none was asked for.
- */
-static uint32_t
-make_room(struct reg *r, bool needs_slot, uint32_t blocks, uint32_t except,
-	  uint64_t now_ms, uint64_t stale_ms, char *evicted)
-{
-	for (;;) {
-		uint32_t slot = needs_slot ? find_free(r) : NO_SLOT;
-		uint32_t victim;
-
-		if ((!needs_slot || slot != NO_SLOT) &&
-		    r->free_blocks >= blocks)
-			return slot;
-		victim = find_stalest(r, except, now_ms, stale_ms);
-		if (victim == NO_SLOT)
-			return NO_SLOT;
-		note_evicted(r, victim, evicted);
-		remove_slot(r, victim);
-	}
 }
 
 /* The next generation of a slot; never 0, so that a zeroed ref names nobody. */
@@ -267,26 +150,23 @@ put_locked(struct reg *r, const char *id, const struct image *image,
 	   uint64_t now_ms, uint64_t stale_ms, char *evicted,
 	   struct reg_err *err)
 {
-	uint32_t blocks = reg_blocks_for(image->n);
-	uint32_t index = find(r, id);
-	bool is_new = index == NO_SLOT;
+	struct reg_need need = {
+		.slot = find(r, id),
+		.blocks = reg_blocks_for(image->n),
+		.now_ms = now_ms,
+		.stale_ms = stale_ms,
+	};
+	uint32_t index, generation, head = 0;
 	struct reg_slot *slot;
-	uint32_t generation, head;
 
 	reg_blocks_begin(r);
-	if (check_room(r, is_new && find_free(r) == NO_SLOT, blocks, index,
-		       now_ms, stale_ms, err))
+	if (reg_room_check(r, &need, err))
 		return -1;
 	reg_epoch_begin(r);
-	if (is_new)
-		index = make_room(r, true, blocks, NO_SLOT, now_ms, stale_ms,
-				  evicted);
-	else
-		make_room(r, false, blocks, index, now_ms, stale_ms, evicted);
-	head = index == NO_SLOT
-		       ? 0
-		       : reg_chain_write(r, reg_block_owner(index, REG_RECORD),
-					 image->words, image->n);
+	index = reg_room_make(r, &need, evicted);
+	if (index != REG_NO_SLOT)
+		head = reg_chain_write(r, reg_block_owner(index, REG_RECORD),
+				       image->words, image->n);
 	if (!head) {
 		/* Only a damaged segment promises room and has none. */
 		reg_epoch_end(r);
@@ -294,7 +174,7 @@ put_locked(struct reg *r, const char *id, const struct image *image,
 	}
 	slot = &r->seg->slots[index];
 	generation = reg_life_generation(atomic_load(&slot->life));
-	if (is_new) {
+	if (need.slot == REG_NO_SLOT) {
 		atomic_store(&slot->id_hash, reg_hash(id, strlen(id)));
 		generation = next_generation(generation);
 	}
@@ -313,7 +193,7 @@ touch_locked(struct reg *r, const char *id, struct image *status,
 	struct reg_slot *slot;
 	uint64_t life;
 
-	if (index == NO_SLOT)
+	if (index == REG_NO_SLOT)
 		return reg_fail(err, REG_NOT_FOUND, 0,
 				"no node '%s' is registered", id);
 	slot = &r->seg->slots[index];
@@ -342,12 +222,12 @@ remove_locked(struct reg *r, const char *id, struct reg_err *err)
 {
 	uint32_t index = find(r, id);
 
-	if (index == NO_SLOT)
+	if (index == REG_NO_SLOT)
 		return reg_fail(err, REG_NOT_FOUND, 0,
 				"no node '%s' is registered", id);
 	reg_blocks_begin(r);
 	reg_epoch_begin(r);
-	remove_slot(r, index);
+	reg_slot_clear(r, index);
 	reg_epoch_end(r);
 	return 0;
 }

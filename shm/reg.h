@@ -14,7 +14,10 @@
  *  - Blocks: never. Structural writes try a robust mutex for a bounded number
  *    of rounds and return REG_BUSY; the caller decides when to try again.
  *  - Not thread-safe and not signal-safe: one thread a process per handle.
- *  - Readers get copies and never hold references into the segment.
+ *  - Readers get copies and never hold references into the segment. Damage to
+ *    the segment makes calls fail or tell nonsense, but never crash or hang
+ *    (README.md names the two exceptions).
+ *  - @err is set on failure only, and may be NULL.
  * The layout is private (layout.h); README.md explains it.
  */
 #ifndef REG_H
@@ -26,7 +29,7 @@
 
 #define REG_MUSTCHECK __attribute__((warn_unused_result))
 
-#define REG_DEFAULT_BYTES (16u << 20) /* size of a segment, all of it allocated */
+#define REG_DEFAULT_BYTES (16u << 20) /* of a segment, all of it allocated */
 #define REG_NODES_MAX 4096	/* nodes, fresh and stale together */
 #define REG_NODE_ID_MAX 128	/* bytes of a node id, without '\0' */
 #define REG_PAYLOAD_MAX (512u << 10) /* bytes of one payload */
@@ -39,7 +42,7 @@
 
 enum reg_code {
 	REG_OK = 0,
-	REG_BUSY,	/* another process holds the write lock; try again soon */
+	REG_BUSY,	/* another process is at it; try again soon */
 	REG_FULL,	/* no room of the kind the message names */
 	REG_NOT_FOUND,	/* no such node (any more) */
 	REG_TOO_LARGE,	/* an id, name or payload over its limit */
@@ -60,26 +63,36 @@ struct reg;	/* one attached segment; opaque */
 /*
  * reg_open - attach to a segment, creating it when there is none.
  * @name   POSIX name: a '/' and 1 .. 200 more bytes without '/'
- * @bytes  size when it has to be created; 0 = REG_DEFAULT_BYTES
- * @err    SYSTEM (ENOSPC: /dev/shm is full), LAYOUT, FULL (no process row left)
+ * @bytes  size when it has to be created, at least 2,064,896;
+ *         0 = REG_DEFAULT_BYTES
+ * @err    SYSTEM (ENOSPC: /dev/shm is full; EINVAL: name or size), LAYOUT (of
+ *         another version, size or user; the message says what to do), FULL (no
+ *         process row left), BUSY (somebody creates it for 2 s already)
  * Returns a handle that the caller closes, or NULL. Takes a row for this
- * process, reusing those of dead ones. After fork() the child opens its own.
+ * process, reusing those of dead ones. After fork() the child opens its own;
+ * on its parent's handle it may call reg_close() and nothing else.
+ * Blocks: up to 2 s, and reads /proc once per attached process: for start-up.
  * Crash: creation happens under flock(2); a creator that dies half-way leaves a
  * segment without its ready word, which the next opener builds again.
  */
 REG_MUSTCHECK struct reg *reg_open(const char *name, size_t bytes,
 				   struct reg_err *err);
 
-/* reg_close - give back the row and the leases of this process, and unmap. */
+/*
+ * reg_close - give back the row and the leases of this handle, and unmap. NULL
+ * is allowed. In a forked child it only unmaps: the rest is the parent's.
+ */
 void reg_close(struct reg *r);
 
-/* reg_unlink - remove the name; attached processes keep their mapping. 0 / -1. */
+/* reg_unlink - remove the name; attached processes keep their mapping. 0, or -1
+ * with errno. */
 int reg_unlink(const char *name);
 
 /*
  * reg_own - become the one owner of the instance (the launcher).
  * Returns 0; -1 with err->code BUSY when a live process owns it already (its
- * pid is in the message). Lasts until reg_close() or death (a kernel lock).
+ * pid is in the message) or SYSTEM. Lasts until reg_close() or death: a kernel
+ * lock on the descriptor, which children share until they exec.
  */
 REG_MUSTCHECK int reg_own(struct reg *r, struct reg_err *err);
 
@@ -109,9 +122,11 @@ struct reg_node {
  * @stale_ms      age from which a node may be pushed out when there is no room
  * @evicted       storage of REG_NODE_ID_MAX+1 bytes: the id of the node pushed
  *                out (the longest-stale one), "" when none was; may be NULL
- * @err           BUSY, FULL (no room and nothing stale), TOO_LARGE
+ * @err           BUSY, TOO_LARGE, SYSTEM (ENOMEM), FULL (no room, not even
+ *                without all that is stale; nobody was pushed out then)
  * Returns 0 / -1. A replaced node loses its status. Readers see the old
- * registration or the new one, never a mixture.
+ * registration or the new one, never a mixture. Old and new record need room at
+ * the same time.
  */
 REG_MUSTCHECK int reg_node_put(struct reg *r, const char *id,
 			       const void *record, size_t len, uint64_t now_ms,
@@ -121,7 +136,9 @@ REG_MUSTCHECK int reg_node_put(struct reg *r, const char *id,
 /*
  * reg_node_touch - a sign of life.
  * @status, @len  opaque new status, or NULL / 0 to keep the one it has
- * @err           BUSY, NOT_FOUND, FULL, TOO_LARGE
+ * @err           BUSY, NOT_FOUND, TOO_LARGE, SYSTEM (ENOMEM), FULL (no room for
+ *                the status: the old one stays, the sign of life counts)
+ * Returns 0 / -1. seen_ms never goes backwards.
  */
 REG_MUSTCHECK int reg_node_touch(struct reg *r, const char *id,
 				 const void *status, size_t len,
@@ -134,7 +151,9 @@ REG_MUSTCHECK int reg_node_remove(struct reg *r, const char *id,
 /*
  * reg_epoch - a number that changes with every registration, removal and new
  * status, and stays while nodes merely give signs of life. One atomic load:
- * readers keep what they parsed until it changes.
+ * readers ask for it, then parse, and keep what they parsed until it changes.
+ * It is above 0, and odd while a change is under way; if the process that made
+ * it died, this call finishes for it.
  */
 uint64_t reg_epoch(const struct reg *r);
 
@@ -159,7 +178,8 @@ enum reg_payload { REG_RECORD, REG_STATUS };
  * reg_node_read - copy a payload.
  * @out   set to malloc'ed bytes the caller frees, '\0' behind them; NULL with
  *        *len = 0 when the node has no such payload
- * @err   NOT_FOUND (the node is gone or another), BUSY (it kept changing)
+ * @err   NOT_FOUND (the node is gone or another), BUSY (it kept changing),
+ *        LAYOUT (damaged), SYSTEM (ENOMEM)
  * Returns 0 / -1.
  */
 REG_MUSTCHECK int reg_node_read(const struct reg *r, struct reg_node_ref ref,
@@ -172,12 +192,15 @@ REG_MUSTCHECK int reg_node_read(const struct reg *r, struct reg_node_ref ref,
  * reg_turn_open - the index of a name's position, created at 0 when new.
  * @name   1 .. REG_TURN_NAME_MAX bytes, C string
  * @index  set to 0 .. REG_TURNS_MAX-1
- * @err    BUSY, TOO_LARGE. A full table gives the name unused longest away.
+ * @err    BUSY, TOO_LARGE
+ * A full table gives the place of the name unused longest away; who still holds
+ * its index then draws from the same numbers as the new name.
  */
 REG_MUSTCHECK int reg_turn_open(struct reg *r, const char *name,
 				uint32_t *index, struct reg_err *err);
 
-/* reg_turn_next - take the next number, 0, 1, 2, ...; one atomic add. */
+/* reg_turn_next - take the next number, 0, 1, 2, ...; one atomic add. 0 when
+ * @index is out of range. */
 uint64_t reg_turn_next(struct reg *r, uint32_t index);
 
 /* ---- probes: one process asks, all know ---------------------------------- */
@@ -191,7 +214,7 @@ struct reg_probe {
 enum reg_probe_turn {
 	REG_PROBE_FRESH,	/* *out is younger than the ttl: use it */
 	REG_PROBE_MINE,		/* the caller probes now and calls reg_probe_put() */
-	REG_PROBE_WAIT,		/* another live process is at it: ask again soon */
+	REG_PROBE_WAIT,		/* a live process is at it (this one?): ask again */
 	REG_PROBE_NO_ROOM	/* all entries are in use: probe without sharing */
 };
 
@@ -201,7 +224,7 @@ enum reg_probe_turn {
  * @now_ms    CLOCK_MONOTONIC ms
  * @ttl_ms    a result this young is fresh; 0 = never
  * @lease_ms  how long a MINE is exclusive if its owner hangs (a dead owner's is
- *            taken over at once)
+ *            taken over at once, or 50 ms after it was last found alive)
  * @out       last known result, also for MINE and WAIT (checked_ms 0 = none)
  */
 enum reg_probe_turn reg_probe_begin(struct reg *r, const uint64_t key[2],
@@ -211,11 +234,16 @@ enum reg_probe_turn reg_probe_begin(struct reg *r, const uint64_t key[2],
 /*
  * reg_probe_put - publish a result and end the exclusive right.
  * @result  0 .. 2^20-1; since_wall_s moves only when it differs from the last
+ * Without the right (lease_ms is over and another has it, or the target was
+ * forgotten meanwhile) nothing is published.
  */
 void reg_probe_put(struct reg *r, const uint64_t key[2], uint64_t now_ms,
 		   int64_t now_wall_s, uint32_t result);
 
-/* reg_probe_forget - drop a target's result (it registered anew). */
+/*
+ * reg_probe_forget - drop a target's result (it registered anew). The next
+ * reg_probe_begin() says MINE; a probe under way no longer counts.
+ */
 void reg_probe_forget(struct reg *r, const uint64_t key[2]);
 
 /* ---- leases: what a process holds on a node ------------------------------ */
@@ -231,8 +259,12 @@ int32_t reg_lease_take(struct reg *r, struct reg_node_ref ref);
 /* reg_lease_drop - end a lease; -1 is allowed and does nothing. */
 void reg_lease_drop(struct reg *r, int32_t lease);
 
-/* reg_lease_count - live leases of each slot. @counts has REG_NODES_MAX cells;
- * @refs is not consulted: a slot that changed hands counts only new leases. */
+/*
+ * reg_lease_count - live leases of each slot, all processes.
+ * @counts  REG_NODES_MAX cells; a slot that changed hands counts new ones only
+ * Reads 512 KiB and /proc once per process that holds any (tens of microseconds
+ * each): not for every request.
+ */
 void reg_lease_count(const struct reg *r, uint32_t *counts);
 
 /* ---- counters ------------------------------------------------------------ */
@@ -246,22 +278,24 @@ void reg_counter_add(struct reg *r, unsigned index, uint64_t n);
  * Gauges of dead processes do not count. @index 0 .. 7. */
 void reg_gauge_add(struct reg *r, unsigned index, int64_t n);
 
-/* reg_counter_sum / reg_gauge_sum - over all rows / all live rows. */
+/* reg_counter_sum / reg_gauge_sum - over all rows / all live rows; the latter
+ * reads /proc once per attached process. */
 uint64_t reg_counter_sum(const struct reg *r, unsigned index);
 int64_t reg_gauge_sum(const struct reg *r, unsigned index);
 
-/* reg_rows_live - number of live processes attached. */
+/* reg_rows_live - number of live handles, mostly one a process; reads /proc. */
 unsigned reg_rows_live(const struct reg *r);
 
 /*
  * reg_once - has this value been announced? Sets word @index (0 .. 15) to
- * @value; returns true for the one process that changed it.
+ * @value; returns true for the one process that changed it. Words begin at 0.
  */
 bool reg_once(struct reg *r, unsigned index, uint64_t value);
 
 /*
  * reg_verify - check every invariant of the layout (tests, regdump).
- * Returns 0, or -1 with err->code LAYOUT and the first violation in words.
+ * Returns 0, or -1 with err->code LAYOUT and the first violation in words, BUSY
+ * or SYSTEM (ENOMEM). Holds the write lock for about a millisecond.
  */
 REG_MUSTCHECK int reg_verify(const struct reg *r, struct reg_err *err);
 

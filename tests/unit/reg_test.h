@@ -18,6 +18,15 @@
 #include "internal.h"
 #include "tap.h"
 
+/* fork() costs ten times as much under the address sanitizer. */
+#if defined(__SANITIZE_ADDRESS__)
+#define REG_TEST_SLOW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define REG_TEST_SLOW 1
+#endif
+#endif
+
 #define UNUSED_OK __attribute__((unused))
 
 static char seg_name[64];

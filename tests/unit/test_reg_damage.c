@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_reg_damage.c - a segment overwritten while it is in use.
+ *
+ * Whatever stands in it, no call may crash or loop for ever: calls may find
+ * nothing, fail, or tell nonsense of the right type. Only the mutex is spared:
+ * it belongs to the C library, which follows what it finds there.
+ */
+#include "reg_test.h"
+
+#define ROUNDS 60
+#define WORDS_HIT 40
+#define LOOP_LIMIT_S 120 /* a call that loops dies by SIGALRM */
+
+static struct reg_err err;
+
+/* A part of the segment, in bytes. */
+struct part {
+	const char *name;
+	size_t from, to;
+};
+
+#define PART(field)                                                            \
+	{                                                                      \
+#field, offsetof(struct reg_segment, field),                   \
+			offsetof(struct reg_segment, field) +                  \
+				sizeof(((struct reg_segment *)0)->field)       \
+	}
+
+static const struct part parts[] = {
+	{"header", offsetof(struct reg_header, epoch),
+	 sizeof(struct reg_header)},
+	PART(rows),
+	PART(slots),
+	PART(turns),
+	PART(targets),
+	PART(leases),
+	{"blocks", offsetof(struct reg_segment, blocks), REG_SEGMENT_MIN},
+	{"all", offsetof(struct reg_segment, rows), REG_SEGMENT_MIN},
+};
+
+/* Something of everything, near the beginning of each table. */
+static void
+populate(struct reg *r)
+{
+	static char bytes[3000];
+	struct reg_probe p;
+	uint32_t index;
+	char name[16];
+
+	for (uint32_t i = 0; i < 6; i++) {
+		uint64_t key[2] = {i, i};
+
+		payload_make(bytes, sizeof(bytes), i);
+		snprintf(name, sizeof(name), "n%u", i);
+		if (reg_node_put(r, name, bytes, 1000 + i * 300, 100, 1000,
+				 NULL, &err) ||
+		    reg_node_touch(r, name, bytes, 600, 100, &err) ||
+		    reg_turn_open(r, name, &index, &err) ||
+		    reg_lease_take(r, (struct reg_node_ref){i, 1}) < 0)
+			_exit(3);
+		if (reg_probe_begin(r, key, 1000, 10, 100, &p) ==
+		    REG_PROBE_MINE)
+			reg_probe_put(r, key, 1000, 1, i);
+	}
+}
+
+/* Overwrites words, most of them where something is. */
+static void
+damage(struct reg *r, const struct part *part, uint64_t *state)
+{
+	uint64_t *words = (uint64_t *)(void *)r->seg;
+	size_t first = part->from / 8, n = (part->to - part->from) / 8;
+
+	for (int i = 0; i < WORDS_HIT; i++) {
+		size_t span = i % 4 ? (n < 400 ? n : 400) : n;
+		uint64_t random =
+			(uint64_t)random_next(state) << 32 | random_next(state);
+		const uint64_t values[] = {random,
+					   0,
+					   UINT64_MAX,
+					   random % 100,
+					   random % 100 << 32 | 3,
+					   words[first + random % n]};
+
+		words[first + random_next(state) % span] =
+			values[random_next(state) % 6];
+	}
+}
+
+static void
+call_readers(struct reg *r)
+{
+	static uint32_t counts[REG_NODES_MAX];
+	struct reg_node node;
+	uint32_t slot = 0;
+
+	reg_epoch(r);
+	while (reg_node_next(r, &slot, &node)) {
+		for (int which = REG_RECORD; which <= REG_STATUS; which++) {
+			size_t len;
+			char *bytes;
+
+			if (reg_node_read(r, node.ref, which, &bytes, &len,
+					  &err) == 0 &&
+			    bytes && bytes[len] != '\0')
+				_exit(4);
+			free(bytes);
+		}
+		reg_node_seen(r, node.ref);
+	}
+	reg_lease_count(r, counts);
+	for (unsigned i = 0; i < REG_GAUGES_MAX; i++)
+		reg_gauge_sum(r, i);
+	reg_counter_sum(r, 0);
+	reg_rows_live(r);
+	if (reg_verify(r, &err) == 0)
+		return;
+}
+
+static void
+call_writers(struct reg *r)
+{
+	static char bytes[5000];
+	struct reg_probe p;
+	uint32_t index;
+	char name[16];
+	struct reg *other;
+
+	for (uint32_t i = 0; i < 8; i++) {
+		uint64_t key[2] = {i, i};
+		int rc;
+
+		snprintf(name, sizeof(name), "n%u", i);
+		rc = reg_node_touch(r, name, bytes, 900, 200, &err);
+		rc += reg_node_put(r, name, bytes, 2000, 300, 0, NULL, &err);
+		rc += i % 2 ? 0 : reg_node_remove(r, name, &err);
+		if (reg_turn_open(r, name, &index, &err) == 0)
+			reg_turn_next(r, index);
+		if (reg_probe_begin(r, key, 2000, 10, 100, &p) ==
+		    REG_PROBE_MINE)
+			reg_probe_put(r, key, 2000, 1, i);
+		reg_probe_forget(r, key);
+		reg_lease_drop(r,
+			       reg_lease_take(r, (struct reg_node_ref){i, 1}));
+		reg_lease_drop(r, (int32_t)i);
+		reg_gauge_add(r, 0, rc);
+	}
+	reg_once(r, 1, 1);
+	/* A later process attaches; of all parts only the header refuses it. */
+	other = reg_open(seg_name, 0, &err);
+	if (!other && err.code != REG_LAYOUT && err.code != REG_FULL)
+		_exit(5);
+	reg_close(other);
+}
+
+static int
+child_suffers(void *arg)
+{
+	const struct part *part = arg;
+	uint64_t state = part->from + 1;
+
+	alarm(LOOP_LIMIT_S);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct reg *r;
+
+		reg_unlink(seg_name);
+		r = seg_open(REG_SEGMENT_MIN);
+		populate(r);
+		damage(r, part, &state);
+		call_readers(r);
+		if (round % 2)
+			call_writers(r);
+		call_readers(r);
+		reg_close(r);
+	}
+	reg_unlink(seg_name);
+	return 0;
+}
+
+/* Writes one word of a chain and reads the node that it belongs to. */
+static enum reg_code
+read_damaged(uint32_t next, uint64_t first_word, struct reg_err *why)
+{
+	char bytes[2000], *copy;
+	enum reg_code code;
+	struct reg *r;
+	uint32_t head;
+	size_t len;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	memset(bytes, 'x', sizeof(bytes));
+	if (reg_node_put(r, "a", bytes, sizeof(bytes), 1, 1000, NULL, why))
+		return why->code;
+	head = reg_link_head(r->seg->slots[0].record);
+	if (next)
+		r->seg->blocks[head].next = next == 1 ? head : next;
+	if (first_word)
+		r->seg->blocks[head].data[0] = first_word;
+	code = reg_node_read(r, (struct reg_node_ref){0, 1}, REG_RECORD, &copy,
+			     &len, why)
+		       ? why->code
+		       : REG_OK;
+	free(copy);
+	ok(reg_verify(r, &err) == -1 && err.code == REG_LAYOUT,
+	   "damage: verify says what: %s", err.msg);
+	reg_close(r);
+	return code;
+}
+
+int
+main(void)
+{
+	struct reg_err why = {0};
+
+	is_int(read_damaged(0, UINT64_C(0x1ffffffff), &why), REG_LAYOUT,
+	       "damage: a payload of 4 GiB -> LAYOUT");
+	is_int(read_damaged(0, UINT64_C(0x1000007d0) * 200, &why), REG_LAYOUT,
+	       "damage: an id of 200 bytes -> LAYOUT");
+	is_int(read_damaged(1u << 30, 0, &why), REG_LAYOUT,
+	       "damage: a block far outside -> LAYOUT");
+	ok(strstr(why.msg, "remove it and start again"),
+	   "damage: message says what to do: %s", why.msg);
+	is_int(read_damaged(60, 0, &why), REG_LAYOUT,
+	       "damage: a block of nobody's -> LAYOUT");
+	/* The copy is bounded by its length: a circle is garbage, not a loop.
+	 */
+	is_int(read_damaged(1, 0, &why), REG_OK,
+	       "damage: a chain in a circle -> ends");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		struct part part = parts[i];
+		int status;
+
+		seg_new();
+		status = reap(spawn(child_suffers, &part));
+		ok(status == 0,
+		   "damage: %d times in %s -> no crash, no loop (%d)", ROUNDS,
+		   part.name, status);
+	}
+	return done_testing();
+}
