@@ -2,7 +2,6 @@
 /*
  * open.c - a process comes and goes: its handle, its row, its ownership.
  */
-#define _GNU_SOURCE /* F_OFD_SETLK */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
