@@ -46,14 +46,16 @@ assert_json() {
 
 # header NAME - value of the last such header, any case; fails without one.
 header() {
-  awk -v want="${1,,}" '
-    { i = index($0, ":") }
-    i && tolower(substr($0, 1, i - 1)) == want {
-      value = substr($0, i + 1)
-      gsub(/^[ \t]+|[ \t\r]+$/, "", value)
-      found = 1
-    }
-    END { if (!found) exit 1; print value }' <<<"$headers"
+  local line value found=''
+  while IFS= read -r line; do
+    [[ ${line%%:*} != "$line" ]] || continue
+    value=${line%%:*}
+    [[ ${value,,} == "${1,,}" ]] || continue
+    value=${line#*:}
+    value=${value#"${value%%[![:blank:]]*}"}
+    found=x${value%"${value##*[![:blank:]]}"}
+  done <<<"$headers"
+  [[ -n $found ]] && printf '%s\n' "${found#x}"
 }
 
 # assert_header NAME VALUE, or NAME /REGEX/
@@ -77,17 +79,15 @@ refute_header() {
 }
 
 # assert_error STATUS CODE [PARAM] - the whole OpenAI envelope: these four
-# members and no others, each of its type.
+# members and no others, each of its type. One jq for all of it: some tests
+# look at dozens of errors.
 assert_error() {
+  local expected
   assert_status "$1" || return 1
   assert_header Content-Type '/^application\/json/' || return 1
-  assert_json '(keys | join(",")) + " " + (.error | keys | join(","))' \
-    'error code,message,param,type' || return 1
-  assert_json '[.error.message, .error.type | type, length > 0] | all(. == "string" or . == true)' \
-    true || return 1
-  assert_json '.error.param | type | . == "string" or . == "null"' true || return 1
-  assert_json .error.code "$2" || return 1
-  if (($# > 2)); then
-    assert_json .error.param "$3"
-  fi
+  expected="[\"error\",\"code,message,param,type\",[\"string\",true],[\"string\",true],true,\"$2\""
+  assert_json "[(keys | join(\",\")), (.error | (keys | join(\",\")),
+      (.message, .type | [type, length > 0]),
+      (.param | type | . == \"string\" or . == \"null\"), .code)
+      ${3+, .error.param}]" "$expected${3+,\"$3\"}]"
 }

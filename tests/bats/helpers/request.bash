@@ -25,7 +25,10 @@ gw_request() {
     -o "$body_file" -D "$body_file.head" -w '%{http_code} %{time_total}' \
     "$@" "$url" 2>"$body_file.err") || curl_status=$?
   status_code=${line%% *}
-  time_total_ms=$(awk -v s="${line##* }" 'BEGIN { printf "%d", s * 1000 }')
+  # microseconds as digits: seconds without their point
+  time_total_ms=${line##*[ .]}
+  line=${line##* }
+  time_total_ms=$((10#${line%.*} * 1000 + 10#${time_total_ms:0:3}))
   [[ -e $body_file ]] || : >"$body_file"
   headers=$(_last_head "$body_file.head")
   body=$(tr -d '\0' <"$body_file")
