@@ -213,6 +213,9 @@ apply_option(struct gw_apply *ap, const struct gw_option *o,
 	}
 	if (o->kind == &gw_kind_records)
 		return apply_records(ap, o, v, base);
+	/* What its ${...} would have been is not known: nothing more to say. */
+	if (v->broken)
+		return false;
 	return o->kind->set(ap, o, v, slot_of(o, base));
 }
 

@@ -30,6 +30,12 @@ gw_config_node(const struct gw_doc *doc, const char *alias, const char *key)
 	return gw_node_get(m->value, key, strlen(key));
 }
 
+const char *
+gw_config_show(const struct gw_node *at, const char *value)
+{
+	return at && at->substituted ? "***" : value;
+}
+
 static const struct gw_model *
 nearest_alias(const struct gw_config *c, const char *name)
 {
@@ -70,8 +76,9 @@ check_default_model(const struct gw_config *c, struct gw_doc *doc)
 			return;
 	near = nearest_alias(c, c->default_model);
 	gw_doc_error(doc, at, "default_model: there is no alias `%s`%s%s%s",
-		     c->default_model, near ? "; did you mean `" : "",
-		     near ? near->alias : "", near ? "`?" : "");
+		     gw_config_show(at, c->default_model),
+		     near ? "; did you mean `" : "", near ? near->alias : "",
+		     near ? "`?" : "");
 }
 
 /* An alias may be longer than a role; it stands in for a role left out. */
@@ -112,7 +119,7 @@ warn_open(const struct gw_config *c, struct gw_doc *doc)
 		       "gateway.host: `%s` is not a loopback address and "
 		       "auth.client_api_keys is empty: everybody who reaches "
 		       "this host may use the models",
-		       c->gateway.host);
+		       gw_config_show(at, c->gateway.host));
 }
 
 static void

@@ -50,6 +50,7 @@ struct gw_member {
 struct gw_node {
 	enum gw_node_kind kind;
 	bool substituted;	 /* text came from ${...}: never show it */
+	bool broken;		 /* its ${...} failed: reported already */
 	bool expanded;		 /* gw_doc_substitute() has been here */
 	unsigned file;		 /* index into gw_doc.paths */
 	unsigned line, column;	 /* from 1; 0 = no place */

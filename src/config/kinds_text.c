@@ -15,6 +15,8 @@ bool
 gw_apply_text(struct gw_apply *ap, const struct gw_option *o,
 	      const struct gw_node *v, size_t max, bool blanks)
 {
+	if (v->broken)
+		return false;
 	if (v->kind != GW_NODE_STRING)
 		return gw_apply_wrong_type(ap, o, v, "a string");
 	if (!v->len) {

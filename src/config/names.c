@@ -57,14 +57,16 @@ report_clash(struct gw_config_internal *in, const struct gw_model *m,
 		&in->doc, other->alias, is_alias ? NULL : "openai_model_name");
 	const struct gw_node *there = theirs ? theirs->key : NULL;
 
-	gw_doc_error(&in->doc, mine ? mine->value : NULL,
-		     "models.%s.openai_model_name: `%s` is already %s%s%s "
-		     "(%s:%u:%u)",
-		     m->alias, m->openai_model_name,
-		     is_alias ? "an alias" : "the name of `",
-		     is_alias ? "" : other->alias, is_alias ? "" : "`",
-		     there ? in->doc.paths[there->file] : "",
-		     there ? there->line : 0, there ? there->column : 0);
+	gw_doc_error(
+		&in->doc, mine ? mine->value : NULL,
+		"models.%s.openai_model_name: `%s` is already %s%s%s "
+		"(%s:%u:%u)",
+		m->alias,
+		gw_config_show(mine ? mine->value : NULL, m->openai_model_name),
+		is_alias ? "an alias" : "the name of `",
+		is_alias ? "" : other->alias, is_alias ? "" : "`",
+		there ? in->doc.paths[there->file] : "",
+		there ? there->line : 0, there ? there->column : 0);
 }
 
 static void

@@ -81,6 +81,22 @@ set_origins(struct gw_apply *ap, const struct gw_option *o,
 	return gw_apply_strings(ap, o, v, slot, check_origin);
 }
 
+/* One `/v1` is taken off when it is read, so one is put on where it ends so. */
+static void
+emit_url(struct gw_emit *e, const struct gw_option *o,
+	 const struct gw_node *source, const void *slot)
+{
+	const char *url = *(char *const *)slot;
+	struct gw_buf text GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(8192);
+	size_t len = url ? strlen(url) : 0;
+
+	if (len < 3 || strcmp(url + len - 3, "/v1") != 0 ||
+	    gw_buf_printf(&text, "%s/v1", url) < 0)
+		gw_kind_text.emit(e, o, source, slot);
+	else
+		gw_emit_string(e, text.data, text.len);
+}
+
 static void
 emit_text(struct gw_emit *e, const struct gw_option *o,
 	  const struct gw_node *source, const void *slot)
@@ -112,7 +128,7 @@ static const struct gw_kind gw_kind_url = {
 	.mask = "https://masked.invalid/***",
 	.is_pointer = true,
 	.set = set_url,
-	.emit = emit_text,
+	.emit = emit_url,
 	.release = release_text,
 };
 

@@ -150,7 +150,8 @@ bool gw_apply_wrong_type(struct gw_apply *ap, const struct gw_option *o,
  * gw_apply_text - check that a value is a usable string.
  * @max     bytes; 0 = no limit
  * @blanks  whether blanks may be in it
- * No string may be empty or hold control characters.
+ * No string may be empty or hold control characters. False after a finding, or
+ * when a failed ${...} was one.
  */
 bool gw_apply_text(struct gw_apply *ap, const struct gw_option *o,
 		   const struct gw_node *v, size_t max, bool blanks);

@@ -197,7 +197,7 @@ expand_string(struct expand *x, struct gw_node *node)
 				     "%s: what ${...} stands for is too large "
 				     "(%u bytes at most, all together)",
 				     x->path.text, GW_CONFIG_EXPANDED_MAX);
-		node->substituted = true;
+		node->substituted = node->broken = true;
 		return;
 	}
 	x->doc->expanded_bytes += out.len;
