@@ -10,26 +10,26 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define MESSAGE_BYTES 1024
 
-/* A key or value of a file may hold anything; a finding is one clean line. */
+/*
+ * A key or value of a file may hold anything, and cutting it to a length may
+ * split a character; a finding is one clean line of UTF-8.
+ */
 static void
 one_line(char *s)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			*s = '?';
-}
+	size_t left = strlen(s), n;
 
-/* A message cut in the middle of a character would be no UTF-8. */
-static void
-cut_at_character(char *s, size_t len)
-{
-	while (len && ((unsigned char)s[len - 1] & 0xc0) == 0x80)
-		len--;
-	if (len && (unsigned char)s[len - 1] >= 0xc0)
-		len--;
-	s[len] = '\0';
+	for (; left; s += n, left -= n) {
+		n = gw_utf8_char(s, left);
+		if (n && (unsigned char)*s >= ' ' && *s != 0x7f)
+			continue;
+		*s = '?';
+		n = 1;
+	}
 }
 
 static char *
@@ -65,8 +65,6 @@ gw_diag_vadd(struct gw_diag *d, bool warning, const char *file, unsigned line,
 
 	d->errors += !warning;
 	n = vsnprintf(message, sizeof(message), fmt, ap);
-	if (n >= (int)sizeof(message))
-		cut_at_character(message, sizeof(message) - 1);
 	if (n >= 0 && d->n < GW_DIAG_MAX)
 		items = realloc(d->items, (d->n + 1) * sizeof(*items));
 	if (!items) {

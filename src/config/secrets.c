@@ -203,8 +203,10 @@ expand_string(struct expand *x, struct gw_node *node)
 	x->doc->expanded_bytes += out.len;
 	node->text = gw_doc_text(x->doc, out.data ? out.data : "", out.len);
 	node->len = out.len;
-	if (!node->text)
+	if (!node->text) {
 		node->text = "";
+		node->len = 0;
+	}
 	if (out.data)
 		explicit_bzero(out.data, out.len);
 }

@@ -21,6 +21,20 @@ static const struct {
 	{"config: a list as file -> a mapping is wanted", "- 1\n", NULL,
 	 E "1:1: error: a configuration file holds a mapping, "
 	   "`key: value`\n"},
+	{"config: a byte order mark -> no matter",
+	 "\xef\xbb\xbf" DISCOVERED_MODEL, NULL, ""},
+	{"config: lines that end in CR LF -> no matter",
+	 "version: 1\r\nmodels:\r\n  m:\r\n    type: discovered\r\n", NULL, ""},
+	{"config: UTF-16 -> refused",
+	 "\xff\xfe"
+	 "a",
+	 NULL, E "1:1: error: YAML: invalid leading UTF-8 octet\n"},
+	{"config: a value cut inside a character -> still UTF-8",
+	 DISCOVERED_MODEL "gateway: {port: "
+			  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xc3\xa4}\n",
+	 NULL,
+	 E "2:17: error: gateway.port: expected an integer, found the string "
+	   "`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa?...`\n"},
 	{"config: two documents -> the second is refused",
 	 DISCOVERED_MODEL "---\nmodels: {}\n", NULL,
 	 E "2:1: error: a second document; a configuration file is one\n"},
