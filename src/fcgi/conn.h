@@ -36,6 +36,7 @@ struct gw_fcgi_conn {
 	bool closed;	/* freed when the last hold ends */
 	bool keep;	/* FCGI_KEEP_CONN */
 	bool counted;	/* in front->n_requests */
+	bool fed;	/* libfcgi has the next STDIN record already */
 	bool finishing; /* the answer is complete, its queue may not be */
 	bool dirty;
 	bool above_high_water;

@@ -16,6 +16,7 @@ struct gw_hatch {
 struct gw_exchange {
 	struct gw_hatch *hatch;
 	int fd;
+	unsigned unread; /* gw_exchange_read() calls that were fed */
 	FCGX_Request fcgx;
 };
 
@@ -57,22 +58,36 @@ hatch_put(struct gw_hatch *h, const char *p, size_t n)
 	return put == (ssize_t)n ? 0 : -1;
 }
 
+/* What nobody will read must not reach the next request. */
+static void
+hatch_drain(struct gw_hatch *h)
+{
+	char bin[8192];
+
+	while (recv(h->out, bin, sizeof(bin), MSG_DONTWAIT) > 0)
+		;
+}
+
 struct gw_exchange *
-gw_exchange_begin(struct gw_hatch *h, int fd, const char *records, size_t n)
+gw_exchange_begin(struct gw_hatch *h, int fd, const char *records, size_t n,
+		  unsigned reads)
 {
 	struct gw_exchange *x = malloc(sizeof(*x));
 
 	if (!x || hatch_put(h, records, n) < 0) {
+		hatch_drain(h);
 		free(x);
 		return NULL;
 	}
 	x->hatch = h;
 	x->fd = fd;
+	x->unread = reads;
 	FCGX_InitRequest(&x->fcgx, -1, 0);
 	x->fcgx.ipcFd = h->out;
 	/* Else FCGX_Accept_r starts by closing ipcFd. */
 	x->fcgx.keepConnection = 1;
 	if (FCGX_Accept_r(&x->fcgx) != 0) {
+		hatch_drain(h);
 		free(x);
 		return NULL;
 	}
@@ -85,6 +100,8 @@ gw_exchange_free(struct gw_exchange *x)
 {
 	if (!x)
 		return;
+	if (x->unread)
+		hatch_drain(x->hatch);
 	/* Not FCGX_Finish_r: after a failed write it would close the fd and
 	 * poll up to two seconds for the peer to do the same. */
 	FCGX_Free(&x->fcgx, 0);
@@ -92,8 +109,10 @@ gw_exchange_free(struct gw_exchange *x)
 }
 
 int
-gw_exchange_feed(struct gw_exchange *x, const char *records, size_t n)
+gw_exchange_feed(struct gw_exchange *x, const char *records, size_t n,
+		 unsigned reads)
 {
+	x->unread += reads;
 	return hatch_put(x->hatch, records, n);
 }
 
@@ -106,7 +125,10 @@ gw_exchange_read(struct gw_exchange *x, char *out, size_t n)
 	x->fcgx.ipcFd = x->hatch->out;
 	got = FCGX_GetStr(n ? out : &none, n ? (int)n : 1, x->fcgx.in);
 	x->fcgx.ipcFd = x->fd;
-	return got == (int)n ? 0 : -1;
+	if (got != (int)n)
+		return -1;
+	x->unread--;
+	return 0;
 }
 
 const char *

@@ -30,18 +30,23 @@ void gw_hatch_free(struct gw_hatch *h);
  * gw_exchange_begin - let libfcgi parse the start of a request.
  * @fd       the connection; stays the caller's
  * @records  BEGIN_REQUEST and PARAMS up to the empty one, without padding, the
- *           lengths inside checked (record.h)
+ *           lengths inside checked (record.h); the STDIN records behind them
+ * may follow when they are there already
+ * @reads    gw_exchange_read() calls that those STDIN records make possible
  * Returns an exchange the caller frees, or NULL when libfcgi refused.
  */
-GW_MUSTCHECK struct gw_exchange *
-gw_exchange_begin(struct gw_hatch *h, int fd, const char *records, size_t n);
+GW_MUSTCHECK struct gw_exchange *gw_exchange_begin(struct gw_hatch *h, int fd,
+						   const char *records,
+						   size_t n, unsigned reads);
 
-/* gw_exchange_free - forget it; writes nothing, does not close the fd. */
+/* gw_exchange_free - forget it, and what was fed and not read; writes nothing,
+ * does not close the fd. */
 void gw_exchange_free(struct gw_exchange *x);
 
-/* gw_exchange_feed - whole STDIN records to be read next. 0 / -1. */
+/* gw_exchange_feed - whole STDIN records to be read next, by @reads calls of
+ * gw_exchange_read(). 0 / -1. */
 GW_MUSTCHECK int gw_exchange_feed(struct gw_exchange *x, const char *records,
-				  size_t n);
+				  size_t n, unsigned reads);
 
 /*
  * gw_exchange_read - the content of what was fed.

@@ -8,13 +8,32 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define SHORT_BODY_BYTES (32u << 10)
+
+static void
+put_record_head(char *out, const struct gw_record *rec)
+{
+	memcpy(out, rec->content - GW_RECORD_HEAD_BYTES, GW_RECORD_HEAD_BYTES);
+	out[6] = 0; /* no padding: see exchange.h */
+}
+
 static size_t
 put_record(char *out, const struct gw_record *rec)
 {
-	memcpy(out, rec->content - GW_RECORD_HEAD_BYTES,
-	       (size_t)GW_RECORD_HEAD_BYTES + rec->content_len);
-	out[6] = 0; /* no padding: see the file head */
+	put_record_head(out, rec);
+	memcpy(out + GW_RECORD_HEAD_BYTES, rec->content, rec->content_len);
 	return (size_t)GW_RECORD_HEAD_BYTES + rec->content_len;
+}
+
+/*
+ * mod_proxy_fcgi stops sending a body when its answer is complete, and uses the
+ * kept connection for the next request: then the rest will never come.
+ */
+static bool
+body_was_given_up(const struct gw_fcgi_conn *c)
+{
+	return c->input == GW_INPUT_BODY && c->finishing && !c->exchange &&
+	       c->keep;
 }
 
 static void
@@ -22,6 +41,10 @@ take_begin(struct gw_fcgi_conn *c, const struct gw_record *rec)
 {
 	char record[GW_RECORD_HEAD_BYTES + 8];
 
+	if (body_was_given_up(c))
+		gw_conn_next_request(c);
+	if (c->closed)
+		return;
 	if (c->input != GW_INPUT_IDLE || rec->content_len != 8 ||
 	    rec->id == 0) {
 		gw_conn_protocol_error(c, "unexpected BEGIN_REQUEST");
@@ -40,19 +63,52 @@ take_begin(struct gw_fcgi_conn *c, const struct gw_record *rec)
 		gw_conn_gone(c);
 }
 
+/*
+ * A short request has arrived whole: its body passes the hatch together with
+ * its parameters. Returns the gw_exchange_read() calls that makes possible.
+ */
+static unsigned
+add_short_body(struct gw_fcgi_conn *c, const char *rest, size_t n)
+{
+	struct gw_record body, end;
+	char head[GW_RECORD_HEAD_BYTES];
+
+	if (gw_record_read(rest, n, &body) != 1 ||
+	    body.type != GW_RECORD_STDIN || body.id != c->request_id ||
+	    body.content_len == 0 || body.content_len > SHORT_BODY_BYTES)
+		return 0;
+	if (gw_record_read(rest + body.whole_len, n - body.whole_len, &end) !=
+		    1 ||
+	    end.type != GW_RECORD_STDIN || end.id != c->request_id ||
+	    end.content_len != 0)
+		return 0;
+	if (gw_buf_reserve(&c->params, (size_t)body.content_len +
+					       2 * GW_RECORD_HEAD_BYTES) < 0)
+		return 0;
+	put_record_head(head, &body);
+	if (gw_buf_append(&c->params, head, sizeof(head)) < 0 ||
+	    gw_buf_append(&c->params, body.content, body.content_len) < 0)
+		return 0;
+	put_record_head(head, &end);
+	return gw_buf_append(&c->params, head, sizeof(head)) < 0 ? 0 : 2;
+}
+
 static void
-take_params_end(struct gw_fcgi_conn *c)
+take_params_end(struct gw_fcgi_conn *c, const char *rest, size_t n)
 {
 	struct gw_fcgi_front *f = c->front;
 	void *request;
+	unsigned reads;
 
 	if (!gw_record_params_sane((unsigned char *)c->params_content.data,
 				   c->params_content.len)) {
 		gw_conn_protocol_error(c, "damaged parameters");
 		return;
 	}
+	reads = add_short_body(c, rest, n);
+	c->fed = reads > 0;
 	c->exchange = gw_exchange_begin(f->hatch, c->fd, c->params.data,
-					c->params.len);
+					c->params.len, reads);
 	if (!c->exchange) {
 		gw_conn_protocol_error(c, "libfcgi refused the parameters");
 		return;
@@ -71,7 +127,8 @@ take_params_end(struct gw_fcgi_conn *c)
 }
 
 static void
-take_params(struct gw_fcgi_conn *c, const struct gw_record *rec)
+take_params(struct gw_fcgi_conn *c, const struct gw_record *rec,
+	    const char *rest, size_t n)
 {
 	char head[GW_RECORD_HEAD_BYTES];
 
@@ -79,8 +136,7 @@ take_params(struct gw_fcgi_conn *c, const struct gw_record *rec)
 		gw_conn_protocol_error(c, "unexpected PARAMS");
 		return;
 	}
-	memcpy(head, rec->content - GW_RECORD_HEAD_BYTES, sizeof(head));
-	head[6] = 0;
+	put_record_head(head, rec);
 	if (gw_buf_append(&c->params, head, sizeof(head)) < 0 ||
 	    gw_buf_append(&c->params, rec->content, rec->content_len) < 0 ||
 	    gw_buf_append(&c->params_content, rec->content, rec->content_len) <
@@ -89,7 +145,7 @@ take_params(struct gw_fcgi_conn *c, const struct gw_record *rec)
 		return;
 	}
 	if (rec->content_len == 0)
-		take_params_end(c);
+		take_params_end(c, rest, n);
 }
 
 static void
@@ -123,12 +179,14 @@ take_stdin(struct gw_fcgi_conn *c, const struct gw_record *rec,
 		n = put_record(f->batch, rec);
 		if (end)
 			n += put_record(f->batch + n, end);
-		if (gw_exchange_feed(c->exchange, f->batch, n) < 0 ||
+		if ((!c->fed && gw_exchange_feed(c->exchange, f->batch, n,
+						 end ? 2 : 1) < 0) ||
 		    gw_exchange_read(c->exchange, f->body, rec->content_len) <
 			    0) {
 			gw_conn_protocol_error(c, "libfcgi refused the body");
 			return;
 		}
+		c->fed = false;
 		if (rec->content_len && c->request)
 			f->ops->on_body(c->request, f->body, rec->content_len);
 		if (c->closed)
@@ -156,7 +214,7 @@ take_record(struct gw_fcgi_conn *c, const char *p, size_t n,
 	} else if (rec->id == 0 || rec->id != c->request_id) {
 		/* Management records: none of the servers sends any. */
 	} else if (rec->type == GW_RECORD_PARAMS) {
-		take_params(c, rec);
+		take_params(c, rec, p + rec->whole_len, n - rec->whole_len);
 	} else if (rec->type == GW_RECORD_ABORT) {
 		gw_conn_gone(c);
 	} else if (rec->type == GW_RECORD_STDIN) {

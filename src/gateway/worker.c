@@ -277,6 +277,8 @@ gw_worker_new(struct gw_instance *instance, struct gw_err *err)
 	/* Large bodies keep mappings of their own: growing one remaps instead
 	 * of copying, and freeing it returns the memory. */
 	mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	/* libfcgi's 8 KiB buffers made each request consolidate fast bins. */
+	mallopt(M_MXFAST, 0);
 	w->instance = instance;
 	w->pipeline = &gw_pipeline;
 	w->endpoints = gw_endpoints;

@@ -28,30 +28,44 @@ count(struct gw_request *r, int status)
 		gw_worker_count(w, GW_COUNT_STREAM_BROKEN, 1);
 }
 
+/* Whole microseconds as "MS.T": printing doubles costs more than the rest. */
+struct tenths {
+	unsigned long long ms;
+	unsigned tenth;
+};
+
+static struct tenths
+since_start(const struct gw_request *r, uint64_t t_us)
+{
+	uint64_t us = t_us > r->t_start_us ? t_us - r->t_start_us : 0;
+
+	return (struct tenths){us / 1000, (unsigned)(us % 1000 / 100)};
+}
+
 static void
 write_record(const struct gw_request *r, int status)
 {
-	const struct gw_err_info *info = gw_err_info(r->err.code);
-	uint64_t now = gw_mono_us();
-	char path[300], message[700];
+	struct tenths first = since_start(r, r->t_first_byte_us);
+	struct tenths all = since_start(r, gw_mono_us());
+	char path[300], message[700] = "";
 
 	gw_log_quote(path, sizeof(path), r->path, r->path_len);
-	gw_log_quote(message, sizeof(message), r->err.msg, strlen(r->err.msg));
+	if (r->err.code)
+		gw_log_quote(message, sizeof(message), r->err.msg,
+			     strlen(r->err.msg));
 	gw_log(GW_EV_ACCESS, r->id,
 	       "method=%s path=%s status=%d phase=%s model=%s node=%s "
 	       "upstream_status=%d key=%d bytes_in=%llu bytes_out=%llu "
-	       "first_byte_ms=%.1f ms=%.1f stream=%d broken=%d error=%s%s%s",
+	       "first_byte_ms=%llu.%u ms=%llu.%u stream=%d broken=%d "
+	       "error=%s%s%s",
 	       r->method_name, path, status, gw_phase_name(r->phase),
 	       r->model ? r->model->alias : "-",
 	       r->target.node_id ? r->target.node_id : "-", r->upstream_status,
 	       r->key_index, (unsigned long long)r->bytes_in,
-	       (unsigned long long)r->bytes_out,
-	       r->t_first_byte_us
-		       ? (double)(r->t_first_byte_us - r->t_start_us) / 1000.0
-		       : -1.0,
-	       (double)(now - r->t_start_us) / 1000.0, r->upstream_is_sse,
-	       r->broken, r->err.code ? info->code : "-",
-	       r->err.code ? " message=" : "", r->err.code ? message : "");
+	       (unsigned long long)r->bytes_out, first.ms, first.tenth, all.ms,
+	       all.tenth, r->upstream_is_sse, r->broken,
+	       r->err.code ? gw_err_info(r->err.code)->code : "-",
+	       r->err.code ? " message=" : "", message);
 }
 
 enum gw_step

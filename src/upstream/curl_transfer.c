@@ -46,12 +46,16 @@ gw_transfer_may_repick(enum gw_transfer_result result)
 static void
 easy_put_back(struct gw_upstreams *u, CURL *easy)
 {
-	if (u->n_idle < GW_IDLE_EASY_MAX) {
-		curl_easy_reset(easy);
-		u->idle[u->n_idle++] = easy;
-	} else {
+	if (u->n_idle >= GW_IDLE_EASY_MAX) {
 		curl_easy_cleanup(easy);
+		return;
 	}
+	/* It must not point at a transfer that is gone. */
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+	u->idle[u->n_idle++] = easy;
 }
 
 void
@@ -309,28 +313,48 @@ set_headers(struct gw_transfer *t, const struct gw_transfer_request *req)
 	return 0;
 }
 
+/* What never changes is set once per handle: half of libcurl's set-up time. */
+static CURL *
+easy_new(void)
+{
+	CURL *e = curl_easy_init();
+
+	if (!e)
+		return NULL;
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_PROXY, "");
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_S);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_prereq);
+	curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+	return e;
+}
+
 static void
 set_body(struct gw_transfer *t, const struct gw_transfer_request *req)
 {
 	CURL *e = t->easy;
 
-	if (!req->post)
-		return;
-	curl_easy_setopt(e, CURLOPT_POST, 1L);
-	curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
-			 (curl_off_t)req->body_len);
-	if (req->body) {
-		curl_easy_setopt(e, CURLOPT_POSTFIELDS, req->body);
+	if (!req->post) {
+		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 		return;
 	}
 	t->read = req->read;
 	t->read_arg = req->read_arg;
-	curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
-	curl_easy_setopt(e, CURLOPT_READDATA, t);
-	curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
-	curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
+	curl_easy_setopt(e, CURLOPT_POST, 1L);
+	curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
+			 (curl_off_t)req->body_len);
+	curl_easy_setopt(e, CURLOPT_POSTFIELDS, req->body); /* NULL = read */
 }
 
+/* Everything an earlier transfer of this handle has set. */
 static void
 set_options(struct gw_transfer *t, const struct gw_transfer_request *req)
 {
@@ -340,23 +364,14 @@ set_options(struct gw_transfer *t, const struct gw_transfer_request *req)
 	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(e, CURLOPT_URL, req->url);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->detail);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(e, CURLOPT_PROXY, "");
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_S);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)req->total_ms);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
-	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_prereq);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
+	curl_easy_setopt(e, CURLOPT_READDATA, t);
+	curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
 	set_body(t, req);
 }
 
@@ -377,7 +392,7 @@ gw_transfer_start(struct gw_upstreams *u, const struct gw_transfer_request *req,
 	if (u->transfers)
 		u->transfers->prev = t;
 	u->transfers = t;
-	t->easy = u->n_idle ? u->idle[--u->n_idle] : curl_easy_init();
+	t->easy = u->n_idle ? u->idle[--u->n_idle] : easy_new();
 	if (!t->easy || set_headers(t, req) < 0)
 		goto out_of_memory;
 	set_options(t, req);
