@@ -142,6 +142,25 @@ warn_shared_keys(const struct gw_config *c, struct gw_doc *doc)
 		}
 }
 
+/* A node expects its own model_id: the one place where it cannot be told. */
+static void
+warn_unused_model(const struct gw_config *c, struct gw_doc *doc)
+{
+	for (size_t i = 0; i < c->n_models; i++) {
+		const struct gw_model *m = &c->models[i];
+		const struct gw_member *at;
+
+		if (m->type != GW_MODEL_DISCOVERED || !m->alias ||
+		    !m->default_model_json)
+			continue;
+		at = gw_config_node(doc, m->alias, "defaults");
+		gw_doc_warning(doc, at ? at->key : NULL,
+			       "models.%s.defaults.model has no effect: a node "
+			       "is sent the model_id it registered",
+			       m->alias);
+	}
+}
+
 void
 gw_config_check(const struct gw_config *c, struct gw_doc *doc)
 {
@@ -149,4 +168,5 @@ gw_config_check(const struct gw_config *c, struct gw_doc *doc)
 	check_roles(c, doc);
 	warn_open(c, doc);
 	warn_shared_keys(c, doc);
+	warn_unused_model(c, doc);
 }

@@ -323,7 +323,9 @@ launcher_run(struct launcher *l)
 	r.watch = gw_config_watch_new(r.loop,
 				      (const char *const *)l->instance->paths,
 				      l->instance->n_paths, on_config, &r);
-	if (!r.watch)
+	if (r.watch)
+		gw_config_watch_since(r.watch, l->config->fingerprint);
+	else
 		gw_log(GW_EV_CONFIG_WARNING, NULL,
 		       "finding=\"out of memory: edits are not watched here\"");
 	set_limit(&r, START_LIMIT_S);

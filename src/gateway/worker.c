@@ -306,8 +306,10 @@ gw_worker_new(struct gw_instance *instance, struct gw_err *err)
 	w->watch = gw_config_watch_new(w->loop,
 				       (const char *const *)instance->paths,
 				       instance->n_paths, on_config, w);
-	if (w->upstreams && w->front && w->watch)
+	if (w->upstreams && w->front && w->watch) {
+		gw_config_watch_since(w->watch, w->config->fingerprint);
 		return w;
+	}
 	if (!err->code)
 		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 fail:

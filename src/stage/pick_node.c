@@ -80,19 +80,40 @@ take_candidate(struct gw_request *r, const struct gw_candidate *c)
 }
 
 static int
+none_fresh(struct gw_request *r)
+{
+	struct gw_role_count count;
+
+	gw_node_view_count(r->worker->nodes, r->model->role, gw_mono_ms(),
+			   &count);
+	if (count.fresh)
+		return gw_err_set(
+			&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+			"the model of role '%s' is reported as failed "
+			"by all %zu fresh nodes that serve it",
+			r->model->role, count.fresh);
+	if (count.nodes)
+		return gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+				  "all %zu nodes that serve the role '%s' of "
+				  "model '%s' are stale: none gave a sign of "
+				  "life for %.10g s",
+				  count.nodes, r->model->role, r->model->alias,
+				  r->worker->instance->stale_after_ms / 1000.0);
+	return gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+			  "no node serves the role '%s' of model '%s'; nodes "
+			  "register at /v1/nodes/register",
+			  r->model->role, r->model->alias);
+}
+
+static int
 none_left(struct gw_request *r)
 {
 	if (r->pick_attempts == 0)
-		return gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
-				  "no fresh node serves the role '%s' of model "
-				  "'%s'; nodes register at /v1/nodes/register "
-				  "and go stale after %.10g s of silence",
-				  r->model->role, r->model->alias,
-				  r->worker->instance->stale_after_ms / 1000.0);
+		return none_fresh(r);
 	return gw_err_set(
 		&r->err, GW_ERR_UPSTREAM_UNREACHABLE, 0,
-		"none of the %u fresh nodes tried for model '%s' "
-		"could be connected: %s",
+		"none of the %u fresh nodes tried for model '%s' could be "
+		"connected: %s",
 		r->pick_attempts, r->model->alias,
 		gw_transfer_reason(
 			(enum gw_transfer_result)r->upstream_failure));
