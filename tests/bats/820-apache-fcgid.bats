@@ -1,0 +1,59 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# 820-apache-fcgid.bats - the core set (helpers/core_set.bash) behind Apache with
+# mod_fcgid, which starts the responders and gives each one request at a time.
+
+load helpers/all
+load helpers/webservers
+load helpers/core_set
+
+setup_file() {
+  core_setup fcgid
+}
+
+teardown_file() {
+  web_teardown
+}
+
+teardown() {
+  gw_dump_if_failed
+}
+
+@test "apache fcgid: GET /health without a key -> 200 and a request id" { core_test_health; }
+@test "apache fcgid: HEAD of what can be got -> the head alone" { core_test_head; }
+@test "apache fcgid: the model list, with a query -> what is usable and what is not" { core_test_models; }
+@test "apache fcgid: an id with %2F -> that model, not a path" { core_test_slash_in_id; }
+@test "apache fcgid: a chat -> the upstream's answer, the client's request id on both sides" { core_test_chat; }
+@test "apache fcgid: a preflight from a listed origin -> 204 with what is allowed" { core_test_cors; }
+@test "apache fcgid: a stream, then another request -> both on one connection" { core_test_kept_connection; }
+@test "apache fcgid: a Range header -> the whole answer" { core_test_range; }
+@test "apache fcgid: the key in either header -> 200" { core_test_keys; }
+@test "apache fcgid: a wrong key or none -> the gateway's 401 with WWW-Authenticate" { core_test_wrong_key; }
+@test "apache fcgid: unknown paths and models -> the gateway's 404" { core_test_not_found; }
+@test "apache fcgid: a method that does not fit -> the gateway's 405 with Allow" { core_test_wrong_method; }
+@test "apache fcgid: truncated JSON -> the gateway's 400" { core_test_bad_body; }
+@test "apache fcgid: no upstream, no node -> the gateway's 502 and 503" { core_test_no_upstream; }
+@test "apache fcgid: an upstream's own errors -> status and body untouched" { core_test_upstream_error; }
+@test "apache fcgid: a request without Host -> the server's 400 as JSON" { core_test_server_400; }
+@test "apache fcgid: a path that climbs out of the root -> refused as JSON" { core_test_outside; }
+@test "apache fcgid: a request line of 40 KB -> the server's refusal as JSON" { core_test_server_414; }
+@test "apache fcgid: 64 KiB of headers -> 431 as JSON" { core_test_server_431; }
+@test "apache fcgid: a body beyond the server's limit -> 413 as JSON" { core_test_server_413; }
+@test "apache fcgid: a body of 8 MiB -> the upstream gets every byte" { core_test_large_body; }
+@test "apache fcgid: a chunked body -> the upstream gets every byte" { core_test_chunked_body; }
+@test "apache fcgid: a chunked body without a byte -> the gateway's 400" { core_test_empty_chunked_body; }
+@test "apache fcgid: a byte above gateway.max_body_bytes -> the gateway's 413" { core_test_body_limit; }
+@test "apache fcgid: wrong keys with large bodies -> 401, and right keys still work" { core_test_early_refusal; }
+@test "apache fcgid: a chunked body beyond the limit -> refused as JSON" { core_test_chunked_limit; }
+@test "apache fcgid: a streamed chat -> each token arrives before the next is sent" { core_test_stream_pace; }
+@test "apache fcgid: a streamed chat -> head of an event stream that nobody buffers" { core_test_stream_head; }
+@test "apache fcgid: a recorded stream in odd pieces -> byte for byte the same" { core_test_stream_bytes; }
+@test "apache fcgid: the upstream dies mid-stream -> an error event and no [DONE]" { core_test_stream_broken; }
+@test "apache fcgid: the upstream is silent -> comments arrive before the first token" { core_test_stream_silence; }
+@test "apache fcgid: the client leaves mid-stream -> the upstream is cancelled" { core_test_leave_streaming; }
+@test "apache fcgid: the client leaves a silent stream -> the upstream is cancelled" { core_test_leave_silent; }
+@test "apache fcgid: 32 streams at once -> all of them flow, and end when left" { core_test_many_streams; }
+@test "apache fcgid: register, chat, heartbeat, deregister -> the node answers while it is there" { core_test_node; }
+@test "apache fcgid: SIGKILL of the responders -> a JSON error, then new ones serve" { core_test_workers_killed; }
+@test "apache fcgid: the core set -> complete in this file" { core_is_complete "$BATS_TEST_FILENAME"; }
