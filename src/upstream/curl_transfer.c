@@ -301,6 +301,9 @@ set_headers(struct gw_transfer *t, const struct gw_transfer_request *req)
 	for (size_t i = 0; i < req->n_headers; i++)
 		if (add_header(t, req->headers[i]) < 0)
 			return -1;
+	/* An empty one keeps libcurl's own away: no Accept that nobody sent. */
+	if (add_header(t, "Accept:") < 0)
+		return -1;
 	/* Neither a 100-continue round trip nor chunked uploads. */
 	if (req->post && add_header(t, "Expect:") < 0)
 		return -1;
