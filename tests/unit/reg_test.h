@@ -164,6 +164,42 @@ payload_is_whole(const char *bytes, size_t len)
 	return hash == reg_hash(bytes + 8, len - 8);
 }
 
+#define PROCESSES 8
+
+/* Starts the processes at one moment, and waits until all of them are done. */
+struct gate {
+	_Atomic int ready;
+	_Atomic int open;
+};
+
+static struct gate *gate UNUSED_OK;
+
+UNUSED_OK static void
+gate_pass(void)
+{
+	atomic_fetch_add(&gate->ready, 1);
+	await(&gate->open, 1);
+}
+
+UNUSED_OK static int
+run_together(int (*body)(void *))
+{
+	pid_t pids[PROCESSES];
+	int failed = 0;
+
+	if (!gate)
+		gate = shared_page(sizeof(*gate));
+	atomic_store(&gate->ready, 0);
+	atomic_store(&gate->open, 0);
+	for (uintptr_t i = 0; i < PROCESSES; i++)
+		pids[i] = spawn(body, (void *)i);
+	await(&gate->ready, PROCESSES);
+	atomic_store(&gate->open, 1);
+	for (int i = 0; i < PROCESSES; i++)
+		failed += reap(pids[i]) != 0;
+	return failed;
+}
+
 /* Operations with BUSY tried again, since tests do write all at once. */
 #define RETRY(call, err)                                                       \
 	__extension__({                                                        \

@@ -190,10 +190,11 @@ child_reads(void *arg)
 		epoch = now;
 		counter = sum;
 		read_nodes(r);
-		if (round % 16 == 0 && reg_verify(r, &err) &&
+		if (round % 64 == 0 && reg_verify(r, &err) &&
 		    err.code != REG_BUSY)
 			complain("verify", err.msg);
 		atomic_fetch_add(&board->rounds, 1);
+		sched_yield();
 	}
 	reg_close(r);
 	return 0;
@@ -218,7 +219,7 @@ env_number(const char *name, long otherwise)
 	return text ? strtol(text, NULL, 10) : otherwise;
 }
 
-/* Every other writer is killed from its birth on, the rest while at work. */
+/* Half of them may die while they open the segment, half are at work. */
 static int
 kill_writers(long kills, uint64_t seed)
 {
@@ -235,7 +236,7 @@ kill_writers(long kills, uint64_t seed)
 		writer_seed = seed + (uint64_t)n * 7919;
 		writers[w] = spawn(child_writes, &board->running[w]);
 		w = (int)((n + 1) % WRITERS);
-		if (n % 3 && writers[w])
+		if (n % 2 && writers[w])
 			while (!atomic_load(&board->running[w]) &&
 			       !atomic_load(&board->broken))
 				sched_yield();
