@@ -48,13 +48,13 @@ _fake_url() {
 
 # fake_mode NAME JSON - defaults of all its answers from now on; {} restores.
 fake_mode() {
-  curl -sS --fail-with-body --max-time 10 -X PUT --data-binary "$2" \
+  curl -sS --noproxy '*' --fail-with-body --max-time 10 -X PUT --data-binary "$2" \
     "$(_fake_url "$1")/fake/mode" >/dev/null
 }
 
 # fake_stats NAME [FILTER] - its counters, or one: fake_stats a .active
 fake_stats() {
-  curl -sS --max-time 10 "$(_fake_url "$1")/fake/stats" | jq -rc "${2:-.}"
+  curl -sS --noproxy '*' --max-time 10 "$(_fake_url "$1")/fake/stats" | jq -rc "${2:-.}"
 }
 
 # fake_stat_is NAME FILTER VALUE - for wait_until.

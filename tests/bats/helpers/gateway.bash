@@ -86,7 +86,8 @@ _gw_launch() {
 
 # gw_is_up - /health says 200.
 gw_is_up() {
-  [[ $(curl -s --max-time 2 -o /dev/null -w '%{http_code}' "$GW_URL/health") == 200 ]]
+  [[ $(curl -s --noproxy '*' --max-time 2 -o /dev/null -w '%{http_code}' \
+    "$GW_URL/health") == 200 ]]
 }
 
 _gw_up_or_dead() {

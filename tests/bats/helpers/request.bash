@@ -21,7 +21,7 @@ gw_request() {
   body_file=${GW_DIR:-$BATS_TEST_TMPDIR}/answer.body
   rm -f "$body_file" "$body_file.head"
   curl_status=0
-  line=$(curl -sS --globoff --max-time "${GW_TIMEOUT:-30}" "${how[@]}" \
+  line=$(curl -sS --noproxy '*' --globoff --max-time "${GW_TIMEOUT:-30}" "${how[@]}" \
     -o "$body_file" -D "$body_file.head" -w '%{http_code} %{time_total}' \
     "$@" "$url" 2>"$body_file.err") || curl_status=$?
   status_code=${line%% *}
@@ -91,7 +91,7 @@ stream_to() {
   mkfifo "$file.pipe"
   "$TOP_BUILDDIR/tests/fake/stamp_lines" <"$file.pipe" >"$file" 3>&- 4>&- &
   _STREAM_READER_PID=$!
-  curl -sSN --max-time "${GW_TIMEOUT:-60}" -D "$file.head" "${how[@]}" \
+  curl -sSN --noproxy '*' --max-time "${GW_TIMEOUT:-60}" -D "$file.head" "${how[@]}" \
     -H 'Content-Type: application/json' --data-binary "$json" "$@" "$url" \
     >"$file.pipe" 2>"$file.err" 3>&- 4>&- &
   STREAM_PID=$!
