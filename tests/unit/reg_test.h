@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ seg_new(void)
 
 	if (!seg_creator) {
 		seg_creator = getpid();
+		signal(SIGPIPE, SIG_IGN); /* whoever reads us may stop */
 		atexit(seg_remove);
 	}
 	seg_remove();
@@ -78,7 +80,8 @@ spawn(int (*body)(void *), void *arg)
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0)
-		_exit(body(arg));
+		/* A test that is killed leaves nobody behind. */
+		_exit(prctl(PR_SET_PDEATHSIG, SIGKILL) ? 97 : body(arg));
 	if (pid < 0) {
 		ok(false, "fork: %s", strerror(errno));
 		exit(1);
