@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* pool.c - the parent of a --listen pool; it never touches a request. */
+/*
+ * pool.c - the parent of a --listen pool: starts the processes, replaces dead
+ * ones, ends them. It never touches a request.
+ */
 #include "gateway/pool.h"
 
-#include <fcntl.h>
-#include <grp.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/pool_listen.h"
 
-#define BACKLOG 4096
 #define WORKERS_MAX 256
 #define QUICK_DEATH_MS 1000 /* a process that dies this soon waits */
 #define RESTART_PAUSE_MS 1000
+#define EXIT_USAGE 2
 
 struct worker_slot {
 	pid_t pid; /* 0 = none */
@@ -32,115 +28,10 @@ struct pool {
 	const struct gw_pool_options *options;
 	gw_pool_serve_fn *serve;
 	void *arg;
-	int fd;
-	const char *socket_path; /* unix socket to remove, or NULL */
+	struct gw_listener listener;
 	struct worker_slot workers[WORKERS_MAX];
 	bool stopping;
 };
-
-static int
-failed(const char *address, const char *what)
-{
-	gw_log(GW_EV_FATAL, NULL, "address=%s message=\"%s: %s\"", address,
-	       what, strerror(errno));
-	return -1;
-}
-
-static bool
-is_answered(const struct sockaddr_un *at)
-{
-	gw_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	return fd >= 0 &&
-	       connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0;
-}
-
-static int
-give_group(const struct gw_pool_options *o, const char *path)
-{
-	struct group *g;
-
-	if (!o->group)
-		return 0;
-	g = getgrnam(o->group);
-	if (!g) {
-		errno = ENOENT;
-		return failed(o->address, "no such group");
-	}
-	return chown(path, (uid_t)-1, g->gr_gid) < 0
-		       ? failed(o->address, "cannot give the socket its group")
-		       : 0;
-}
-
-static int
-listen_unix(struct pool *p, const char *path)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	mode_t before;
-	int rc;
-
-	if (strlen(path) >= sizeof(at.sun_path)) {
-		errno = ENAMETOOLONG;
-		return failed(p->options->address, "socket path");
-	}
-	memcpy(at.sun_path, path, strlen(path));
-	if (is_answered(&at)) {
-		errno = EADDRINUSE;
-		return failed(p->options->address, "listen");
-	}
-	unlink(path);
-	p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* Nobody may connect before the mode and group are right. */
-	before = umask(0177);
-	rc = p->fd < 0 ? -1 : bind(p->fd, (struct sockaddr *)&at, sizeof(at));
-	umask(before);
-	if (rc < 0)
-		return failed(p->options->address, "bind");
-	p->socket_path = path;
-	if (give_group(p->options, path) < 0)
-		return -1;
-	if (chmod(path, p->options->mode) < 0)
-		return failed(p->options->address, "chmod");
-	return listen(p->fd, BACKLOG) < 0
-		       ? failed(p->options->address, "listen")
-		       : 0;
-}
-
-static int
-listen_tcp(struct pool *p, const char *address)
-{
-	struct addrinfo want = {.ai_socktype = SOCK_STREAM,
-				.ai_flags = AI_PASSIVE | AI_NUMERICSERV},
-			*found = NULL;
-	const char *colon = strrchr(address, ':');
-	char host[256];
-	size_t n = colon ? (size_t)(colon - address) : 0;
-	int one = 1, rc;
-
-	if (n == 0 || n >= sizeof(host))
-		return -1;
-	if (address[0] == '[' && address[n - 1] == ']') {
-		address++;
-		n -= 2;
-	}
-	memcpy(host, address, n);
-	host[n] = '\0';
-	rc = getaddrinfo(host, colon + 1, &want, &found);
-	if (rc != 0) {
-		gw_log(GW_EV_FATAL, NULL, "address=%s message=\"%s\"", address,
-		       gai_strerror(rc));
-		return -1;
-	}
-	p->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (p->fd < 0 ||
-	    setsockopt(p->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) <
-		    0 ||
-	    bind(p->fd, found->ai_addr, found->ai_addrlen) < 0 ||
-	    listen(p->fd, BACKLOG) < 0)
-		rc = failed(address, "listen");
-	freeaddrinfo(found);
-	return rc;
-}
 
 static void
 start_worker(struct pool *p, struct worker_slot *s, const sigset_t *unblocked)
@@ -149,7 +40,7 @@ start_worker(struct pool *p, struct worker_slot *s, const sigset_t *unblocked)
 
 	if (pid == 0) {
 		sigprocmask(SIG_SETMASK, unblocked, NULL);
-		exit(p->serve(p->fd, p->arg));
+		exit(p->serve(p->listener.fd, p->arg));
 	}
 	s->started_ms = gw_mono_ms();
 	if (pid < 0) {
@@ -210,24 +101,44 @@ signal_workers(struct pool *p, int sig)
 }
 
 static void
+on_stop_signal(struct pool *p)
+{
+	signal_workers(p, p->stopping ? SIGKILL : SIGTERM);
+	p->stopping = true;
+	/* At once, so that who connects now is refused instead of waiting for
+	 * processes that accept no more. */
+	gw_listener_close(&p->listener);
+}
+
+static void
+watch_signals(sigset_t *stop, sigset_t *before)
+{
+	struct sigaction hup;
+
+	signal(SIGCHLD, SIG_DFL); /* ignored, no death would be told */
+	sigemptyset(stop);
+	sigaddset(stop, SIGCHLD);
+	sigaddset(stop, SIGTERM);
+	sigaddset(stop, SIGINT);
+	/* A closed terminal ends it like SIGTERM, unless nohup says no. */
+	if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN)
+		sigaddset(stop, SIGHUP);
+	sigprocmask(SIG_BLOCK, stop, before);
+}
+
+static void
 supervise(struct pool *p)
 {
 	struct timespec tick = {.tv_nsec = 200 * 1000000L};
-	sigset_t wait_for, before;
+	sigset_t stop, before;
 
-	sigemptyset(&wait_for);
-	sigaddset(&wait_for, SIGCHLD);
-	sigaddset(&wait_for, SIGTERM);
-	sigaddset(&wait_for, SIGINT);
-	sigprocmask(SIG_BLOCK, &wait_for, &before);
+	watch_signals(&stop, &before);
 	start_missing(p, &before);
 	for (;;) {
-		int sig = sigtimedwait(&wait_for, NULL, &tick);
+		int sig = sigtimedwait(&stop, NULL, &tick);
 
-		if (sig == SIGTERM || sig == SIGINT) {
-			signal_workers(p, p->stopping ? SIGKILL : SIGTERM);
-			p->stopping = true;
-		}
+		if (sig > 0 && sig != SIGCHLD)
+			on_stop_signal(p);
 		if (reap_workers(p) == 0 && p->stopping)
 			break;
 		if (!p->stopping)
@@ -238,27 +149,17 @@ supervise(struct pool *p)
 int
 gw_pool_run(const struct gw_pool_options *o, gw_pool_serve_fn *serve, void *arg)
 {
-	struct pool p = {.options = o, .serve = serve, .arg = arg, .fd = -1};
-	int rc;
+	struct pool p = {.options = o, .serve = serve, .arg = arg};
+	struct gw_err err = {0};
 
-	if (strncmp(o->address, "unix:", 5) == 0)
-		rc = listen_unix(&p, o->address + 5);
-	else if (strchr(o->address, ':'))
-		rc = listen_tcp(&p, o->address);
-	else {
-		gw_log(GW_EV_FATAL, NULL,
-		       "message=\"--listen wants unix:PATH or HOST:PORT\"");
-		return 2;
+	if (gw_listener_open(o, &p.listener, &err) < 0) {
+		gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err.msg);
+		return err.code == GW_ERR_INVALID_REQUEST ? EXIT_USAGE
+							  : EXIT_FAILURE;
 	}
-	if (rc == 0) {
-		gw_log(GW_EV_START, NULL, "listen=%s workers=%u", o->address,
-		       o->workers);
-		supervise(&p);
-		gw_log(GW_EV_STOP, NULL, "listen=%s", o->address);
-	}
-	if (p.fd >= 0)
-		close(p.fd);
-	if (p.socket_path)
-		unlink(p.socket_path);
-	return rc == 0 ? 0 : 1;
+	gw_log(GW_EV_START, NULL, "listen=%s workers=%u", o->address,
+	       o->workers);
+	supervise(&p);
+	gw_log(GW_EV_STOP, NULL, "listen=%s", o->address);
+	return EXIT_SUCCESS;
 }
