@@ -30,7 +30,8 @@ enum gw_endpoint_flag {
 	GW_EP_DOCUMENT = 1 << 2,   /* receive: one small JSON object */
 	GW_EP_RELAY = 1 << 3,	   /* receive .. stream: goes to an upstream */
 	GW_EP_ANSWER = 1 << 4,	   /* answer: this process knows it */
-	GW_EP_PREFIX = 1 << 5	   /* the path goes on after `path` */
+	GW_EP_PREFIX = 1 << 5,	   /* the path goes on after `path` */
+	GW_EP_STREAM = 1 << 6	   /* "stream": true asks for events */
 };
 
 struct gw_endpoint {

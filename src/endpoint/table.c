@@ -10,6 +10,7 @@
 #include "endpoint/endpoint.h"
 
 #define RELAYED (GW_EP_CLIENT_KEY | GW_EP_RELAY)
+#define STREAMED (RELAYED | GW_EP_STREAM)
 #define LISTED (GW_EP_CLIENT_KEY | GW_EP_ANSWER)
 #define FOR_NODES (GW_EP_NODE_KEY | GW_EP_DOCUMENT | GW_EP_ANSWER)
 
@@ -25,17 +26,17 @@ const struct gw_endpoint gw_endpoints[] = {
 	{ "/v1/models/", GW_METHOD_GET, LISTED | GW_EP_PREFIX, gw_answer_model,
 	  GW_SSE_OPENAI, "one model, if it is usable" },
 
-	{ "/v1/chat/completions", GW_METHOD_POST, RELAYED, NULL,
+	{ "/v1/chat/completions", GW_METHOD_POST, STREAMED, NULL,
 	  GW_SSE_OPENAI, "chat, streamed or not" },
-	{ "/v1/completions", GW_METHOD_POST, RELAYED, NULL,
+	{ "/v1/completions", GW_METHOD_POST, STREAMED, NULL,
 	  GW_SSE_OPENAI, "text completion" },
 	{ "/v1/embeddings", GW_METHOD_POST, RELAYED, NULL,
 	  GW_SSE_OPENAI, "embeddings" },
 	{ "/v1/rerank", GW_METHOD_POST, RELAYED, NULL,
 	  GW_SSE_OPENAI, "reranking of documents" },
-	{ "/v1/responses", GW_METHOD_POST, RELAYED, NULL,
+	{ "/v1/responses", GW_METHOD_POST, STREAMED, NULL,
 	  GW_SSE_RESPONSES, "OpenAI's Responses API" },
-	{ "/v1/messages", GW_METHOD_POST, RELAYED, NULL,
+	{ "/v1/messages", GW_METHOD_POST, STREAMED, NULL,
 	  GW_SSE_ANTHROPIC, "Anthropic's Messages API" },
 	{ "/v1/messages/count_tokens", GW_METHOD_POST, RELAYED, NULL,
 	  GW_SSE_ANTHROPIC, "tokens a message would take" },

@@ -14,6 +14,9 @@ wants_stream(const struct gw_request *r)
 {
 	static const char member[] = "\"stream\":true";
 
+	/* An early 200 would hide the one answer the others have. */
+	if (!(r->endpoint->flags & GW_EP_STREAM))
+		return false;
 	if (gw_body_wants_stream(r->body))
 		return true;
 	for (size_t i = 0; i < r->model->n_defaults; i++) {

@@ -15,5 +15,6 @@ export TOP_BUILDDIR TOP_SRCDIR
 load helpers/process
 load helpers/assert
 load helpers/request
+load helpers/sse
 load helpers/fake
 load helpers/gateway

@@ -1,0 +1,267 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# 510-keepalive.bats - an upstream that is silent for longer than
+# gateway.sse_keepalive_s: the client gets its 200 and comments, and whatever
+# comes then is told in the stream.
+#
+# shellcheck disable=SC2154 # set by the helpers
+
+load helpers/all
+
+KEEPALIVE_MS=200
+
+setup_file() {
+  gw_setup
+  fake_start alpha
+  gw_config <<YAML
+gateway:
+  sse_keepalive_s: 0.2
+models:
+  planner:
+    type: proxy
+    proxy_url: $FAKE_URL_alpha
+  always-streams:
+    type: proxy
+    proxy_url: $FAKE_URL_alpha
+    defaults: {stream: true}
+  impatient:
+    type: proxy
+    proxy_url: $FAKE_URL_alpha
+    timeouts: {first_byte_s: 0.7}
+YAML
+  gw_start
+}
+
+teardown_file() {
+  gw_teardown
+}
+
+setup() {
+  S=$BATS_TEST_TMPDIR/stream
+}
+
+teardown() {
+  gw_dump_if_failed
+}
+
+# silence_then PATH SCRIPT - a stream whose upstream says nothing for 0.7 s and
+# then does what the script says.
+silence_then() {
+  gw_post "$1" "$(sse_json "$1" planner "$(_after_silence "$2")")" -N
+  assert_status 200
+  assert_equal "$curl_status" 0 "curl's exit status"
+}
+
+# silence_then_everywhere SCRIPT - the same at each endpoint, all at one time.
+silence_then_everywhere() {
+  sse_everywhere planner "$(_after_silence "$1")"
+}
+
+_after_silence() {
+  jq -cn --argjson s "$1" '{fake: ({first_delay_ms: 700} + $s)}'
+}
+
+# without_comments FILE - the bytes behind the leading comments.
+without_comments() {
+  awk 'begun || !/^(: keep-alive)?$/ { begun = 1; print }' "$1"
+}
+
+# assert_some_comments [FILE] - what 0.7 s of silence gives: three; fewer or more
+# when the machine is busy, or when libcurl tried a dead connection first.
+assert_some_comments() {
+  local n
+  n=$(grep -cxF ': keep-alive' "${1:-$body_file}")
+  assert_between "$n" 1 20 comments
+}
+
+# --- comments ---
+
+@test "keepalive: the upstream is silent -> 200 and a comment each interval, then the stream" {
+  local -a at
+  local i
+  stream_to "$S" /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"tokens": 2, "first_delay_ms": 1100, "stamp": true}}')"
+  stream_wait
+  assert_equal "$stream_status" 0
+  headers=$(_last_head "$S.head")
+  assert_match "$headers" '^HTTP/1.1 200 '
+  assert_header Content-Type text/event-stream
+  assert_header Cache-Control no-cache
+  assert_header X-Accel-Buffering no
+  assert_header X-RoleMesh-Model planner
+  mapfile -t at < <(grep -F ': keep-alive' "$S" | cut -d' ' -f1)
+  assert_between "${#at[@]}" 2 5 comments
+  for ((i = 1; i < ${#at[@]}; i++)); do
+    # a late one may be followed by one on time
+    assert_between $((at[i] - at[i - 1])) $((KEEPALIVE_MS / 3)) 1500 'ms between comments'
+  done
+  stream_has "$S" 2
+  ((at[-1] <= $(stream_tokens "$S" | head -n 1 | cut -d@ -f2)))
+  stream_text "$S" >"$S.text"
+  assert_sse '[last.data, ([.[] | objects | select(has("unfinished"))] | length)]' \
+    '["[DONE]",0]' "$S.text"
+}
+
+@test "keepalive: a recorded stream behind the comments -> byte for byte" {
+  local path name
+  for name in chat-stream messages-stream; do
+    silence_then /v1/chat/completions "{\"raw_file\": \"$name.http\", \"raw_split\": 100}"
+    assert_some_comments
+    without_comments "$body_file" >"$S.got"
+    curl -sS -o "$S.want" --data-binary "{\"fake\": {\"raw_file\": \"$name.http\"}}" \
+      "$FAKE_URL_alpha/v1/chat/completions"
+    cmp "$S.want" "$S.got"
+  done
+}
+
+@test "keepalive: the upstream pauses between two events -> comments there, both events whole" {
+  gw_post /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"pieces": ["data: 1\n\n", "data: 2\n\n"], "delay_ms": 700}}')" -N
+  assert_sse '[.[] | .data // .comment] | (.[1:index("2")] | unique), unique' \
+    $'[" keep-alive"]\n[" keep-alive","1","2"]'
+}
+
+@test "keepalive: the upstream pauses inside an event -> no comment in it" {
+  gw_post /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"pieces": ["data: {\"a\":", "1}\n", "\n: end\n"], "delay_ms": 500}}')" -N
+  assert_equal "$(<"$body_file")" $'data: {"a":1}\n\n: end'
+}
+
+@test "keepalive: the upstream's head came, no event yet -> comments" {
+  gw_post /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"tokens": 1, "head_delay_ms": 700}}')" -N
+  assert_some_comments
+  assert_equal "$(sse_texts)" t1
+}
+
+@test "keepalive: tokens that come in time -> no comment" {
+  gw_post /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"tokens": 40, "delay_ms": 25}}')" -N
+  assert_sse '[.[] | select(has("comment"))] | length' 0
+  assert_sse last.data '[DONE]'
+}
+
+@test "keepalive: stream comes from the alias's defaults -> comments" {
+  gw_chat always-streams '{"fake": {"tokens": 1, "first_delay_ms": 700}}'
+  assert_status 200
+  assert_some_comments
+  assert_equal "$(sse_texts)" t1
+}
+
+@test "keepalive: no stream was asked for -> no early 200, the answer alone" {
+  gw_chat planner '{"fake": {"first_delay_ms": 700, "status": 418, "body": "{\"teapot\":true}"}}'
+  assert_status 418
+  assert_equal "$body" '{"teapot":true}'
+}
+
+@test "keepalive: stream is false though defaults say true -> no early 200" {
+  gw_chat always-streams '{"stream": false, "fake": {"first_delay_ms": 450, "status": 418}}'
+  assert_status 418
+}
+
+@test "keepalive: a stream that was not asked for pauses -> comments all the same" {
+  gw_chat planner '{"fake": {"pieces": ["data: 1\n\n", "data: 2\n\n"], "delay_ms": 700}}' -N
+  assert_sse '[.[] | .data // .comment] | unique' '[" keep-alive","1","2"]'
+}
+
+@test "keepalive: an endpoint that never streams -> no early 200, whatever the body asks" {
+  local path
+  for path in embeddings rerank messages/count_tokens; do
+    gw_post "/v1/$path" '{"model": "planner", "stream": true, "input": "i", "query": "q",
+      "documents": ["d"], "fake": {"first_delay_ms": 450, "status": 418}}'
+    assert_status 418
+  done
+}
+
+# --- what comes after the early 200 ---
+
+@test "keepalive: then the upstream answers 503 -> one error event with its message and code" {
+  local path file
+  local body_503='{"error":{"message":"Loading model","type":"unavailable_error","code":503}}'
+  silence_then_everywhere "$(jq -cn --arg b "$body_503" '{status: 503, body: $b}')"
+  for path in "${SSE_PATHS[@]}"; do
+    file=$(sse_file "$path")
+    assert_some_comments "$file"
+    assert_one_sse_error "$path" 503 "$file"
+    assert_sse 'last.json | .error.message // .message' 'Loading model' "$file"
+  done
+}
+
+@test "keepalive: then the upstream answers 400 -> its type and code in words of the dialect" {
+  local error='{"error":{"message":"too long","type":"exceed_context_size_error","param":"prompt","code":"ctx"}}'
+  silence_then /v1/chat/completions "$(jq -cn --arg b "$error" '{status: 400, body: $b}')"
+  assert_one_sse_error /v1/chat/completions ctx
+  assert_sse 'last.json' "$(jq -Sc . <<<"$error")" "$body_file" -S
+  silence_then /v1/messages "$(jq -cn --arg b "$error" '{status: 400, body: $b}')"
+  assert_one_sse_error /v1/messages ctx
+  assert_sse 'last.json.error' '{"message":"too long","type":"invalid_request_error"}' "$body_file" -S
+}
+
+@test "keepalive: then a page of HTML -> one error event that quotes it" {
+  silence_then /v1/chat/completions \
+    '{"status": 502, "body": "<html>\n\ndata: x\n\nbad gateway</html>\n", "content_type": "text/html"}'
+  assert_one_sse_error /v1/chat/completions 502
+  assert_sse 'last.json.error.message | [contains("502"), contains("bad gateway")]' '[true,true]'
+}
+
+@test "keepalive: then an empty 500 -> one error event that says so" {
+  silence_then /v1/chat/completions '{"status": 500, "body": ""}'
+  assert_one_sse_error /v1/chat/completions 500
+  assert_sse 'last.json.error.message' 'the upstream answered with status 500'
+}
+
+@test "keepalive: then an error of 1 MiB -> one error event, its message cut" {
+  jq -cn '{status: 500, body: ("x" * 1048576)}' >"$S.mode"
+  fake_mode alpha "@$S.mode"
+  silence_then /v1/chat/completions '{}'
+  fake_mode alpha '{}'
+  assert_one_sse_error /v1/chat/completions 500
+  assert_between "$(stat -c %s "$body_file")" 1000 100000 'bytes of the stream'
+}
+
+@test "keepalive: then a whole answer instead of a stream -> one error event" {
+  silence_then /v1/chat/completions '{"body": "{\"choices\":[]}"}'
+  assert_one_sse_error /v1/chat/completions 200
+}
+
+@test "keepalive: then the upstream closes without a word -> one error event" {
+  local path file
+  silence_then_everywhere '{"close_before_answer": true}'
+  for path in "${SSE_PATHS[@]}"; do
+    file=$(sse_file "$path")
+    assert_some_comments "$file"
+    assert_one_sse_error "$path" upstream_protocol_error "$file"
+  done
+}
+
+@test "keepalive: then bytes that are no HTTP -> one error event" {
+  silence_then /v1/chat/completions '{"garbage": true}'
+  assert_one_sse_error /v1/chat/completions upstream_protocol_error
+}
+
+@test "keepalive: then a stream that dies -> its tokens and one error event" {
+  silence_then /v1/chat/completions '{"tokens": 9, "die_after_tokens": 2, "delay_ms": 100}'
+  assert_equal "$(sse_texts)" 't1 t2'
+  assert_one_sse_error /v1/chat/completions upstream_protocol_error
+}
+
+@test "keepalive: then a time-out -> one error event that names the limit" {
+  local path file
+  sse_everywhere impatient '{"fake": {"never": true}}'
+  for path in "${SSE_PATHS[@]}"; do
+    file=$(sse_file "$path")
+    assert_some_comments "$file"
+    assert_one_sse_error "$path" upstream_timeout "$file"
+    assert_sse 'last.json | .error.message // .message | contains("timeouts.first_byte_s = 0.7 s")' \
+      true "$file"
+  done
+}
+
+@test "keepalive: the error came before the first comment -> the upstream's own answer" {
+  gw_post /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"status": 429, "body": "{\"e\":1}", "headers": {"Retry-After": "7"}}}')"
+  assert_status 429
+  assert_header Retry-After 7
+  assert_equal "$body" '{"e":1}'
+}
