@@ -260,12 +260,11 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 		gw_config_unref(fresh);
 		return;
 	}
-	if (reg_once(l->reg, ONCE_CONFIG, fingerprint)) {
+	if (reg_once(l->reg, ONCE_CONFIG, fingerprint))
 		gw_log(GW_EV_CONFIG_LOADED, NULL,
 		       "models=%zu fingerprint=%016llx", fresh->n_models,
 		       (unsigned long long)fingerprint);
-		gw_config_needs_restart(l->config, fresh);
-	}
+	gw_config_needs_restart(l->config, fresh);
 	gw_config_unref(l->config);
 	l->config = fresh;
 }

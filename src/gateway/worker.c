@@ -100,7 +100,10 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 		gw_log(GW_EV_CONFIG_LOADED, NULL,
 		       "models=%zu fingerprint=%016llx", fresh->n_models,
 		       (unsigned long long)fingerprint);
-		gw_config_needs_restart(w->config, fresh);
+		/* A launcher says so itself: it alone knows what its command
+		 * line decides, whatever the files say. */
+		if (!w->instance->last_good)
+			gw_config_needs_restart(w->config, fresh);
 	}
 	gw_config_unref(w->config);
 	w->config = fresh;
@@ -290,6 +293,7 @@ gw_worker_new(struct gw_instance *instance, struct gw_err *err)
 	w->config = load_config(instance, err);
 	if (!w->config)
 		goto fail;
+	w->max_body_bytes = w->config->gateway.max_body_bytes;
 	w->reg = open_registry(instance, err);
 	if (!w->reg)
 		goto fail;

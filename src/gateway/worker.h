@@ -44,6 +44,8 @@ struct gw_worker {
 	size_t n_endpoints;
 	struct gw_instance *instance;	/* borrowed */
 	struct gw_config *config;	/* in force; a reference */
+	uint64_t max_body_bytes;	/* of the start: the web server's
+					 * own limit belongs to it */
 	struct gw_config_watch *watch;
 	struct reg *reg;
 	struct gw_node_view *nodes;

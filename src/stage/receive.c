@@ -30,9 +30,8 @@ announced(const struct gw_request *r)
 static uint64_t
 limit(const struct gw_request *r)
 {
-	return r->endpoint->flags & GW_EP_DOCUMENT
-		       ? GW_DOCUMENT_MAX
-		       : r->config->gateway.max_body_bytes;
+	return r->endpoint->flags & GW_EP_DOCUMENT ? GW_DOCUMENT_MAX
+						   : r->worker->max_body_bytes;
 }
 
 static int
