@@ -47,7 +47,7 @@ gw_run() {
 
 # gw_start [ARGS] - run it on $GW_CONFIG and wait until /health answers. Host
 # and port come from the command line unless GW_PORT_FROM_CONFIG=1. GW_WORKERS
-# (2) sets --workers. On a port that someone else just took: another port.
+# (2) sets --workers, empty: the configuration does. On a port that someone else just took: another port.
 gw_start() {
   local tries
   for tries in 1 2 3; do
@@ -66,6 +66,7 @@ gw_start() {
 _gw_launch() {
   local -a where=(--host 127.0.0.1 --port "$GW_PORT")
   [[ ${GW_PORT_FROM_CONFIG:-0} == 1 ]] && where=()
+  [[ -z ${GW_WORKERS-2} ]] || where+=(--workers "${GW_WORKERS-2}")
   rm -f "$GW_DIR/gateway.status" "$GW_DIR/pids/gateway"
   # a shell stays behind to keep the exit status: gw_stop may run in another
   (
@@ -73,8 +74,7 @@ _gw_launch() {
     TMPDIR="$GW_DIR/run" XDG_RUNTIME_DIR="$GW_DIR/run" \
       ROLEMESH_RESPONDER="$TOP_BUILDDIR/rolemesh-responder" \
       ROLEMESH_DATADIR="$TOP_SRCDIR/lighttpd" \
-      "$TOP_BUILDDIR/rolemesh-gateway" --config "$GW_CONFIG" "${where[@]}" \
-      --workers "${GW_WORKERS:-2}" "$@" \
+      "$TOP_BUILDDIR/rolemesh-gateway" --config "$GW_CONFIG" "${where[@]}" "$@" \
       >"$GW_DIR/gateway.out" 2>>"$GW_DIR/gateway.log" &
     gw_track gateway "$!"
     status=0
