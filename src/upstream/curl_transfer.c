@@ -44,9 +44,11 @@ gw_transfer_may_repick(enum gw_transfer_result result)
 /* ---- end of a transfer --------------------------------------------------- */
 
 static void
-easy_put_back(struct gw_upstreams *u, CURL *easy)
+easy_put_back(struct gw_upstreams *u, CURL *easy, bool retried)
 {
-	if (u->n_idle >= GW_IDLE_EASY_MAX) {
+	/* libcurl counts a handle's retries over all of its transfers and fails
+	 * the sixth: a handle that has used one up is not used again. */
+	if (retried || u->n_idle >= GW_IDLE_EASY_MAX) {
 		curl_easy_cleanup(easy);
 		return;
 	}
@@ -73,7 +75,7 @@ gw_transfer_free(struct gw_transfer *t)
 		u->in_curl++;
 		curl_multi_remove_handle(u->multi, t->easy);
 		u->in_curl--;
-		easy_put_back(u, t->easy);
+		easy_put_back(u, t->easy, t->retried);
 	}
 	curl_slist_free_all(t->headers);
 	free(t);
@@ -111,7 +113,8 @@ classify(const struct gw_transfer *t, CURLcode code)
 {
 	switch (code) {
 	case CURLE_OK:
-		return GW_TRANSFER_OK;
+		/* An end inside the head is none for libcurl. */
+		return t->head_done ? GW_TRANSFER_OK : GW_TRANSFER_CLOSED;
 	case CURLE_COULDNT_CONNECT:
 		return connect_failure(t->easy);
 	case CURLE_COULDNT_RESOLVE_HOST:
@@ -132,6 +135,7 @@ classify(const struct gw_transfer *t, CURLcode code)
 		return t->head_done ? GW_TRANSFER_BROKEN : GW_TRANSFER_CLOSED;
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_WRITE_ERROR: /* on_write() refused it */
 	case CURLE_HTTP2:
 		return t->head_done ? GW_TRANSFER_BROKEN : GW_TRANSFER_NOT_HTTP;
 	case CURLE_OUT_OF_MEMORY:
@@ -161,6 +165,15 @@ gw_transfer_finished(struct gw_transfer *t, CURLcode code)
 
 /* ---- libcurl's callbacks ------------------------------------------------- */
 
+static bool
+has_control(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (((unsigned char)p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+			return true;
+	return false;
+}
+
 static void
 copy_value(char *out, const char *p, size_t n)
 {
@@ -170,8 +183,9 @@ copy_value(char *out, const char *p, size_t n)
 	}
 	while (n && (p[n - 1] == '\r' || p[n - 1] == '\n' || p[n - 1] == ' '))
 		n--;
-	/* A value we cannot hold is not forwarded: half a type is worse. */
-	if (n >= GW_HEAD_VALUE_MAX)
+	/* A value we cannot hold is not forwarded: half a type is worse. Nor is
+	 * one with control characters: a CR would begin a line of its own. */
+	if (n >= GW_HEAD_VALUE_MAX || has_control(p, n))
 		n = 0;
 	memcpy(out, p, n);
 	out[n] = '\0';
@@ -193,8 +207,10 @@ head_complete(struct gw_transfer *t)
 	long status = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status < 200)
-		return; /* 100 Continue and friends: the real head follows */
+	if (status < 200) { /* 100 Continue and friends: the real head follows */
+		t->content_type[0] = t->retry_after[0] = '\0';
+		return;
+	}
 	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	t->head_done = true;
 	t->head.status = (int)status;
@@ -220,7 +236,8 @@ on_header(char *line, size_t size, size_t n, void *arg)
 		copy_value(t->retry_after, line + skip, n - skip);
 	else if (n <= 2 && (line[0] == '\r' || line[0] == '\n'))
 		head_complete(t);
-	return n;
+	/* A cancelled transfer must stop here: its body may be freed already. */
+	return t->ops ? n : 0;
 }
 
 static size_t
@@ -229,7 +246,8 @@ on_write(char *p, size_t size, size_t n, void *arg)
 	struct gw_transfer *t = arg;
 
 	n *= size;
-	if (!t->ops)
+	/* Behind a 101 everything is body to libcurl: it never had a head. */
+	if (!t->ops || !t->head_done)
 		return CURL_WRITEFUNC_ERROR;
 	if (!t->ops->on_data(t->arg, p, n)) {
 		if (!t->ops)
@@ -274,6 +292,7 @@ on_prereq(void *arg, char *peer, char *local, int peer_port, int local_port)
 	(void)local;
 	(void)peer_port;
 	(void)local_port;
+	t->retried = t->connected;
 	t->connected = true;
 	if (t->ops && t->ops->on_connected)
 		t->ops->on_connected(t->arg);
@@ -325,6 +344,8 @@ easy_new(void)
 	if (!e)
 		return NULL;
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	/* Else ending a transfer waits for the resolver's thread. */
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(e, CURLOPT_PROXY, "");
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
