@@ -31,6 +31,7 @@ struct gw_transfer {
 	bool reaping;
 	bool paused;
 	bool connected;
+	bool retried; /* its connection was dead; sent once more */
 	bool head_done;
 	struct gw_transfer_head head;
 	char content_type[GW_HEAD_VALUE_MAX];
