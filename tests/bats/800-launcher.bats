@@ -406,13 +406,25 @@ YAML
   assert_equal "$(ls -A "$GW_DIR/run")" ''
 }
 
-@test "kill: the launcher gets SIGKILL and starts at once on the same port -> it runs" {
+@test "kill: the port of a killed gateway is let go late -> the next start waits for it" {
+  local first
   gw_expect_leftovers
-  GW_PORT_FROM_CONFIG=0 gw_start
-  kill -KILL "$(gw_pid gateway)"
   gw_start
-  gw_get /health
-  assert_status 200
+  first=$(runtime_folder)
+  kill -KILL "$(gw_pid gateway)"
+  wait_until 5 nothing_runs
+  # stands in for a web server that is slow to die
+  export FAKE_PORT_slow=$GW_PORT
+  fake_start slow
+  _gw_launch
+  wait_until 5 folder_is_another "$first"
+  alive "$(gw_pid gateway)"
+  fake_stop slow
+  wait_until 10 gw_is_up
+}
+
+folder_is_another() {
+  [[ $(runtime_folder) != "$1" && -d $(runtime_folder) ]]
 }
 
 @test "kill: a responder gets SIGKILL -> another takes its place within a second" {
