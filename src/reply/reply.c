@@ -17,6 +17,7 @@
 #define HEAD_MAX 8192
 #define DOCUMENT_MAX (48u << 20) /* /v1/models of a full registry */
 #define RETRY_AFTER_S "5"
+#define SMALL_BODY 65536 /* bytes that arrive together with the head */
 #define JSON_TYPE "application/json"
 
 /* RFC 9110, section 15: only what this gateway or an upstream may send; the
@@ -140,6 +141,26 @@ body_headers(const char *content_type, int64_t length, bool stream,
 	return 0;
 }
 
+/*
+ * Apache sends the end of an answer only after it has read the whole request,
+ * of which curl and others send no more once they see an error: neither would
+ * move. A connection that closes needs no such reading. Small bodies are there
+ * already, and keep their connection.
+ */
+static int
+unread_body_headers(const struct gw_request *r, struct gw_buf *b)
+{
+	const char *length, *coding;
+
+	if (r->body_complete || !r->conn)
+		return 0;
+	length = gw_fcgi_param(r->conn, "CONTENT_LENGTH");
+	coding = gw_fcgi_param(r->conn, "HTTP_TRANSFER_ENCODING");
+	if (!coding && (!length || strtoll(length, NULL, 10) <= SMALL_BODY))
+		return 0;
+	return gw_buf_puts(b, "Connection: close\r\n");
+}
+
 int
 gw_reply_head(struct gw_request *r, int status, const char *content_type,
 	      int64_t length)
@@ -154,8 +175,8 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 			  reason_phrase(status), r->id) < 0 ||
 	    body_headers(content_type, length, stream, &b) < 0 ||
 	    route_headers(r, &b) < 0 || error_headers(r, status, &b) < 0 ||
-	    cors_headers(r, &b) < 0 || preflight_headers(r, &b) < 0 ||
-	    gw_buf_puts(&b, "\r\n") < 0)
+	    unread_body_headers(r, &b) < 0 || cors_headers(r, &b) < 0 ||
+	    preflight_headers(r, &b) < 0 || gw_buf_puts(&b, "\r\n") < 0)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
 				  "the answer's head is over %d bytes",
 				  HEAD_MAX);
