@@ -20,10 +20,11 @@ struct gw_pool_options {
 typedef int gw_pool_serve_fn(int listen_fd, void *arg);
 
 /*
- * gw_pool_run - listen, keep the processes running until SIGTERM or SIGINT.
- * A second signal ends the processes at once. The socket closes and its file goes
- * with the first: a new pool may take the address while streams end. Returns the exit status: 0, 1
- * (could not listen; says why), 2 (bad address).
+ * gw_pool_run - listen, keep the processes running until SIGTERM, SIGINT or,
+ * unless ignored, SIGHUP. That closes the socket and removes its file: a new
+ * pool may take the address while streams end. A second signal ends the
+ * processes at once. Returns the exit status: 0, 1 (could not listen; says
+ * why), 2 (bad address).
  * Crash: the processes notice a dead parent and drain. A socket file left by a
  * killed pool is replaced at the next start unless something answers on it.
  */

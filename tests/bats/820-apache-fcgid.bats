@@ -57,3 +57,5 @@ teardown() {
 @test "apache fcgid: register, chat, heartbeat, deregister -> the node answers while it is there" { core_test_node; }
 @test "apache fcgid: SIGKILL of the responders -> a JSON error, then new ones serve" { core_test_workers_killed; }
 @test "apache fcgid: the core set -> complete in this file" { core_is_complete "$BATS_TEST_FILENAME"; }
+
+@test "apache fcgid: Apache restarts -> registered nodes are still there" { server_test_restart; }

@@ -10,7 +10,8 @@ load helpers/webservers
 load helpers/core_set
 
 setup_file() {
-  WEB_WORKERS=1 core_setup proxy
+  export WEB_WORKERS=1
+  core_setup proxy
 }
 
 teardown_file() {
@@ -58,3 +59,45 @@ teardown() {
 @test "apache proxy: register, chat, heartbeat, deregister -> the node answers while it is there" { core_test_node; }
 @test "apache proxy: SIGKILL of the responders -> a JSON error, then new ones serve" { core_test_workers_killed; }
 @test "apache proxy: the core set -> complete in this file" { core_is_complete "$BATS_TEST_FILENAME"; }
+
+@test "apache proxy: Apache restarts -> registered nodes are still there" { server_test_restart; }
+@test "apache proxy: the pool is away -> a 503 as JSON; it comes back -> all as before" { pool_test_gone 503 gateway_unavailable; }
+
+# slow_upload OUT JSON - types a chat one byte a second, and the rest of it once
+# $OUT.go exists; what is answered goes to OUT.
+slow_upload() {
+  local out=$1 json=$2 i
+  exec 5<>"/dev/tcp/127.0.0.1/$GW_PORT"
+  printf '%s\r\n' 'POST /v1/chat/completions HTTP/1.1' 'Host: gateway' \
+    "Authorization: Bearer $GW_KEY" 'Content-Type: application/json' \
+    'Connection: close' "Content-Length: ${#json}" '' >&5
+  for ((i = 0; i < ${#json}; i++)); do
+    if [[ -e $out.go ]]; then
+      printf '%s' "${json:i}" >&5
+      break
+    fi
+    printf '%s' "${json:i:1}" >&5
+    sleep 1
+  done
+  cat <&5 >"$out"
+}
+
+# open_requests N - the responders hold that many; for wait_until.
+open_requests() {
+  [[ $("$TOP_BUILDDIR/regdump" "$ROLE_MESH_SHM" | grep " live " |
+    grep -o "g0=[0-9]*" | awk -F= '{ sum += $2 } END { print sum + 0 }') == "$1" ]]
+}
+
+@test "apache proxy: clients that type a byte a second -> no other stream waits for them" {
+  local n out=$BATS_TEST_TMPDIR/slow
+  for n in 1 2 3 4 5 6 7 8; do
+    slow_upload "$out$n" "$(chat_json planner)" 3>&- 4>&- &
+    gw_track "stream-slow-$n" "$!"
+  done
+  wait_until 15 open_requests 8
+  core_test_stream_pace
+  touch "$out"{1,2,3,4,5,6,7,8}.go
+  for n in 1 2 3 4 5 6 7 8; do
+    wait_until 10 grep -q 'You said: hello there' "$out$n"
+  done
+}

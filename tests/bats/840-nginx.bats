@@ -57,3 +57,6 @@ teardown() {
 @test "nginx: register, chat, heartbeat, deregister -> the node answers while it is there" { core_test_node; }
 @test "nginx: SIGKILL of the responders -> a JSON error, then new ones serve" { core_test_workers_killed; }
 @test "nginx: the core set -> complete in this file" { core_is_complete "$BATS_TEST_FILENAME"; }
+
+@test "nginx: nginx restarts -> registered nodes are still there" { server_test_restart; }
+@test "nginx: the pool is away -> a 502 as JSON; it comes back -> all as before" { pool_test_gone 502 gateway_unreachable; }

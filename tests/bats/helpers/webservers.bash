@@ -27,7 +27,8 @@ web_start() {
   esac
   _web_folder
   if [[ $WEB_KIND != fcgid ]]; then
-    web_pools_start
+    web_pool_inference
+    web_pool_control
   fi
   web_server_start
 }
@@ -60,13 +61,20 @@ web_pool_start() {
   gw_track "pool-$name" "$!"
 }
 
-# web_pools_start - both pools, reachable for the web server's user.
-web_pools_start() {
+# web_pool_inference, web_pool_control - reachable for the web server's user.
+web_pool_inference() {
+  _web_pool inference "${WEB_WORKERS:-2}" \
+    "${WEB_POOL:-unix:$WEB_DIR/sockets/inference}"
+}
+
+web_pool_control() {
+  _web_pool control 1 "unix:$WEB_DIR/sockets/control"
+}
+
+_web_pool() {
   local -a mode=()
   ((EUID == 0)) && mode=(--socket-mode 0660 --socket-group www-data)
-  web_pool_start inference "${WEB_WORKERS:-2}" \
-    "${WEB_POOL:-unix:$WEB_DIR/sockets/inference}" "${mode[@]}"
-  web_pool_start control 1 "unix:$WEB_DIR/sockets/control" "${mode[@]}"
+  web_pool_start "$@" "${mode[@]}"
 }
 
 # web_workers - pids of the processes that serve inference requests.
