@@ -95,3 +95,14 @@ fake_header() {
 fake_body() {
   echo "$GW_DIR/fake-$1.bodies/$(fake_last "$1" .id).body"
 }
+
+# blackhole_start - an address that nobody can connect: BLACKHOLE_URL.
+blackhole_start() {
+  rm -f "$GW_DIR/blackhole.port"
+  "$TOP_BUILDDIR/tests/fake/full_backlog" "$GW_DIR/blackhole.port" \
+    >"$GW_DIR/blackhole.out" 2>&1 3>&- 4>&- &
+  gw_track blackhole "$!"
+  wait_until 10 test -s "$GW_DIR/blackhole.port" || return 1
+  BLACKHOLE_URL=http://127.0.0.1:$(<"$GW_DIR/blackhole.port")
+  export BLACKHOLE_URL
+}
