@@ -2,56 +2,56 @@
 /* deadline.c - when a relayed request has waited too long; ends none itself. */
 #include "gateway/deadline.h"
 
+#include "base/clock.h"
 #include "gateway/relay.h"
 #include "gateway/worker.h"
 
-#define NEVER 1e100
+#define NEVER UINT64_MAX
 
-static double
-after_ms(ev_tstamp start, uint32_t ms)
+static uint64_t
+after(uint64_t start_ms, uint32_t ms)
 {
-	return ms ? start + ms / 1000.0 : NEVER;
+	return ms ? start_ms + ms : NEVER;
 }
 
 static void
-sooner(double at, enum gw_limit limit, double *next, enum gw_limit *which)
+sooner(uint64_t at_ms, enum gw_limit limit, uint64_t *next_ms,
+       enum gw_limit *which)
 {
-	if (at < *next) {
-		*next = at;
+	if (at_ms < *next_ms) {
+		*next_ms = at_ms;
 		*which = limit;
 	}
 }
 
 /* The next limit to be hit if nothing more happens. */
-static double
+static uint64_t
 next_limit(const struct gw_request *r, enum gw_limit *which)
 {
 	const struct gw_timeouts *t = &r->model->timeouts;
-	double next = NEVER;
+	uint64_t next = NEVER;
 
 	*which = GW_LIMIT_NONE;
-	sooner(after_ms(r->t_forward, t->total_ms), GW_LIMIT_TOTAL, &next,
+	sooner(after(r->t_forward_ms, t->total_ms), GW_LIMIT_TOTAL, &next,
 	       which);
 	/* A client that reads slowly is not the upstream's silence. */
 	if (r->relay_paused)
 		return next;
-	if (r->t_upstream > 0)
-		sooner(after_ms(r->t_upstream, t->idle_ms), GW_LIMIT_IDLE,
+	if (r->t_upstream_ms)
+		sooner(after(r->t_upstream_ms, t->idle_ms), GW_LIMIT_IDLE,
 		       &next, which);
-	else if (r->t_connected > 0)
-		sooner(after_ms(r->t_connected, t->first_byte_ms),
+	else if (r->t_connected_ms)
+		sooner(after(r->t_connected_ms, t->first_byte_ms),
 		       GW_LIMIT_FIRST_BYTE, &next, which);
 	return next;
 }
 
-static double
+static uint64_t
 next_keepalive(const struct gw_request *r)
 {
-	ev_tstamp quiet = r->t_client > 0 ? r->t_client : r->t_start;
-
 	if (!gw_relay_wants_keepalive(r))
 		return NEVER;
-	return after_ms(quiet, r->config->gateway.sse_keepalive_ms);
+	return after(r->t_client_ms, r->config->gateway.sse_keepalive_ms);
 }
 
 static void
@@ -59,24 +59,24 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct gw_request *r = w->data;
 	enum gw_limit which;
-	double now = ev_now(loop);
+	uint64_t now = gw_mono_ms();
 
+	(void)loop;
 	(void)revents;
-	if (next_limit(r, &which) <= now) {
+	if (next_limit(r, &which) <= now)
 		r->limit_hit = which;
-		gw_pipeline_resume(r);
+	else if (next_keepalive(r) > now || gw_relay_keepalive(r) == 0) {
+		gw_deadline_update(r);
 		return;
 	}
-	if (next_keepalive(r) <= now)
-		gw_relay_keepalive(r);
-	gw_deadline_update(r);
+	gw_pipeline_resume(r); /* ends the request */
 }
 
 void
 gw_deadline_update(struct gw_request *r)
 {
 	struct ev_loop *loop = r->worker->loop;
-	double now = ev_now(loop), next, keepalive;
+	uint64_t now = gw_mono_ms(), next, keepalive;
 	enum gw_limit which;
 
 	if (!ev_is_active(&r->deadline)) {
@@ -88,10 +88,10 @@ gw_deadline_update(struct gw_request *r)
 	if (keepalive < next)
 		next = keepalive;
 	ev_timer_stop(loop, &r->deadline);
-	if (next >= NEVER)
+	if (next == NEVER)
 		return;
-	/* In mid-event no comment may be sent: look again a little later. */
-	ev_timer_set(&r->deadline, next > now + 0.005 ? next - now : 0.005, 0.);
+	ev_timer_set(&r->deadline,
+		     next > now ? (double)(next - now) / 1000.0 : 0., 0.);
 	ev_timer_start(loop, &r->deadline);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "fcgi/fcgi_conn.h"
 #include "gateway/deadline.h"
 #include "gateway/worker.h"
@@ -35,7 +36,7 @@ on_connected(void *arg)
 {
 	struct gw_request *r = arg;
 
-	r->t_connected = ev_now(r->worker->loop);
+	r->t_connected_ms = gw_mono_ms();
 	r->phase = GW_PHASE_FIRST_BYTE;
 	gw_deadline_update(r);
 }
@@ -65,36 +66,38 @@ on_head(void *arg, const struct gw_transfer_head *head)
 	gw_pipeline_resume(r);
 }
 
-/* A held body is small by its announced length, or an error to be quoted. */
-static void
+/* A held body is small by its announced length, or an error to be quoted, of
+ * which the beginning will do. */
+static int
 hold(struct gw_request *r, const char *p, size_t n)
 {
 	size_t room = r->held.max - r->held.len;
 
 	if (gw_buf_append(&r->held, p, n < room ? n : room) < 0)
-		r->held_lost = true;
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
+				  "no memory for the answer");
+	return 0;
 }
 
 static bool
 on_data(void *arg, const char *p, size_t n)
 {
 	struct gw_request *r = arg;
-	bool first = r->t_upstream <= 0;
+	bool first = r->t_upstream_ms == 0;
+	int rc;
 
-	if (r->hold) {
-		hold(r, p, n);
-	} else {
-		if (gw_reply_backlog(r) > GW_FCGI_HIGH_WATER) {
-			r->relay_paused = true;
-			return false;
-		}
-		if (gw_reply_body(r, p, n) < 0) {
-			gw_pipeline_resume(r);
-			return true;
-		}
-		gw_sse_feed(&r->sse, p, n);
+	if (!r->hold && gw_reply_backlog(r) > GW_FCGI_HIGH_WATER) {
+		r->relay_paused = true;
+		return false;
 	}
-	r->t_upstream = ev_now(r->worker->loop);
+	rc = r->hold ? hold(r, p, n) : gw_reply_body(r, p, n);
+	if (rc < 0) {
+		gw_pipeline_resume(r); /* ends the request */
+		return true;
+	}
+	if (!r->hold)
+		gw_sse_feed(&r->sse, p, n);
+	r->t_upstream_ms = gw_mono_ms();
 	if (first)
 		gw_deadline_update(r);
 	return true;
@@ -181,9 +184,9 @@ gw_relay_start(struct gw_request *r)
 	};
 
 	r->phase = GW_PHASE_CONNECT;
-	r->t_connected = r->t_upstream = 0;
-	if (r->t_forward <= 0)
-		r->t_forward = ev_now(r->worker->loop);
+	r->t_connected_ms = r->t_upstream_ms = 0;
+	if (r->t_forward_ms == 0)
+		r->t_forward_ms = gw_mono_ms();
 	if (gw_buf_printf(&url, "%s%s", r->target.base_url, r->path) < 0 ||
 	    collect_headers(r, &headers) < 0) {
 		gw_buf_release(&headers.text);
@@ -216,7 +219,7 @@ gw_relay_writable(struct gw_request *r)
 	if (!r->relay_paused || !r->transfer)
 		return;
 	r->relay_paused = false;
-	r->t_upstream = ev_now(r->worker->loop);
+	r->t_upstream_ms = gw_mono_ms();
 	gw_deadline_update(r);
 	gw_transfer_resume(r->transfer); /* may end the request */
 }
@@ -231,22 +234,20 @@ gw_relay_wants_keepalive(const struct gw_request *r)
 	return r->upstream_head ? r->upstream_is_sse : r->wants_stream;
 }
 
-void
+int
 gw_relay_keepalive(struct gw_request *r)
 {
 	if (!gw_sse_between_events(&r->sse) || gw_reply_backlog(r) > 0) {
 		/* Not now; the next look is one interval away. */
-		r->t_client = ev_now(r->worker->loop);
-		return;
+		r->t_client_ms = gw_mono_ms();
+		return 0;
 	}
 	if (!r->committed) {
-		r->early_commit = true;
 		if (gw_reply_head(r, 200, "text/event-stream", -1) < 0)
-			return;
+			return -1;
+		r->early_commit = true;
 	}
-	if (gw_reply_body(r, GW_SSE_KEEPALIVE, sizeof(GW_SSE_KEEPALIVE) - 1) <
-	    0)
-		return;
+	return gw_reply_body(r, GW_SSE_KEEPALIVE, sizeof(GW_SSE_KEEPALIVE) - 1);
 }
 
 /* ---- failure ------------------------------------------------------------- */

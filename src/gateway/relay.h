@@ -34,8 +34,9 @@ bool gw_relay_wants_keepalive(const struct gw_request *r);
 /*
  * gw_relay_keepalive - send one SSE comment, committing 200 first when nothing
  * was sent yet. Does nothing in the middle of an event.
+ * Returns 0, or -1 with r->err set: the request must end.
  */
-void gw_relay_keepalive(struct gw_request *r);
+GW_MUSTCHECK int gw_relay_keepalive(struct gw_request *r);
 
 /*
  * gw_relay_failure - set r->err from how the transfer ended.

@@ -38,7 +38,7 @@ gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c)
 	gw_buf_init(&r->held, HELD_MAX);
 	gw_sse_init(&r->sse);
 	r->t_start_us = gw_mono_us();
-	r->t_start = ev_now(w->loop);
+	r->t_client_ms = gw_mono_ms(); /* it is waiting from now on */
 	gw_worker_gauge(w, GW_GAUGE_OPEN_REQUESTS, 1);
 	return r;
 }

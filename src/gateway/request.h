@@ -126,17 +126,15 @@ struct gw_request {
 	struct gw_buf held;		/* upstream error behind an early 200, or a
 					 * short answer kept until it is whole */
 	bool hold;
-	bool held_lost;			/* more came than `held` takes */
 	bool relay_paused;		/* the client reads slower than it gets */
 
 	/* deadlines (deadline.c) */
 	ev_timer deadline;
 	enum gw_limit limit_hit;
-	ev_tstamp t_start;		/* request began (loop time) */
-	ev_tstamp t_forward;		/* first transfer started */
-	ev_tstamp t_connected;		/* 0 = not yet */
-	ev_tstamp t_upstream;		/* last byte from upstream */
-	ev_tstamp t_client;		/* last byte queued for the client */
+	uint64_t t_forward_ms;		/* first transfer started; 0 = not yet */
+	uint64_t t_connected_ms;	/* 0 = not yet */
+	uint64_t t_upstream_ms;		/* last byte from upstream; 0 = none */
+	uint64_t t_client_ms;		/* last byte queued for the client */
 
 	/* reply */
 	bool committed;			/* the head is queued */

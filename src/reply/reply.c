@@ -53,14 +53,17 @@ reason_phrase(int status)
 static int
 queue(struct gw_request *r, const void *p, size_t n)
 {
+	uint64_t now_us;
+
 	if (!r->conn)
 		return 0;
 	if (gw_fcgi_write(r->conn, p, n) < 0)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
 				  "no memory for the answer");
+	now_us = gw_mono_us();
 	if (!r->t_first_byte_us)
-		r->t_first_byte_us = gw_mono_us();
-	r->t_client = ev_now(r->worker->loop);
+		r->t_first_byte_us = now_us;
+	r->t_client_ms = now_us / 1000;
 	r->bytes_out += n;
 	return 0;
 }
@@ -104,7 +107,8 @@ error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 	if (status == 405 && r->allow[0] &&
 	    gw_buf_printf(b, "Allow: %s\r\n", r->allow) < 0)
 		return -1;
-	if (r->retry_after[0])
+	/* The upstream's belongs to the upstream's own answer. */
+	if (r->retry_after[0] && !r->err.code)
 		return gw_buf_printf(b, "Retry-After: %s\r\n", r->retry_after);
 	if (r->err.code == GW_ERR_NO_AVAILABLE_NODE ||
 	    r->err.code == GW_ERR_REGISTRY_FULL ||
@@ -169,8 +173,6 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 	bool stream = content_type &&
 		      strncmp(content_type, "text/event-stream", 17) == 0;
 
-	r->committed = true;
-	r->status = status;
 	if (gw_buf_printf(&b, "Status: %d %s\r\nX-Request-Id: %s\r\n", status,
 			  reason_phrase(status), r->id) < 0 ||
 	    body_headers(content_type, length, stream, &b) < 0 ||
@@ -180,7 +182,11 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
 				  "the answer's head is over %d bytes",
 				  HEAD_MAX);
-	return queue(r, b.data, b.len);
+	if (queue(r, b.data, b.len) < 0)
+		return -1;
+	r->committed = true;
+	r->status = status;
+	return 0;
 }
 
 int
