@@ -36,9 +36,10 @@ begin(struct gw_request *r)
 		r->hold = true;
 		return 0;
 	}
+	/* Comments or an error event may make an event stream longer. */
 	return gw_reply_head(r, r->upstream_status,
 			     r->content_type[0] ? r->content_type : NULL,
-			     r->content_length);
+			     sse ? -1 : r->content_length);
 }
 
 static int

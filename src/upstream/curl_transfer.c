@@ -169,7 +169,8 @@ static bool
 has_control(const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (((unsigned char)p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+		if (((unsigned char)p[i] < 0x20 && p[i] != '\t') ||
+		    p[i] == 0x7f)
 			return true;
 	return false;
 }
@@ -207,7 +208,8 @@ head_complete(struct gw_transfer *t)
 	long status = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status < 200) { /* 100 Continue and friends: the real head follows */
+	if (status <
+	    200) { /* 100 Continue and friends: the real head follows */
 		t->content_type[0] = t->retry_after[0] = '\0';
 		return;
 	}
@@ -236,7 +238,8 @@ on_header(char *line, size_t size, size_t n, void *arg)
 		copy_value(t->retry_after, line + skip, n - skip);
 	else if (n <= 2 && (line[0] == '\r' || line[0] == '\n'))
 		head_complete(t);
-	/* A cancelled transfer must stop here: its body may be freed already. */
+	/* A cancelled transfer must stop here: its body may be freed already.
+	 */
 	return t->ops ? n : 0;
 }
 

@@ -1,0 +1,106 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# 900-odd-upstreams.bats - answers that are legal but rare, or not HTTP at all:
+# none of them may reach the client's head, or cut an answer short.
+
+load helpers/all
+
+setup_file() {
+  gw_setup
+  raw_files "$GW_DIR/raw"
+  fake_start alpha --fixtures "$GW_DIR/raw"
+  gw_config <<YAML
+gateway: {sse_keepalive_s: 0.2}
+models:
+  planner:
+    type: proxy
+    proxy_url: $FAKE_URL_alpha
+YAML
+  GW_WORKERS=1 gw_start
+}
+
+teardown_file() {
+  gw_teardown
+}
+
+teardown() {
+  gw_dump_if_failed
+}
+
+# raw_files FOLDER - whole answers, byte for byte.
+raw_files() {
+  local type='Content-Type: application/json\r\n' two='Content-Length: 2\r\n'
+  mkdir -p "$1"
+  printf 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: odd\r\n\r\n%b' \
+    'Status: 200 OK\r\nX-Injected: yes\r\n\r\nown head' >"$1/switching"
+  printf 'HTTP/1.1 103 Early Hints\r\nContent-Type: text/hint\r\n%b%b' \
+    'Retry-After: 7\r\n\r\n' \
+    "HTTP/1.1 200 OK\\r\\n$type$two\\r\\n{}" >"$1/hints"
+  printf 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\rX-Injected: yes\r\n%b' \
+    "$two\\r\\nok" >"$1/bare-cr"
+  printf 'HTTP/1.1 200 OK\r\nRetry-After: 44\r\nContent-Length: 20\r\n\r\nno' \
+    >"$1/short"
+  printf 'HTTP/1.1 429 Too Many Requests\r\nRetry-After: 44\r\n%b' \
+    "$type$two\\r\\n{}" >"$1/busy"
+  printf 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n%b' \
+    'Content-Length: 22\r\n\r\ndata: "a"\n\ndata: "b"\n\n' >"$1/events"
+  printf 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n%b' \
+    'Content-Length: 90\r\n\r\ndata: "a"\n\n' >"$1/cut-events"
+}
+
+# replay FILE [EXTRA] - a chat that is answered with the bytes of that file.
+replay() {
+  gw_chat planner "$(jq -cn --arg file "$1" --argjson extra "${2-{\}}" \
+    '{stream: true, fake: ({raw_file: $file} + $extra)}')"
+}
+
+@test "upstream: an answer that switches protocols -> 502, and none of it becomes a head" {
+  replay switching
+  assert_error 502 upstream_protocol_error
+  refute_header X-Injected
+}
+
+@test "upstream: hints before the answer -> only the answer's own headers count" {
+  replay hints
+  assert_status 200
+  assert_header Content-Type application/json
+  refute_header Retry-After
+}
+
+@test "upstream: a bare CR in a header -> the header is left out" {
+  replay bare-cr
+  assert_status 200
+  refute_header X-Injected
+  refute_header Content-Type
+  assert_equal "$body" ok
+}
+
+@test "upstream: the answer breaks off -> our 502 does not carry its Retry-After" {
+  replay short
+  assert_error 502 upstream_protocol_error
+  refute_header Retry-After
+}
+
+@test "upstream: 429 with Retry-After -> both reach the client" {
+  replay busy
+  assert_status 429
+  assert_header Retry-After 44
+}
+
+@test "upstream: an event stream of announced length is silent -> comments do not cut its end off" {
+  local first=$(($(wc -c <"$GW_DIR/raw/events") - 11)) # all but one event
+  replay events "{\"raw_split\": $first, \"raw_delay_ms\": 700}"
+  assert_status 200
+  assert_match "$body" ': keep-alive' comments
+  assert_sse '[.[] | select(.data)] | length' 2
+  refute_header Content-Length
+  assert_equal "$curl_status" 0 "curl's exit status"
+}
+
+@test "upstream: an event stream of announced length breaks off -> the error event is whole" {
+  replay cut-events
+  assert_status 200
+  assert_one_sse_error /v1/chat/completions upstream_protocol_error
+  assert_equal "$curl_status" 0 "curl's exit status"
+}
