@@ -18,3 +18,4 @@ load helpers/request
 load helpers/sse
 load helpers/fake
 load helpers/gateway
+load helpers/registry
