@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #define LIMIT_WINDOW_MS 10000
 #define LIMIT_LINES 5
@@ -14,20 +15,19 @@ static const struct {
 	const char *word;
 	enum gw_log_level level;
 } events[GW_EV__MAX] = {
-#define EVENT(name, word, level, text)                                         \
-	[GW_EV_##name] = { word, GW_LOG_##level },
+#define EVENT(name, word, level, text) [GW_EV_##name] = {word, GW_LOG_##level},
 #include "base/events.def"
 #undef EVENT
 };
 
-static const char *const level_names[GW_LOG__MAX] = { "debug", "info", "warn",
-						      "error" };
+static const char *const level_names[GW_LOG__MAX] = {"debug", "info", "warn",
+						     "error"};
 
 static struct {
 	const char *program;
 	long pid;
 	enum gw_log_level min;
-} sink = { "rolemesh", 0, GW_LOG_INFO };
+} sink = {"rolemesh", 0, GW_LOG_INFO};
 
 void
 gw_log_init(const char *program)
@@ -57,19 +57,19 @@ line_head(char *line, size_t cap, enum gw_event ev, const char *rid)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	n = snprintf(line, cap,
-		     "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s[%ld] level=%s event=%s ",
+		     "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s[%ld] level=%s "
+		     "event=%s ",
 		     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
 		     tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, sink.program,
-		     sink.pid, level_names[events[ev].level],
-		     events[ev].word);
+		     sink.pid, level_names[events[ev].level], events[ev].word);
 	if (rid && n > 0 && (size_t)n < cap)
 		n += snprintf(line + n, cap - (size_t)n, "rid=%s ", rid);
 	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
 }
 
 static void GW_PRINTF(4, 0)
-write_line(enum gw_event ev, const char *rid, uint32_t suppressed,
-	   const char *fmt, va_list ap)
+	write_line(enum gw_event ev, const char *rid, uint32_t suppressed,
+		   const char *fmt, va_list ap)
 {
 	char line[GW_LOG_LINE_BYTES];
 	size_t n = line_head(line, sizeof(line), ev, rid);
@@ -80,8 +80,8 @@ write_line(enum gw_event ev, const char *rid, uint32_t suppressed,
 				      "suppressed=%u ", suppressed);
 	m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
 	if (m > 0)
-		n += (size_t)m < sizeof(line) - n - 1 ? (size_t)m :
-							sizeof(line) - n - 2;
+		n += (size_t)m < sizeof(line) - n - 1 ? (size_t)m
+						      : sizeof(line) - n - 2;
 	line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) < 0) {
 		/* There is nowhere left to say so. */
@@ -129,20 +129,25 @@ const char *
 gw_log_quote(char *out, size_t cap, const char *value, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t o = 0;
+	size_t o = 0, step;
 
 	out[o++] = '"';
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < len; i += step) {
 		unsigned char c = (unsigned char)value[i];
-		int plain = c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+		size_t whole = gw_utf8_char(value + i, len - i);
+		bool plain = whole && c >= 0x20 && c != 0x7f && c != '"' &&
+			     c != '\\';
 
-		if (o + (plain ? 1 : 4) + 5 > cap) {
+		/* A whole character or a whole escape, never a part of one. */
+		step = plain ? whole : 1;
+		if (o + (plain ? whole : 4) + 5 > cap) {
 			for (int d = 0; d < 3 && o + 2 < cap; d++)
 				out[o++] = '.';
 			break;
 		}
 		if (plain) {
-			out[o++] = (char)c;
+			memcpy(out + o, value + i, whole);
+			o += whole;
 			continue;
 		}
 		out[o++] = '\\';

@@ -54,8 +54,8 @@ void gw_log(enum gw_event ev, const char *rid, const char *fmt, ...)
 /* A limiter in the caller's storage, zero-initialised. */
 struct gw_log_limit {
 	uint64_t window_start_ms;
-	uint32_t written;	/* lines in this window */
-	uint32_t suppressed;	/* lines left out since the last one written */
+	uint32_t written;    /* lines in this window */
+	uint32_t suppressed; /* lines left out since the last one written */
 };
 
 /*
@@ -66,14 +66,17 @@ void gw_log_limited(struct gw_log_limit *limit, enum gw_event ev,
 		    const char *rid, const char *fmt, ...) GW_PRINTF(4, 5);
 
 /*
- * gw_log_quote - make a value safe for a log line.
+ * gw_log_quote - make a value safe for a log line or an error message.
  * @out  storage of @cap bytes (cap >= 3), filled with a double-quoted text in
- *       which quotes, backslashes and control bytes are escaped as \xHH
- * Returns @out. A value that does not fit is cut and ends in "...".
+ *       which quotes, backslashes, control bytes and bytes that are no UTF-8
+ *       are escaped as \xHH: it is UTF-8 whatever @value is
+ * Returns @out. A value that does not fit is cut between two characters and
+ * ends in "...".
  */
 const char *gw_log_quote(char *out, size_t cap, const char *value, size_t len);
 
-/* gw_log_event_count / gw_log_event_word - walk the event table (tests, docs). */
+/* gw_log_event_count / gw_log_event_word - walk the event table (tests, docs).
+ */
 const char *gw_log_event_word(enum gw_event ev);
 
 #endif
