@@ -163,6 +163,23 @@ _no_responders() {
   [[ ! -e $SOCKET ]]
 }
 
+# Without root the web server runs as the same user, whom 0600 lets in.
+@test "responder: nginx as www-data -> let in by 0660 and its group, locked out by 0600" {
+  local pid
+  web_start nginx
+  pid=$(gw_pid web)
+  if ((EUID == 0)); then
+    read -r pid _ <"/proc/$pid/task/$pid/children"
+    assert_equal "$(stat -c %U "/proc/$pid")" www-data 'user of nginx'
+    chmod 0600 "$WEB_DIR/sockets/inference"
+    gw_chat planner
+    assert_error 502 gateway_unreachable
+    chmod 0660 "$WEB_DIR/sockets/inference"
+  fi
+  gw_chat planner
+  assert_status 200
+}
+
 # --- requests over TCP ---
 
 @test "responder: --listen HOST:PORT -> nginx reaches it there" {
