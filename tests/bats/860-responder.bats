@@ -169,7 +169,7 @@ _no_responders() {
   web_start nginx
   pid=$(gw_pid web)
   if ((EUID == 0)); then
-    read -r pid _ <"/proc/$pid/task/$pid/children"
+    pid=$(cut -d" " -f1 "/proc/$pid/task/$pid/children")
     assert_equal "$(stat -c %U "/proc/$pid")" www-data 'user of nginx'
     chmod 0600 "$WEB_DIR/sockets/inference"
     gw_chat planner
