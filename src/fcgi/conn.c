@@ -125,8 +125,13 @@ gw_conn_answered(struct gw_fcgi_conn *c)
 	gw_exchange_free(c->exchange);
 	c->exchange = NULL;
 	uncount(c);
-	gw_buf_clear(&c->out);
+	/* A kept connection must not keep the largest answer's memory, too. */
+	if (c->out.cap > GW_FCGI_HIGH_WATER)
+		gw_buf_release(&c->out);
+	else
+		gw_buf_clear(&c->out);
 	c->out_sent = 0;
+	c->above_high_water = false;
 	if (c->input == GW_INPUT_COMPLETE) {
 		gw_conn_next_request(c);
 		return;

@@ -11,6 +11,7 @@
 
 struct gw_hatch {
 	int in, out; /* we write `in`, libfcgi reads `out` */
+	int capacity;
 };
 
 struct gw_exchange {
@@ -20,24 +21,45 @@ struct gw_exchange {
 	FCGX_Request fcgx;
 };
 
+static int
+hatch_open(struct gw_hatch *h)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	h->in = pair[0];
+	h->out = pair[1];
+	/* Best effort; a request that does not fit is refused, not hung. */
+	(void)setsockopt(h->in, SOL_SOCKET, SO_SNDBUF, &h->capacity,
+			 sizeof(h->capacity));
+	return 0;
+}
+
 struct gw_hatch *
 gw_hatch_new(size_t capacity, struct gw_err *err)
 {
 	struct gw_hatch *h = calloc(1, sizeof(*h));
-	int pair[2], size = (int)capacity;
 
-	if (!h || FCGX_Init() != 0 ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+	if (h)
+		h->capacity = (int)capacity;
+	if (!h || FCGX_Init() != 0 || hatch_open(h) < 0) {
 		gw_err_set(err, GW_ERR_INTERNAL, errno,
 			   "libfcgi cannot be set up: %s", strerror(errno));
 		free(h);
 		return NULL;
 	}
-	h->in = pair[0];
-	h->out = pair[1];
-	/* Best effort; a request that does not fit is refused, not hung. */
-	(void)setsockopt(h->in, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	return h;
+}
+
+static void
+hatch_close(struct gw_hatch *h)
+{
+	if (h->in >= 0)
+		close(h->in);
+	if (h->out >= 0)
+		close(h->out);
+	h->in = h->out = -1;
 }
 
 void
@@ -45,8 +67,7 @@ gw_hatch_free(struct gw_hatch *h)
 {
 	if (!h)
 		return;
-	close(h->in);
-	close(h->out);
+	hatch_close(h);
 	free(h);
 }
 
@@ -74,7 +95,8 @@ gw_exchange_begin(struct gw_hatch *h, int fd, const char *records, size_t n,
 {
 	struct gw_exchange *x = malloc(sizeof(*x));
 
-	if (!x || hatch_put(h, records, n) < 0) {
+	if (!x || (h->in < 0 && hatch_open(h) < 0) ||
+	    hatch_put(h, records, n) < 0) {
 		hatch_drain(h);
 		free(x);
 		return NULL;
@@ -87,7 +109,9 @@ gw_exchange_begin(struct gw_hatch *h, int fd, const char *records, size_t n,
 	/* Else FCGX_Accept_r starts by closing ipcFd. */
 	x->fcgx.keepConnection = 1;
 	if (FCGX_Accept_r(&x->fcgx) != 0) {
-		hatch_drain(h);
+		/* It closed ipcFd, to wait for another connection. */
+		h->out = -1;
+		hatch_close(h);
 		free(x);
 		return NULL;
 	}

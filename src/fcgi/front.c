@@ -34,14 +34,19 @@ on_acceptable(struct ev_loop *loop, ev_io *w, int revents)
 		int fd;
 
 		if (f->n_conns >= f->max_conns) {
+			gw_log_limited(&f->limit, GW_EV_ACCEPT_PAUSED, NULL,
+				       "reason=\"request limit\" "
+				       "connections=%u",
+				       f->n_conns);
 			ev_io_stop(f->loop, &f->acceptable);
 			return;
 		}
 		fd = accept4(f->listen_fd, (struct sockaddr *)&peer, &len,
 			     SOCK_CLOEXEC);
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE ||
-			    errno == ENOMEM || errno == ENOBUFS)
+			/* Whatever it is, the loop must not spin on it. */
+			if (errno != EAGAIN && errno != EINTR &&
+			    errno != ECONNABORTED)
 				accept_later(f, strerror(errno));
 			return;
 		}

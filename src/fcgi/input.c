@@ -230,6 +230,16 @@ take_record(struct gw_fcgi_conn *c, const char *p, size_t n,
 	return rec->whole_len;
 }
 
+/* The one record that means something while the answer is under way. */
+static bool
+is_abort(const struct gw_fcgi_conn *c, const char *p, size_t n)
+{
+	struct gw_record rec;
+
+	return n >= GW_RECORD_HEAD_BYTES && gw_record_read(p, n, &rec) >= 0 &&
+	       rec.type == GW_RECORD_ABORT && rec.id == c->request_id;
+}
+
 /* Take every whole record of @p; what is left over waits in c->raw. */
 void
 gw_input_take(struct gw_fcgi_conn *c, const char *p, size_t n)
@@ -249,6 +259,8 @@ gw_input_take(struct gw_fcgi_conn *c, const char *p, size_t n)
 		p += taken;
 		n -= taken;
 	}
+	if (!c->closed && c->input == GW_INPUT_COMPLETE && is_abort(c, p, n))
+		gw_conn_gone(c);
 	if (!c->closed && n > 0 && gw_buf_append(&c->raw, p, n) < 0)
 		gw_conn_protocol_error(c, "more input than one request");
 	gw_conn_unhold(c);
@@ -257,13 +269,14 @@ gw_input_take(struct gw_fcgi_conn *c, const char *p, size_t n)
 static void
 on_readable_complete(struct gw_fcgi_conn *c)
 {
-	char one;
-	ssize_t n = recv(c->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT);
+	char head[GW_RECORD_HEAD_BYTES];
+	ssize_t n = recv(c->fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
 
-	if (n > 0) /* the next request of a kept connection */
-		ev_io_stop(c->front->loop, &c->readable);
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
+	    (n > 0 && is_abort(c, head, (size_t)n)))
 		gw_conn_gone(c);
+	else if (n > 0) /* the next request of a kept connection */
+		ev_io_stop(c->front->loop, &c->readable);
 }
 
 void

@@ -70,7 +70,9 @@ flush_conn(struct gw_fcgi_conn *c)
 		gw_buf_clear(&c->out);
 		c->out_sent = 0;
 		ev_io_stop(c->front->loop, &c->writable);
-	} else if (c->out_sent >= GW_FCGI_LOW_WATER) {
+	} else if (c->out_sent >= GW_FCGI_LOW_WATER &&
+		   c->out_sent >= c->out.len / 2) {
+		/* Moving the rest down must not cost more than writing did. */
 		gw_buf_consume(&c->out, c->out_sent);
 		c->out_sent = 0;
 	}
