@@ -49,7 +49,7 @@ is_refused() {
   shift 2
   for text in "$@"; do
     post "$text"
-    assert_error 400 "$code" $param
+    assert_error 400 "$code" ${param:+"$param"}
   done
 }
 
