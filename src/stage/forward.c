@@ -13,7 +13,7 @@ static bool
 may_repick(const struct gw_request *r)
 {
 	return r->model->type == GW_MODEL_DISCOVERED && !r->committed &&
-	       r->pick_attempts < GW_PICK_ATTEMPTS &&
+	       r->pick_attempts + 1 < GW_PICK_ATTEMPTS &&
 	       gw_transfer_may_repick(
 		       (enum gw_transfer_result)r->upstream_failure);
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # 900-odd-upstreams.bats - answers that are legal but rare, or not HTTP at all:
-# none of them may reach the client's head, or cut an answer short.
+# none of them may reach the client's head, or cut an answer short. And nodes of
+# which none is there.
 
 load helpers/all
 
@@ -16,6 +17,8 @@ models:
   planner:
     type: proxy
     proxy_url: $FAKE_URL_alpha
+  reviewer:
+    type: discovered
 YAML
   GW_WORKERS=1 gw_start
 }
@@ -103,4 +106,19 @@ replay() {
   assert_status 200
   assert_one_sse_error /v1/chat/completions upstream_protocol_error
   assert_equal "$curl_status" 0 "curl's exit status"
+}
+
+@test "upstream: five nodes refuse -> three are tried, and the 502 names the last" {
+  local dead i
+  dead=$(free_ports 1)
+  for i in 1 2 3 4 5; do
+    gw_post /v1/nodes/register "$(jq -cn --arg id "dead-$i" --arg port "$dead" \
+      '{node_id: $id, base_url: "http://127.0.0.1:\($port)", roles: ["reviewer"]}')"
+    assert_status 200
+  done
+  gw_chat reviewer '{}' -H 'X-Request-Id: five-dead-nodes'
+  assert_error 502 upstream_unreachable
+  assert_match "$body" "node 'dead-[1-5]'.*connection refused"
+  wait_until 5 gw_log_has 'event=access rid=five-dead-nodes'
+  assert_equal "$(grep -c 'event=upstream_retry rid=five-dead-nodes' "$GW_DIR/gateway.log")" 2
 }
