@@ -5,6 +5,7 @@
  */
 #include "reply/reply.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,7 +18,8 @@
 #define HEAD_MAX 8192
 #define DOCUMENT_MAX (48u << 20) /* /v1/models of a full registry */
 #define RETRY_AFTER_S "5"
-#define SMALL_BODY 65536 /* bytes that arrive together with the head */
+#define SMALL_BODY 65536   /* bytes that arrive together with the head */
+#define REQUESTED_MAX 1024 /* bytes of a preflight's list of headers */
 #define JSON_TYPE "application/json"
 
 /* RFC 9110, section 15: only what this gateway or an upstream may send; the
@@ -83,18 +85,43 @@ cors_headers(const struct gw_request *r, struct gw_buf *b)
 		r->cors_origin);
 }
 
+/* The headers a page wants to send, when they are a list of field names. */
+static const char *
+requested_headers(const struct gw_request *r)
+{
+	const char *names =
+		gw_fcgi_param(r->conn, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS");
+	size_t n = 0;
+
+	if (!names)
+		return NULL;
+	while (n < REQUESTED_MAX && names[n] &&
+	       (isalnum((unsigned char)names[n]) ||
+		strchr("!#$%&'*+-.^_`|~, ", names[n])))
+		n++;
+	return n > 0 && !names[n] ? names : NULL;
+}
+
+/*
+ * What a page asks for is allowed: its origin is a listed one, what we do not
+ * know goes no further, and the clients of OpenAI and others send a dozen
+ * headers (x-stainless-...) whose names change with their versions.
+ */
 static int
 preflight_headers(const struct gw_request *r, struct gw_buf *b)
 {
+	const char *more;
+
 	if (r->method != GW_METHOD_OPTIONS || !r->cors_origin)
 		return 0;
+	more = requested_headers(r);
 	return gw_buf_printf(b,
 			     "Access-Control-Allow-Methods: %s\r\n"
 			     "Access-Control-Allow-Headers: Authorization, "
 			     "Content-Type, X-Api-Key, X-Request-Id, "
-			     "anthropic-version, anthropic-beta\r\n"
+			     "anthropic-version, anthropic-beta%s%s\r\n"
 			     "Access-Control-Max-Age: 600\r\n",
-			     r->allow);
+			     r->allow, more ? ", " : "", more ? more : "");
 }
 
 static int

@@ -348,6 +348,23 @@ TABLE
   assert_header Access-Control-Allow-Headers '/Authorization.*Content-Type.*X-Api-Key/'
 }
 
+# The official clients send headers whose names nobody here can list.
+@test "cors: preflight for other headers, from a listed origin -> allowed too" {
+  local asked='authorization,x-stainless-os,x-stainless-retry-count,openai-beta'
+  gw_request OPTIONS /v1/chat/completions -H 'Origin: https://app.example' \
+    -H 'Access-Control-Request-Method: POST' -H "Access-Control-Request-Headers: $asked"
+  assert_status 204
+  assert_header Access-Control-Allow-Headers "/, ${asked//,/, ?}\$/"
+}
+
+@test "cors: preflight for headers that are no names -> only the usual ones" {
+  gw_request OPTIONS /v1/chat/completions -H 'Origin: https://app.example' \
+    -H 'Access-Control-Request-Method: POST' \
+    -H 'Access-Control-Request-Headers: x-ok, "x-bad": 1'
+  assert_status 204
+  assert_header Access-Control-Allow-Headers '/anthropic-beta$/'
+}
+
 @test "cors: preflight from an unlisted origin -> no CORS header" {
   local origin
   for origin in https://evil.example https://app.example.evil.example http://app.example null; do
