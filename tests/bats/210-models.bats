@@ -405,7 +405,7 @@ pool_is_up() {
     sed 's/^ *//')" '12 ["one","two","three"]'
   assert_equal "$(probes_of one)" 1 probes
   assert_equal "$(fake_stats one .models_max_concurrent)" 1 'probes at a time'
-  # and they did meet several processes
+  # and they did meet several processes: the gateway's own and one of the pool
   (($(grep -h 'event=access' "$GW_DIR/gateway.log" "$GW_DIR/pool.log" |
-    grep '/v1/models' | grep -o 'responder\[[0-9]*\]' | sort -u | wc -l) >= 3))
+    grep '/v1/models' | grep -o 'responder\[[0-9]*\]' | sort -u | wc -l) >= 2))
 }

@@ -344,6 +344,10 @@ static const struct {
 	 NULL,
 	 E "2:48: warning: auth.node_api_keys[0] is also "
 	   "auth.client_api_keys[1]: whoever has it may do both\n"},
+	{"config: defaults.model of a discovered alias -> warning, no effect",
+	 "models:\n  r: {type: discovered, defaults: {model: x}}\n", NULL,
+	 E "2:25: warning: models.r.defaults.model has no effect: a node is "
+	   "sent the model_id it registered\n"},
 };
 
 static void

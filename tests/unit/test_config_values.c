@@ -257,7 +257,8 @@ default_keys(void)
 	struct gw_config *c = expect_loads(
 		"defaults: keys of two models",
 		"models:\n"
-		"  a: {type: discovered, defaults: {temperature: 0, top_p: 1,\n"
+		"  a: {type: proxy, proxy_url: \"http://h\",\n"
+		"      defaults: {temperature: 0, top_p: 1,\n"
 		"      model: \"llama3:latest\"}}\n"
 		"  b: {type: discovered, defaults: {seed: 1, temperature: 2,\n"
 		"      \"\": 3, model: null}}\n",
