@@ -292,6 +292,11 @@ beside_a_stream() {
 
 # --- HTTP ---
 
+@test "bad input: a POST without a length -> 411 as JSON" {
+  gw_request POST /v1/chat/completions
+  assert_error 411 length_required
+}
+
 @test "bad input: a chunked request body -> arrives whole" {
   post "$(chat_json planner '{"x": [1.50]}')" -H 'Transfer-Encoding: chunked'
   assert_status 200
@@ -402,6 +407,26 @@ check_fails() {
   check_fails "$text"$'\nmodels: {r: {type: discovered, defaults: {x: *a9}}}'
   assert_match "$output" '/bad\.yaml:[0-9]+:[0-9]+: '
   ((SECONDS < 10))
+}
+
+@test "bad yaml: 10 MB, 100,000 levels, 40,000 unknown keys -> exit 2 within seconds" {
+  SECONDS=0
+  { echo 'models: {r: {type: discovered, defaults: {x: ['
+    yes 'a, ' | tr -d '\n' | head -c 10000000
+    echo ']}}}'; } >"$BATS_TEST_TMPDIR/bad.yaml"
+  run -2 gw_run --check --config "$BATS_TEST_TMPDIR/bad.yaml"
+  assert_match "$output" 'bad\.yaml: .*larger than'
+  { printf 'models: {r: {type: discovered, defaults: {x: '
+    head -c 100000 /dev/zero | tr '\0' '['
+    head -c 100000 /dev/zero | tr '\0' ']'
+    echo '}}}'; } >"$BATS_TEST_TMPDIR/bad.yaml"
+  run -2 gw_run --check --config "$BATS_TEST_TMPDIR/bad.yaml"
+  assert_match "$output" 'bad\.yaml:1:[0-9]+: .*nested'
+  { echo 'models: {r: {type: discovered}}'
+    seq -f "k%.0f: 1" 40000; } >"$BATS_TEST_TMPDIR/bad.yaml"
+  run -2 gw_run --check --config "$BATS_TEST_TMPDIR/bad.yaml"
+  assert_match "$output" 'bad\.yaml:2:1: .*k1'
+  ((SECONDS < 20))
 }
 
 @test "bad yaml: an alias inside its own anchor -> exit 2" {
