@@ -141,9 +141,15 @@ no_endpoint(struct gw_request *r)
 			gw_reply_end(r);
 		return GW_FINISH;
 	}
-	gw_err_set(&r->err, GW_ERR_METHOD_NOT_ALLOWED, 0,
-		   "%s does not allow this method; it allows %s", path,
-		   r->allow);
+	if (r->method == GW_METHOD_OPTIONS)
+		gw_err_set(&r->err, GW_ERR_METHOD_NOT_ALLOWED, 0,
+			   "%s answers OPTIONS only to a preflight from one of "
+			   "gateway.cors_origins",
+			   path);
+	else
+		gw_err_set(&r->err, GW_ERR_METHOD_NOT_ALLOWED, 0,
+			   "%s does not allow this method; it allows %s", path,
+			   r->allow);
 	return GW_FINISH;
 }
 

@@ -376,6 +376,13 @@ TABLE
   done
 }
 
+@test "cors: an unlisted origin's preflight -> the 405 names the key that lists them" {
+  gw_request OPTIONS /v1/models -H 'Origin: https://evil.example' \
+    -H 'Access-Control-Request-Method: GET'
+  assert_error 405 method_not_allowed
+  assert_match "$body" 'gateway\.cors_origins'
+}
+
 @test "cors: a request from a listed origin -> allowed to read the answer and our headers" {
   gw_chat planner '{}' -H 'Origin: http://localhost:5173'
   assert_status 200
