@@ -84,8 +84,7 @@ reg_own(struct reg *r, struct reg_err *err)
 					"lock the instance: %s",
 					strerror(errno));
 		owner = atomic_load(&r->seg->header.owner);
-		return reg_fail(err, REG_BUSY, 0,
-				"process %u runs this instance already",
+		return reg_fail(err, REG_BUSY, 0, "it belongs to process %u",
 				(unsigned)reg_identity_pid(owner));
 	}
 	atomic_store(&r->seg->header.owner, r->identity);

@@ -32,8 +32,15 @@ own_instance(struct launcher *l, struct gw_err *err)
 		return 0;
 	reg_close(l->reg);
 	l->reg = NULL;
-	return gw_err_set(err, GW_ERR_INTERNAL, rerr.sys,
-			  "this instance is running already: %s", rerr.msg);
+	if (rerr.code != REG_BUSY)
+		return gw_err_set(err, GW_ERR_INTERNAL, rerr.sys,
+				  "shared memory %s: %s", l->instance->shm_name,
+				  rerr.msg);
+	return gw_err_set(err, GW_ERR_INTERNAL, 0,
+			  "this instance is running already: %s; a second one "
+			  "with the same configuration needs a ROLE_MESH_SHM "
+			  "of its own",
+			  rerr.msg);
 }
 
 static int

@@ -234,7 +234,7 @@ YAML
 @test "start: the same instance runs already -> its pid is named, exit 1" {
   gw_start
   run -1 gw_run --config "$GW_CONFIG" --port "$(free_ports 1)"
-  assert_match "$output" "running already.*$(gw_pid gateway)"
+  assert_match "$output" "running already.*$(gw_pid gateway).*ROLE_MESH_SHM"
   gw_get /health
   assert_status 200
 }
