@@ -11,6 +11,8 @@ load helpers/all
 
 setup_file() {
   gw_setup
+  # what a sanitizer keeps of freed memory is no growth
+  export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
   fake_start alpha
   gw_config <<YAML
 models:
