@@ -93,8 +93,10 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 	}
 	if (!s) {
 		s = calloc(1, sizeof(*s));
+		/* -1 would end every transfer of this process, later ones too;
+		 * one that nobody watches ends by its own time limits. */
 		if (!s)
-			return -1;
+			return 0;
 		s->upstreams = u;
 		ev_init(&s->io, on_socket_ready);
 		s->io.data = s;

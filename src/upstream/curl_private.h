@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * curl_private.h - shared by curl_transfer.c and curl_loop.c, the only files
- * that include libcurl (src/config/url.c uses its URL parser).
+ * curl_private.h - shared by the curl_*.c files, the only ones that include
+ * libcurl (src/config/url.c uses its URL parser).
  *
  * libcurl forbids removing a handle from inside one of its callbacks, and any
  * of ours may cancel. A cancelled transfer therefore only loses its owner there
@@ -57,6 +57,10 @@ void gw_curl_settle(struct gw_upstreams *u);
 
 /* gw_transfer_finished - libcurl reports the end of a transfer; frees it. */
 void gw_transfer_finished(struct gw_transfer *t, CURLcode code);
+
+/* gw_curl_result - what the end that libcurl reports means for a transfer. */
+enum gw_transfer_result gw_curl_result(const struct gw_transfer *t,
+				       CURLcode code);
 
 /* gw_transfer_free - take it off libcurl and free it; no callback. */
 void gw_transfer_free(struct gw_transfer *t);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * curl_transfer.c - one HTTP exchange with an upstream: its options, the
- * callbacks libcurl makes for it, and how it ended. See curl_private.h.
+ * callbacks libcurl makes for it, and its end. See curl_private.h.
  */
 #include <string.h>
 #include <strings.h>
@@ -11,35 +11,6 @@
 
 #define CONNECTION_IDLE_S 4L	/* llama-server closes after 5 s */
 #define NO_LIMIT_MS 0x7fffffffL /* libcurl takes 0 for its default */
-
-static const struct {
-	enum gw_code code;
-	bool repick;
-	const char *text;
-} results[GW_TRANSFER__MAX] = {
-#define RESULT(name, code, retry, text)                                        \
-	[GW_TRANSFER_##name] = {GW_ERR_##code, retry, text},
-#include "upstream/transfer_result.def"
-#undef RESULT
-};
-
-const char *
-gw_transfer_reason(enum gw_transfer_result result)
-{
-	return results[result].text;
-}
-
-enum gw_code
-gw_transfer_code(enum gw_transfer_result result)
-{
-	return results[result].code;
-}
-
-bool
-gw_transfer_may_repick(enum gw_transfer_result result)
-{
-	return results[result].repick;
-}
 
 /* ---- end of a transfer --------------------------------------------------- */
 
@@ -98,60 +69,11 @@ gw_transfer_cancel(struct gw_transfer *t)
 	u->to_reap = t;
 }
 
-static enum gw_transfer_result
-connect_failure(CURL *easy)
-{
-	long sys = 0;
-
-	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &sys);
-	return sys == ECONNREFUSED ? GW_TRANSFER_REFUSED
-				   : GW_TRANSFER_UNREACHABLE;
-}
-
-static enum gw_transfer_result
-classify(const struct gw_transfer *t, CURLcode code)
-{
-	switch (code) {
-	case CURLE_OK:
-		/* An end inside the head is none for libcurl. */
-		return t->head_done ? GW_TRANSFER_OK : GW_TRANSFER_CLOSED;
-	case CURLE_COULDNT_CONNECT:
-		return connect_failure(t->easy);
-	case CURLE_COULDNT_RESOLVE_HOST:
-		return GW_TRANSFER_DNS;
-	case CURLE_OPERATION_TIMEDOUT:
-		return t->connected ? GW_TRANSFER_TIMED_OUT
-				    : GW_TRANSFER_CONNECT_TIMEOUT;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CACERT_BADFILE:
-		return GW_TRANSFER_TLS;
-	case CURLE_GOT_NOTHING:
-		return GW_TRANSFER_CLOSED;
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-	case CURLE_PARTIAL_FILE:
-		return t->head_done ? GW_TRANSFER_BROKEN : GW_TRANSFER_CLOSED;
-	case CURLE_UNSUPPORTED_PROTOCOL:
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_WRITE_ERROR: /* on_write() refused it */
-	case CURLE_HTTP2:
-		return t->head_done ? GW_TRANSFER_BROKEN : GW_TRANSFER_NOT_HTTP;
-	case CURLE_OUT_OF_MEMORY:
-	case CURLE_FAILED_INIT:
-	case CURLE_URL_MALFORMAT:
-		return GW_TRANSFER_INTERNAL;
-	default:
-		return t->head_done ? GW_TRANSFER_BROKEN : GW_TRANSFER_CLOSED;
-	}
-}
-
 void
 gw_transfer_finished(struct gw_transfer *t, CURLcode code)
 {
 	const struct gw_transfer_ops *ops = t->ops;
-	enum gw_transfer_result result = classify(t, code);
+	enum gw_transfer_result result = gw_curl_result(t, code);
 	char detail[CURL_ERROR_SIZE];
 	void *arg = t->arg;
 

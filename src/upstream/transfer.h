@@ -2,8 +2,8 @@
 /*
  * transfer.h - HTTP to upstreams: libcurl's multi interface on the event loop.
  *
- * transfer.c is the only includer of curl.h. Nothing here blocks; names are
- * resolved by libcurl's resolver thread. Connections are kept and reused; one
+ * Nothing here blocks: names are resolved by libcurl's resolver thread, and
+ * cancelling does not wait for it. Connections are kept and reused; one
  * that turns out dead is retried once on a fresh one by libcurl itself. Proxies
  * of the environment are not used, redirects not followed.
  */
