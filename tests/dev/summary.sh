@@ -6,34 +6,33 @@
 #   summary.sh BUILD_FOLDER...
 #
 # Every test case counts once, from the .trs files that automake's TAP driver
-# writes. Ends with the line "N passed, N failed, N skipped"; the exit status is
-# 0 only when something passed and nothing failed or was skipped.
+# writes; the cases that did not pass are named from the .log files beside them.
+# Ends with the line "N passed, N failed, N skipped"; the exit status is 0 only
+# when something passed and nothing failed or was skipped.
 set -eu
 
-find "$@" -name '*.trs' -exec awk -v folders="$*" '
-	/^:test-result: / {
-		result = $2
-		if (result == "PASS" || result == "XFAIL")
-			passed++
-		else if (result == "SKIP")
-			skipped++
-		else
-			failed++
-		if (result != "PASS" && result != "XFAIL") {
-			sub(/^:test-result: /, "")
-			print FILENAME ": " $0
-		}
-	}
-	END { printf "%d %d %d\n", passed, failed, skipped }
-' {} + | awk '
-	# find may run the program above several times: the last fields add up.
-	NF == 3 && /^[0-9]+ [0-9]+ [0-9]+$/ {
-		passed += $1
-		failed += $2
-		skipped += $3
-		next
-	}
-	{ print }
+list=$(mktemp)
+trap 'rm -f "$list"' EXIT
+find "$@" -name '*.trs' >"$list"
+
+while IFS= read -r results; do
+	grep -qE '^:test-result: (FAIL|ERROR|XPASS|SKIP)' "$results" || continue
+	echo "$results:"
+	log=${results%.trs}.log
+	{
+		# a step of bootstrap has no log: its name stands behind the result
+		grep -hE '^:test-result: (FAIL|ERROR) .' "$results" || true
+		[ ! -e "$log" ] ||
+			grep -hE '^not ok|^ok .*# SKIP|^Bail out|^ERROR' "$log" || true
+	} | sed 's/^/  /'
+done <"$list"
+
+while IFS= read -r results; do
+	cat "$results"
+done <"$list" | awk '
+	/^:test-result: (PASS|XFAIL)/ { passed++; next }
+	/^:test-result: SKIP/ { skipped++; next }
+	/^:test-result: / { failed++ }
 	END {
 		if (passed == 0)
 			print "no test has passed: nothing was run"
