@@ -188,21 +188,23 @@ serve(int listen_fd, void *arg)
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* A pool without --workers is as large as the configuration says. */
+/*
+ * A pool whose processes cannot start would listen and answer nobody. Without
+ * --workers it is as large as the configuration says.
+ */
 static int
-default_workers(const struct gw_instance *in, unsigned *workers)
+check_config(const struct gw_instance *in, unsigned *workers)
 {
 	gw_auto_diag struct gw_diag diag = {0};
 	struct gw_config *c;
 
-	if (*workers)
-		return 0;
 	c = gw_config_load((const char *const *)in->paths, in->n_paths, &diag);
 	if (!c) {
 		gw_diag_print(&diag, stderr);
 		return -1;
 	}
-	*workers = c->gateway.workers;
+	if (!*workers)
+		*workers = c->gateway.workers;
 	gw_config_unref(c);
 	return 0;
 }
@@ -232,7 +234,7 @@ main(int argc, char **argv)
 				     NULL);
 	else if (!o.pool.address)
 		status = serve(STDIN_FILENO, &instance);
-	else if (default_workers(&instance, &o.pool.workers) < 0)
+	else if (check_config(&instance, &o.pool.workers) < 0)
 		status = EXIT_USAGE;
 	else
 		status = gw_pool_run(&o.pool, serve, &instance);

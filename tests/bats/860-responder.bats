@@ -88,10 +88,14 @@ pool_workers() {
 
 @test "responder: a configuration with errors -> status 2 and every one of them" {
   gw_config <<<'{models: {a: {type: proxy}, b: {type: odd}}}'
-  run -2 responder --listen "unix:$SOCKET"
-  assert_match "$output" 'a\.proxy_url'
-  assert_match "$output" 'b\.type'
-  [[ ! -e $SOCKET ]]
+  local workers
+  for workers in '' '--workers=2'; do
+    # shellcheck disable=SC2086 # none, or one word
+    run -2 responder --listen "unix:$SOCKET" $workers
+    assert_match "$output" 'a\.proxy_url'
+    assert_match "$output" 'b\.type'
+    [[ ! -e $SOCKET ]]
+  done
 }
 
 # --- sockets ---
