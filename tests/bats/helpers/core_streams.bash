@@ -54,6 +54,7 @@ core_test_early_refusal() {
   for turn in 1 2 3; do
     GW_KEY=wrong gw_post "/v1/chat/completions?$turn" "@$GW_DIR/much" -H Expect: \
       -H "Transfer-Encoding: $([[ $turn != 2 ]] || echo chunked)"
+    assert_equal "$curl_status" 0 "curl status: the answer has an end"
     assert_error 401 invalid_api_key
     gw_chat planner
     assert_status 200
