@@ -2,14 +2,19 @@
 /* log.c - the log sink; the one mutable global besides signal flags. */
 #include "base/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/utf8.h"
 
 #define LIMIT_WINDOW_MS 10000
 #define LIMIT_LINES 5
+
+_Static_assert(GW_LOG_LINE_BYTES <= PIPE_BUF, "a line is one atomic write");
 
 static const struct {
 	const char *word;
@@ -27,15 +32,19 @@ static struct {
 	const char *program;
 	long pid;
 	enum gw_log_level min;
-} sink = {"rolemesh", 0, GW_LOG_INFO};
+	bool is_file;	    /* writing to it never waits for a reader */
+	unsigned long lost; /* lines since the last one written */
+} sink = {"rolemesh", 0, GW_LOG_INFO, false, 0};
 
 void
 gw_log_init(const char *program)
 {
 	const char *want = getenv("GW_LOG_LEVEL");
+	struct stat st;
 
 	sink.program = program;
 	sink.pid = (long)getpid();
+	sink.is_file = fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
 	for (int i = 0; want && i < GW_LOG__MAX; i++)
 		if (strcmp(want, level_names[i]) == 0)
 			sink.min = (enum gw_log_level)i;
@@ -67,6 +76,26 @@ line_head(char *line, size_t cap, enum gw_event ev, const char *rid)
 	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
 }
 
+/*
+ * Whoever reads the log may have stopped (a pipe that is full): a line is then
+ * lost and counted rather than every stream held up. A pipe that polls writable
+ * takes a whole line: GW_LOG_LINE_BYTES is below PIPE_BUF.
+ */
+static void
+write_out(const char *line, size_t n)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	if (!sink.is_file && (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))) {
+		sink.lost++;
+		return;
+	}
+	if (write(STDERR_FILENO, line, n) == (ssize_t)n)
+		sink.lost = 0;
+	else
+		sink.lost++;
+}
+
 static void GW_PRINTF(4, 0)
 	write_line(enum gw_event ev, const char *rid, uint32_t suppressed,
 		   const char *fmt, va_list ap)
@@ -78,14 +107,15 @@ static void GW_PRINTF(4, 0)
 	if (suppressed)
 		n += (size_t)snprintf(line + n, sizeof(line) - n,
 				      "suppressed=%u ", suppressed);
+	if (sink.lost)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "lost=%lu ",
+				      sink.lost);
 	m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
 	if (m > 0)
 		n += (size_t)m < sizeof(line) - n - 1 ? (size_t)m
 						      : sizeof(line) - n - 2;
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) < 0) {
-		/* There is nowhere left to say so. */
-	}
+	write_out(line, n);
 	errno = keep;
 }
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* test_log.c - the log never waits for whoever reads it. */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "unit/tap.h"
+
+#define LINES 200 /* more than a pipe of 64 KiB takes */
+
+/* Standard error as a pipe; the end to read from. */
+static int
+stderr_to_pipe(void)
+{
+	int ends[2];
+
+	if (pipe(ends) < 0 || dup2(ends[1], STDERR_FILENO) < 0)
+		exit(99);
+	close(ends[1]);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	return ends[0];
+}
+
+static size_t
+read_all(int fd, char *out, size_t cap)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	while (n + 1 < cap && (got = read(fd, out + n, cap - 1 - n)) > 0)
+		n += (size_t)got;
+	out[n] = '\0';
+	return n;
+}
+
+static int
+count(const char *text, const char *what)
+{
+	int n = 0;
+
+	for (const char *p = text; (p = strstr(p, what)); p++)
+		n++;
+	return n;
+}
+
+int
+main(void)
+{
+	static char text[1 << 20];
+	char filler[1001], want[32];
+	int fd = stderr_to_pipe(), written;
+
+	memset(filler, 'x', sizeof(filler) - 1);
+	filler[sizeof(filler) - 1] = '\0';
+	gw_log_init("test");
+	alarm(20); /* a log that blocks ends here */
+	for (int i = 0; i < LINES; i++)
+		gw_log(GW_EV_START, NULL, "filler=%s", filler);
+	ok(true, "log: nobody reads -> %d lines do not block", LINES);
+
+	read_all(fd, text, sizeof(text));
+	written = count(text, "event=start");
+	ok(written > 0 && written < LINES,
+	   "log: nobody reads -> what does not fit is left out (%d written)",
+	   written);
+	is_int(count(text, "\n"), written, "log: lines are written whole");
+
+	gw_log(GW_EV_STOP, NULL, "reason=again");
+	read_all(fd, text, sizeof(text));
+	snprintf(want, sizeof(want), "lost=%d ", LINES - written);
+	ok(strstr(text, want) != NULL, "log: read again -> says %s", want);
+	gw_log(GW_EV_STOP, NULL, "reason=more");
+	read_all(fd, text, sizeof(text));
+	ok(strstr(text, "lost=") == NULL, "log: said once");
+	return done_testing();
+}
