@@ -116,6 +116,7 @@ end_now(struct gw_worker *w, const char *why)
 {
 	gw_log(GW_EV_STOP, NULL, "reason=\"%s\" open_requests=%u", why,
 	       gw_fcgi_open_requests(w->front));
+	w->ended = true;
 	ev_break(w->loop, EVBREAK_ALL);
 }
 

@@ -53,6 +53,7 @@ struct gw_worker {
 	struct gw_fcgi_front *front;
 	int64_t started_wall_s;
 	bool draining;
+	bool ended; /* requests that are still open are cut off */
 	pid_t spawner;			/* end when it is gone; 0 = none */
 	ev_signal on_term;
 	ev_timer spawner_check;

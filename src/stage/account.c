@@ -71,8 +71,15 @@ write_record(const struct gw_request *r, int status)
 enum gw_step
 gw_stage_account(struct gw_request *r)
 {
-	int status = r->client_gone ? gw_err_info(GW_ERR_CLIENT_GONE)->status
-				    : r->status;
+	int status;
+
+	/* The grace time was over: this end is ours, not the client's. */
+	if (r->client_gone && r->worker->ended) {
+		r->client_gone = false;
+		r->broken = true;
+	}
+	status = r->client_gone ? gw_err_info(GW_ERR_CLIENT_GONE)->status
+				: r->status;
 
 	/* Whoever forgot to end the answer must not leave the client waiting.
 	 */
