@@ -187,13 +187,6 @@ gw_conn_new(struct gw_fcgi_front *f, int fd, bool is_unix)
 	gw_input_receive(c);
 }
 
-void
-gw_fcgi_abort(struct gw_fcgi_conn *c)
-{
-	c->request = NULL;
-	gw_conn_close(c);
-}
-
 const char *
 gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name)
 {

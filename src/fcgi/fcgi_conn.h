@@ -104,8 +104,9 @@ size_t gw_fcgi_backlog(const struct gw_fcgi_conn *c);
 void gw_fcgi_finish(struct gw_fcgi_conn *c);
 
 /*
- * gw_fcgi_abort - break the answer off so that the web server notices: the
- * connection closes without an end record. No further callback.
+ * gw_fcgi_abort - break the answer off so that the web server notices: what is
+ * queued still leaves, then the connection closes without an end record. The
+ * request gets no further callback.
  */
 void gw_fcgi_abort(struct gw_fcgi_conn *c);
 

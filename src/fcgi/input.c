@@ -119,7 +119,7 @@ take_params_end(struct gw_fcgi_conn *c, const char *rest, size_t n)
 	c->counted = true;
 	f->n_requests++;
 	request = f->ops->on_request(c, f->arg);
-	if (c->closed || c->finishing)
+	if (c->closed || c->finishing || c->breaking)
 		return; /* answered already, and forgotten by its owner */
 	c->request = request;
 	if (!request)

@@ -66,6 +66,10 @@ flush_conn(struct gw_fcgi_conn *c)
 			return;
 		}
 	}
+	if (c->breaking && c->out_sent == c->out.len) {
+		gw_conn_close(c);
+		return;
+	}
 	if (c->out_sent == c->out.len) {
 		gw_buf_clear(&c->out);
 		c->out_sent = 0;
@@ -153,5 +157,13 @@ gw_fcgi_finish(struct gw_fcgi_conn *c)
 {
 	c->request = NULL;
 	c->finishing = true;
+	mark_dirty(c);
+}
+
+void
+gw_fcgi_abort(struct gw_fcgi_conn *c)
+{
+	c->request = NULL;
+	c->breaking = true;
 	mark_dirty(c);
 }

@@ -12,7 +12,8 @@ load helpers/all
 setup_file() {
   gw_setup
   fake_start alpha
-  fake_start beta
+  mkdir "$GW_DIR/raw"
+  fake_start beta --fixtures "$GW_DIR/raw"
   gw_config <<YAML
 models:
   planner:
@@ -136,7 +137,7 @@ assert_broken_everywhere() {
   assert_one_sse_error /v1/chat/completions upstream_protocol_error "$BATS_TEST_TMPDIR/text"
   gw_chat passing
   assert_error 502 upstream_unreachable
-  fake_start beta
+  fake_start beta --fixtures "$GW_DIR/raw"
   gw_chat passing
   assert_status 200
 }
@@ -162,6 +163,15 @@ assert_broken_everywhere() {
   assert_status 200
   assert_equal "$curl_status" 18 'exit status of curl'
   assert_equal "$body" '[1,2,'
+}
+
+@test "broken: the end comes together with the beginning -> what came arrives, then the broken transfer" {
+  printf '%s\r\n' 'HTTP/1.1 200 OK' 'Content-Type: application/x-ndjson' \
+    'Transfer-Encoding: chunked' '' '9' $'{"n":12}\n' >"$GW_DIR/raw/cut.http"
+  gw_chat passing '{"fake": {"raw_file": "cut.http"}}'
+  assert_status 200
+  assert_equal "$curl_status" 18 'exit status of curl'
+  assert_equal "$body" '{"n":12}'
 }
 
 @test "broken: closed before any byte -> 502" {
