@@ -128,7 +128,7 @@ test_own(void)
 	is_int(reg_own(a, &err), 0, "own: again by the same -> 0");
 	is_int(reg_own(b, &err), -1, "own: another -> -1");
 	is_int(err.code, REG_BUSY, "own: another -> BUSY");
-	snprintf(pid_text, sizeof(pid_text), "process %d ", (int)getpid());
+	snprintf(pid_text, sizeof(pid_text), "process %d", (int)getpid());
 	ok(strstr(err.msg, pid_text), "own: message names the pid: %s",
 	   err.msg);
 	reg_close(a);
