@@ -188,7 +188,8 @@ nothing_is_left() {
   pid=$!
   wait_until 10 gw_gauge_is open_requests 1
   # all of them: which one has it is not known
-  gw_responders inference | xargs kill -KILL
+  # shellcheck disable=SC2046
+  kill -KILL $(gw_responders inference)
   wait_until "$SOON_S" gone "$pid"
   assert_match "$(<"$code")" '^50[0-9] application/json'
   assert_equal "$(jq -c '.error | keys' "$code.body")" '["code","message","param","type"]' 'envelope'
