@@ -16,7 +16,7 @@ WEB_MAX_KIB=$((WEB_MAX_BODY / 1024 + 1))
 # web_start KIND - lighttpd, fcgid, proxy or nginx. WEB_WORKERS (2) sets the
 # size of the inference pool, WEB_POOL another address for it than its socket.
 web_start() {
-  export WEB_KIND=$1 WEB_ERRORS
+  export WEB_KIND=$1 WEB_OWNER=$$
   case $WEB_KIND in
   lighttpd)
     GW_WORKERS=${WEB_WORKERS:-2} gw_start
@@ -117,6 +117,7 @@ web_server_start() {
     PATH=$PATH:/usr/sbin:/sbin setsid "${command[@]}" \
       >>"$GW_DIR/web.log" 2>&1 </dev/null 3>&- 4>&- &
     gw_track web "$!"
+    _web_guard "$!" "$WEB_OWNER"
     wait_until 20 _web_up_or_dead || break
     alive "$(gw_pid web)" && return 0
     grep -qiE 'in use|could not bind' "$GW_DIR/web.log" || break
@@ -125,6 +126,16 @@ web_server_start() {
   echo "$WEB_KIND did not start (attempt $tries):" >&2
   tail -n 30 "$GW_DIR"/web.log "$GW_DIR"/pool-*.log >&2
   return 1
+}
+
+# _web_guard PID OWNER - end the web server when the tests were killed and no
+# teardown comes: signals to their group do not reach its session.
+_web_guard() {
+  env -u GW_TEST_ID -u ROLE_MESH_SHM setsid bash -c '
+    while kill -0 "$1"; do
+      kill -0 "$2" || kill "$1"
+      sleep 1
+    done' guard "$1" "$2" >/dev/null 2>&1 </dev/null 3>&- 4>&- &
 }
 
 _web_up_or_dead() {
