@@ -108,6 +108,7 @@ gw_conn_next_request(struct gw_fcgi_conn *c)
 	}
 	c->input = GW_INPUT_IDLE;
 	c->finishing = false;
+	c->wrote = false;
 	ev_timer_stop(f->loop, &c->input_timer);
 	ev_io_start(f->loop, &c->readable);
 	if (n > 0 && c->holds == 0) { /* it was sent ahead */

@@ -38,6 +38,7 @@ struct gw_fcgi_conn {
 	bool counted;	/* in front->n_requests */
 	bool fed;	/* libfcgi has the next STDIN record already */
 	bool finishing; /* the answer is complete, its queue may not be */
+	bool wrote;	/* bytes of this answer have left */
 	bool breaking;	/* the answer broke off: close when the queue left */
 	bool dirty;
 	bool above_high_water;

@@ -29,7 +29,10 @@
 #define GW_FCGI_HIGH_WATER (64u << 10) /* relays pause above this backlog */
 #define GW_FCGI_LOW_WATER (16u << 10)  /* and resume below this one */
 #define GW_FCGI_INPUT_IDLE_S 300.0     /* silence in the middle of a request */
-#define GW_FCGI_DRAIN_S 10.0	       /* unread input behind an early answer */
+/* lighttpd takes an answer and its missing end, read in one go, for a whole
+ * one: the head has to reach the client before the connection closes. */
+#define GW_FCGI_BREAK_S 0.1
+#define GW_FCGI_DRAIN_S 10.0 /* unread input behind an early answer */
 
 struct gw_fcgi_front;
 struct gw_fcgi_conn;

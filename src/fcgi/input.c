@@ -321,7 +321,7 @@ gw_input_on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (c->finishing && !c->exchange)
+	if (c->breaking || (c->finishing && !c->exchange))
 		gw_conn_close(c);
 	else
 		gw_conn_protocol_error(c,

@@ -61,13 +61,20 @@ flush_conn(struct gw_fcgi_conn *c)
 			return;
 		}
 		c->out_sent += n;
+		c->wrote = true;
 		if (last) {
 			gw_conn_answered(c);
 			return;
 		}
 	}
-	if (c->breaking && c->out_sent == c->out.len) {
+	if (c->breaking && !c->wrote) {
 		gw_conn_close(c);
+		return;
+	}
+	if (c->breaking && c->out_sent == c->out.len) {
+		ev_io_stop(c->front->loop, &c->writable);
+		c->input_timer.repeat = GW_FCGI_BREAK_S;
+		ev_timer_again(c->front->loop, &c->input_timer);
 		return;
 	}
 	if (c->out_sent == c->out.len) {
