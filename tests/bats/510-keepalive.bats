@@ -5,7 +5,7 @@
 # gateway.sse_keepalive_s: the client gets its 200 and comments, and whatever
 # comes then is told in the stream.
 #
-# shellcheck disable=SC2154 # set by the helpers
+# shellcheck disable=SC2154,SC2030,SC2031 # set by the helpers; a test is a subshell
 
 load helpers/all
 
@@ -41,8 +41,13 @@ setup() {
   S=$BATS_TEST_TMPDIR/stream
 }
 
+# The one test that calls gw_setup has a gateway of its own.
 teardown() {
-  gw_dump_if_failed
+  if [[ $GW_DIR == "$BATS_TEST_TMPDIR" ]]; then
+    gw_teardown
+  else
+    gw_dump_if_failed
+  fi
 }
 
 # silence_then PATH SCRIPT - a stream whose upstream says nothing for 0.7 s and
@@ -264,4 +269,26 @@ assert_some_comments() {
   assert_status 429
   assert_header Retry-After 7
   assert_equal "$body" '{"e":1}'
+}
+
+# --- off ---
+
+@test "keepalive: sse_keepalive_s 0 -> neither an early 200 nor comments" {
+  gw_setup
+  fake_start silent
+  gw_config <<YAML
+gateway:
+  sse_keepalive_s: 0
+models:
+  planner:
+    type: proxy
+    proxy_url: $FAKE_URL_silent
+YAML
+  gw_start
+  gw_post /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"first_delay_ms": 1000, "status": 418}}')"
+  assert_status 418
+  gw_post /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"pieces": ["data: 1\n\n", "data: 2\n\n"], "delay_ms": 500}}')" -N
+  assert_equal "$body" $'data: 1\n\ndata: 2'
 }

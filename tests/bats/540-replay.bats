@@ -155,7 +155,7 @@ cut_at() {
   local body_at size
   size=$(stat -c %s "$TOP_SRCDIR/tests/fixtures/upstream/$whole")
   body_at=$(LC_ALL=C grep -abPm 1 '^\r$' "$TOP_SRCDIR/tests/fixtures/upstream/$whole" | cut -d: -f1)
-  for ((at = body_at + 2; at < size; at += 101)); do
+  for ((at = body_at + 2; at < size; at += 149)); do
     name=$(cut_at "$whole" "$at")
     answer "$OUT/want" "$FAKE_URL_cut" cut "$name"
     assert_equal "$(<"$OUT/want.result")" '18 200 text/event-stream' "the recording $name"
@@ -163,7 +163,7 @@ cut_at() {
     assert_cut "$OUT/want" "$OUT/got" "$name"
     ((n += 1))
   done
-  assert_between "$n" 20 100 cuts
+  assert_between "$n" 15 100 cuts
 }
 
 @test "replay: a stream cut inside its head -> 502" {
@@ -177,7 +177,7 @@ cut_at() {
 @test "replay: a short whole answer cut anywhere -> 502" {
   local at size
   size=$(stat -c %s "$TOP_SRCDIR/tests/fixtures/upstream/chat.http")
-  for ((at = 1; at < size; at += 41)); do
+  for ((at = 1; at < size; at += 61)); do
     through cut "$(cut_at chat.http "$at")" >"$OUT/log"
     assert_error 502 upstream_protocol_error || _fail "cut at byte $at"
   done
