@@ -31,7 +31,8 @@ struct gw_transfer {
 	bool reaping;
 	bool paused;
 	bool connected;
-	bool retried; /* its connection was dead; sent once more */
+	uint64_t connected_ms; /* when it first was, CLOCK_MONOTONIC */
+	bool retried;	       /* its connection was dead; sent once more */
 	bool head_done;
 	struct gw_transfer_head head;
 	char content_type[GW_HEAD_VALUE_MAX];

@@ -7,9 +7,13 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "upstream/curl_private.h"
 
-#define CONNECTION_IDLE_S 4L	/* llama-server closes after 5 s */
+#define CONNECTION_IDLE_S 4L /* llama-server closes after 5 s */
+/* A kept connection that was dead shows at once. One that closes later took the
+ * request: sending it again could run it twice, or kill the server twice. */
+#define RETRY_WITHIN_MS 1000
 #define NO_LIMIT_MS 0x7fffffffL /* libcurl takes 0 for its default */
 
 /* ---- end of a transfer --------------------------------------------------- */
@@ -219,6 +223,10 @@ on_prereq(void *arg, char *peer, char *local, int peer_port, int local_port)
 	(void)local_port;
 	t->retried = t->connected;
 	t->connected = true;
+	if (!t->retried)
+		t->connected_ms = gw_mono_ms();
+	else if (gw_mono_ms() - t->connected_ms > RETRY_WITHIN_MS)
+		return CURL_PREREQFUNC_ABORT;
 	if (t->ops && t->ops->on_connected)
 		t->ops->on_connected(t->arg);
 	return t->ops ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;

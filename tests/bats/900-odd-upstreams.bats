@@ -122,3 +122,13 @@ replay() {
   wait_until 5 gw_log_has 'event=access rid=five-dead-nodes'
   assert_equal "$(grep -c 'event=upstream_retry rid=five-dead-nodes' "$GW_DIR/gateway.log")" 2
 }
+
+@test "odd: a kept connection closes after working on a request -> it is not sent again" {
+  gw_chat planner '{}'
+  assert_status 200
+  local before
+  before=$(fake_count alpha /v1/chat/completions)
+  gw_chat planner '{"fake": {"first_delay_ms": 1500, "close_before_answer": true}}'
+  assert_error 502 upstream_protocol_error
+  assert_equal "$(fake_count alpha /v1/chat/completions)" "$((before + 1))" 'requests upstream'
+}
