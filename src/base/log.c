@@ -50,12 +50,6 @@ gw_log_init(const char *program)
 			sink.min = (enum gw_log_level)i;
 }
 
-const char *
-gw_log_event_word(enum gw_event ev)
-{
-	return events[ev].word;
-}
-
 static size_t
 line_head(char *line, size_t cap, enum gw_event ev, const char *rid)
 {

@@ -76,8 +76,4 @@ void gw_log_limited(struct gw_log_limit *limit, enum gw_event ev,
  */
 const char *gw_log_quote(char *out, size_t cap, const char *value, size_t len);
 
-/* gw_log_event_count / gw_log_event_word - walk the event table (tests, docs).
- */
-const char *gw_log_event_word(enum gw_event ev);
-
 #endif
