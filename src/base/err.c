@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const struct gw_err_info infos[GW_ERR__MAX] = {
-#define ERR(name, status, type, code, text)                                    \
-	[GW_ERR_##name] = { status, type, code, text },
+#define ERR(name, status, type, code, retry_s, text)                           \
+	[GW_ERR_##name] = {status, type, code, retry_s, text},
 #include "base/errors.def"
 #undef ERR
 };
@@ -50,6 +50,7 @@ gw_err_set(struct gw_err *err, enum gw_code code, int sys, const char *fmt, ...)
 
 	err->code = code;
 	err->sys = sys;
+	err->retry_after_s = 0;
 	err->param[0] = '\0';
 	va_start(ap, fmt);
 	n = vsnprintf(err->msg, sizeof(err->msg), fmt, ap);

@@ -15,7 +15,7 @@
 
 enum gw_code {
 	GW_OK = 0,
-#define ERR(name, status, type, code, text) GW_ERR_##name,
+#define ERR(name, status, type, code, retry_s, text) GW_ERR_##name,
 #include "base/errors.def"
 #undef ERR
 	GW_ERR__MAX
@@ -28,6 +28,8 @@ enum gw_code {
 struct gw_err {
 	enum gw_code code;
 	int sys;			/* errno of the cause, 0 = none */
+	unsigned retry_after_s;		/* known better than the row does; 0 =
+					 * the row's */
 	char param[GW_ERR_PARAM_BYTES];	/* request field at fault, "" = none */
 	char msg[GW_ERR_MSG_BYTES];	/* UTF-8, truncated to fit */
 };
@@ -37,6 +39,7 @@ struct gw_err_info {
 	int status;		/* HTTP status, 400 .. 599 */
 	const char *type;	/* OpenAI error type */
 	const char *code;	/* machine-readable code */
+	unsigned retry_after_s;	/* Retry-After, 0 = none */
 	const char *text;	/* general meaning */
 };
 

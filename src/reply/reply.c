@@ -17,9 +17,8 @@
 
 #define HEAD_MAX 8192
 #define DOCUMENT_MAX (48u << 20) /* /v1/models of a full registry */
-#define RETRY_AFTER_S "5"
-#define SMALL_BODY 65536   /* bytes that arrive together with the head */
-#define REQUESTED_MAX 1024 /* bytes of a preflight's list of headers */
+#define SMALL_BODY 65536	 /* bytes that arrive together with the head */
+#define REQUESTED_MAX 1024	 /* bytes of a preflight's list of headers */
 #define JSON_TYPE "application/json"
 
 /* RFC 9110, section 15: only what this gateway or an upstream may send; the
@@ -125,6 +124,16 @@ preflight_headers(const struct gw_request *r, struct gw_buf *b)
 }
 
 static int
+retry_after(const struct gw_err *err, struct gw_buf *b)
+{
+	unsigned seconds = err->retry_after_s;
+
+	if (!seconds && err->code)
+		seconds = gw_err_info(err->code)->retry_after_s;
+	return seconds ? gw_buf_printf(b, "Retry-After: %u\r\n", seconds) : 0;
+}
+
+static int
 error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 {
 	if (status == 401 && r->err.code == GW_ERR_INVALID_API_KEY &&
@@ -137,11 +146,7 @@ error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 	/* The upstream's belongs to the upstream's own answer. */
 	if (r->retry_after[0] && !r->err.code)
 		return gw_buf_printf(b, "Retry-After: %s\r\n", r->retry_after);
-	if (r->err.code == GW_ERR_NO_AVAILABLE_NODE ||
-	    r->err.code == GW_ERR_REGISTRY_FULL ||
-	    r->err.code == GW_ERR_REGISTRY_BUSY)
-		return gw_buf_puts(b, "Retry-After: " RETRY_AFTER_S "\r\n");
-	return 0;
+	return retry_after(&r->err, b);
 }
 
 static int
