@@ -34,6 +34,10 @@ enum gw_endpoint_flag {
 	GW_EP_STREAM = 1 << 6	   /* "stream": true asks for events */
 };
 
+/* What the rows of relayed.def have in common. */
+#define GW_EP_RELAYED (GW_EP_CLIENT_KEY | GW_EP_RELAY)
+#define GW_EP_STREAMED (GW_EP_RELAYED | GW_EP_STREAM)
+
 struct gw_endpoint {
 	const char *path;      /* percent-decoded path it serves */
 	enum gw_method method; /* GET also serves HEAD */

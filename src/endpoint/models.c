@@ -113,20 +113,6 @@ all_nodes(struct gw_request *r)
 }
 
 static struct json_object *
-all_counters(const struct reg *reg)
-{
-	struct json_object *o = json_object_new_object();
-
-#define COUNTER(name, word, text)                                              \
-	gw_json_set_int(o, word,                                               \
-			(int64_t)reg_counter_sum(reg, GW_COUNT_##name));
-#define GAUGE(name, word, text)                                                \
-	gw_json_set_int(o, word, reg_gauge_sum(reg, GW_GAUGE_##name));
-#include "gateway/counters.def"
-	return o;
-}
-
-static struct json_object *
 build(struct gw_request *r)
 {
 	struct json_object *doc = json_object_new_object();
@@ -147,7 +133,7 @@ build(struct gw_request *r)
 	gw_json_set_str(ours, "default_model", r->config->default_model);
 	json_object_object_add(ours, "unavailable_models", unusable);
 	json_object_object_add(ours, "nodes", all_nodes(r));
-	json_object_object_add(ours, "counters", all_counters(r->worker->reg));
+	json_object_object_add(ours, "counters", gw_worker_counters(r->worker));
 	gw_json_set_str(doc, "object", "list");
 	json_object_object_add(doc, "data", data);
 	json_object_object_add(doc, "rolemesh", ours);

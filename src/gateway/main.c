@@ -8,8 +8,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/log.h"
+#include "config/config.h"
 #include "gateway/pool.h"
-#include "gateway/worker.h"
+#include "gateway/responder.h"
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -175,16 +177,16 @@ static int
 serve(int listen_fd, void *arg)
 {
 	struct gw_err err = {0};
-	struct gw_worker *w;
+	struct gw_responder *p;
 	int rc = -1;
 
 	gw_log_init(PROGRAM);
-	w = gw_worker_new(arg, &err);
-	if (w)
-		rc = gw_worker_run(w, listen_fd, &err);
+	p = gw_responder_new(arg, &err);
+	if (p)
+		rc = gw_responder_run(p, listen_fd, &err);
 	if (rc < 0)
 		gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err.msg);
-	gw_worker_free(w);
+	gw_responder_free(p);
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

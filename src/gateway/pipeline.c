@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pipeline.c - the list of stages and the loop that walks it; decides nothing
+ * pipeline.c - the loop that walks a program's list of stages; decides nothing
  * about requests itself.
  */
 #include "gateway/pipeline.h"
@@ -8,31 +8,6 @@
 #include "gateway/worker.h"
 #include "reply/reply.h"
 #include "upstream/transfer.h"
-
-#define ALWAYS 0
-
-static const struct gw_stage stages[] = {
-	{"accept", gw_stage_accept, ALWAYS},
-	{"authenticate", gw_stage_authenticate,
-	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY},
-	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
-	{"answer", gw_stage_answer, GW_EP_ANSWER},
-	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
-	{"pick_node", gw_stage_pick_node, GW_EP_RELAY},
-	{"forward", gw_stage_forward, GW_EP_RELAY},
-	{"stream", gw_stage_stream, GW_EP_RELAY},
-	{"account", gw_stage_account, ALWAYS},
-};
-
-enum {
-	PICK_NODE = 5
-};
-
-const struct gw_pipeline gw_pipeline = {
-	.stages = stages,
-	.n = GW_ARRAY_LEN(stages),
-	.pick = PICK_NODE,
-};
 
 /* A request that failed before its head was sent is answered here, once. */
 static void
@@ -53,7 +28,7 @@ finish(struct gw_request *r)
 static bool
 wanted(const struct gw_request *r, const struct gw_stage *s)
 {
-	return s->wants == ALWAYS ||
+	return s->wants == GW_STAGE_ALWAYS ||
 	       (r->endpoint && (r->endpoint->flags & s->wants));
 }
 

@@ -13,20 +13,26 @@
 
 #include "gateway/request.h"
 
+#define GW_STAGE_ALWAYS 0
+
 struct gw_stage {
 	const char *name;
 	enum gw_step (*run)(struct gw_request *r);
-	unsigned wants;		/* endpoint flags, any of which makes it run; 0 =
-				 * always */
+	unsigned wants;		/* endpoint flags, any of which makes it run, or
+				 * GW_STAGE_ALWAYS */
 };
 
 struct gw_pipeline {
 	const struct gw_stage *stages;
 	size_t n;		/* the last one is account */
 	size_t pick;		/* where REPICK goes */
+	/* Let go of what the program gave to a request, the hold on its
+	 * upstream above all: before another upstream is chosen, and when the
+	 * request ends, however it ends. */
+	void (*release)(struct gw_request *r);
 };
 
-/* The gateway's stages. */
+/* The gateway's stages (stages.c). */
 extern const struct gw_pipeline gw_pipeline;
 
 /*

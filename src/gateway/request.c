@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "gateway/availability.h"
 #include "gateway/worker.h"
 
 #define HELD_MAX (64u << 10)
@@ -46,7 +45,7 @@ gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c)
 void
 gw_target_clear(struct gw_request *r)
 {
-	reg_lease_drop(r->worker->reg, r->target.lease);
+	r->worker->pipeline->release(r);
 	free(r->target.model_json);
 	free(r->target.node_id);
 	free(r->target.owned_url);
@@ -60,7 +59,6 @@ gw_request_free(struct gw_request *r)
 
 	ev_timer_stop(w->loop, &r->deadline);
 	ev_timer_stop(w->loop, &r->retry);
-	gw_availability_free(r->availability);
 	gw_target_clear(r);
 	gw_body_free(r->body);
 	if (r->document)

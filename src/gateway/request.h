@@ -32,6 +32,7 @@ struct gw_fcgi_conn;
 struct gw_worker;
 struct gw_transfer;
 struct gw_availability;
+struct ag_ticket;
 
 /* Where a request is, for the access log: set by the stages as they pass. */
 enum gw_phase {
@@ -105,6 +106,9 @@ struct gw_request {
 	unsigned pick_attempts;
 	struct reg_node_ref tried[GW_PICK_ATTEMPTS];
 
+	/* schedule (the node agent's) */
+	struct ag_ticket *ticket;	/* its place on a device, or NULL */
+
 	/* answer */
 	struct gw_availability *availability;	/* models, ready */
 	ev_timer retry;			/* the registry was busy */
@@ -156,7 +160,7 @@ struct gw_request *gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c);
 /* gw_request_free - release everything it owns. Called by gw_pipeline. */
 void gw_request_free(struct gw_request *r);
 
-/* gw_target_clear - forget the chosen upstream and drop its lease. */
+/* gw_target_clear - forget the chosen upstream and let it go (release). */
 void gw_target_clear(struct gw_request *r);
 
 /* gw_phase_name - word for the access log; static storage. */

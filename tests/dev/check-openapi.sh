@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Compares doc/openapi.yaml with the rows of src/endpoint/table.c, both ways.
+# Compares doc/openapi.yaml with the rows of src/endpoint/table.c and of the
+# relayed.def that it includes, both ways.
 # Prints TAP; a negative control shows that a missing row would be noticed.
 set -eu
 
@@ -30,7 +31,8 @@ same() {
   diff "$tmp/rows" "$tmp/documented" >"$tmp/diff"
 }
 
-table=$top/src/endpoint/table.c
+table=$tmp/table
+cat "$top/src/endpoint/table.c" "$top/src/endpoint/relayed.def" >"$table"
 yaml=$top/doc/openapi.yaml
 failed=0
 result() {
