@@ -77,23 +77,43 @@ build(struct gw_config *c, struct gw_config_internal *in)
 }
 
 struct gw_config *
-gw_config_load_version(const char *const *paths, size_t n, struct gw_diag *diag,
-		       uint64_t *fingerprint)
+gw_config_new(void)
 {
 	struct gw_config *c = calloc(1, sizeof(*c));
 	struct gw_config_internal *in = calloc(1, sizeof(*in));
-	size_t errors = diag->errors;
-	bool broken;
 
-	*fingerprint = 0;
 	if (!c || !in) {
 		free(c);
 		free(in);
-		gw_diag_add(diag, false, NULL, 0, 0, "out of memory");
 		return NULL;
 	}
 	c->refs = 1;
 	c->internal = in;
+	gw_doc_init(&in->doc, NULL);
+	return c;
+}
+
+int
+gw_config_seal(struct gw_config *c)
+{
+	return gw_names_build(c, c->internal);
+}
+
+struct gw_config *
+gw_config_load_version(const char *const *paths, size_t n, struct gw_diag *diag,
+		       uint64_t *fingerprint)
+{
+	struct gw_config *c = gw_config_new();
+	struct gw_config_internal *in;
+	size_t errors = diag->errors;
+	bool broken;
+
+	*fingerprint = 0;
+	if (!c) {
+		gw_diag_add(diag, false, NULL, 0, 0, "out of memory");
+		return NULL;
+	}
+	in = c->internal;
 	gw_doc_init(&in->doc, diag);
 	gw_doc_load(&in->doc, paths, n);
 	if (in->doc.root)

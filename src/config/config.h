@@ -99,6 +99,20 @@ struct gw_config {
 GW_MUSTCHECK struct gw_config *
 gw_config_load(const char *const *paths, size_t n, struct gw_diag *diag);
 
+/*
+ * gw_config_new - an empty snapshot with one reference, for a program that has
+ * a schema of its own and serves from what it fills in here (the node agent).
+ * Strings and arrays put into it are malloc'ed; the snapshot frees them. No two
+ * models may share a name. Returns NULL when memory is out.
+ */
+GW_MUSTCHECK struct gw_config *gw_config_new(void);
+
+/*
+ * gw_config_seal - the snapshot is filled: names can be looked up from now on.
+ * Returns 0, or -1 when memory is out.
+ */
+GW_MUSTCHECK int gw_config_seal(struct gw_config *c);
+
 /* gw_config_ref / gw_config_unref - take and drop a reference; unref(NULL) ok. */
 struct gw_config *gw_config_ref(struct gw_config *c);
 void gw_config_unref(struct gw_config *c);
