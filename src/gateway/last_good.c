@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "config/config.h"
 #include "config/doc.h"
-#include "gateway/folder.h"
+#include "webserver/folder.h"
 
 #define COPY_MAX                                                               \
 	(8u * GW_CONFIG_FILE_MAX) /* room for longer ${file:} paths            \

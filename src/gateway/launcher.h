@@ -16,9 +16,9 @@
 
 #include "base/err.h"
 #include "config/config.h"
-#include "gateway/folder.h"
 #include "gateway/instance.h"
 #include "reg.h"
+#include "webserver/folder.h"
 
 #define LAUNCHER_EXIT_CONFIG 2 /* bad option or configuration */
 #define LAUNCHER_CONF_NAME "lighttpd.conf"
@@ -82,52 +82,6 @@ void launcher_release(struct launcher *l);
  * Returns the exit status. Nothing that it started is left running.
  */
 int launcher_run(struct launcher *l);
-
-/*
- * launcher_listen - bind and listen.
- * @host     name, IPv4 or IPv6 address, the latter also in brackets; "::" takes
- *           IPv4 connections too
- * @wait_ms  how long to wait for a port that is in use
- * @address  set to where it listens
- * @err      INTERNAL naming host and port
- * Returns a descriptor, or -1. Resolves names, which may block.
- */
-GW_MUSTCHECK int launcher_listen(const char *host, uint32_t port,
-				 unsigned wait_ms,
-				 struct sockaddr_storage *address,
-				 struct gw_err *err);
-
-/* launcher_address_text - "1.2.3.4" or "[::1]"; returns @out. */
-const char *launcher_address_text(const struct sockaddr_storage *address,
-				  char *out, size_t cap);
-
-/*
- * launcher_find_responder / _data / _lighttpd - where a part of the gateway is.
- * @name  file or folder among the web server files, e.g. "errors"
- * @err   INTERNAL, with what to install or which variable to set
- */
-GW_MUSTCHECK int launcher_find_responder(char out[PATH_MAX],
-					 struct gw_err *err);
-GW_MUSTCHECK int launcher_find_data(const char *name, char out[PATH_MAX],
-				    struct gw_err *err);
-GW_MUSTCHECK int launcher_find_lighttpd(char out[PATH_MAX], struct gw_err *err);
-
-/* One @NAME@ of the web server's configuration and its value. */
-struct launcher_var {
-	const char *name;
-	const char *value;
-};
-
-/*
- * launcher_render - fill in a template.
- * @template  text with @NAME@ places; those in comment lines may be unknown
- * @out       appended to
- * @err       INTERNAL: an unknown name (with its line), or a value that could
- *            break out of a quoted string
- */
-GW_MUSTCHECK int launcher_render(const char *template,
-				 const struct launcher_var *vars, size_t n,
-				 struct gw_buf *out, struct gw_err *err);
 
 /*
  * launcher_write_conf - write lighttpd's configuration into the folder.

@@ -14,6 +14,8 @@
 
 #include "base/log.h"
 #include "gateway/last_good.h"
+#include "webserver/find.h"
+#include "webserver/listen.h"
 
 /* A web server whose launcher was killed needs a moment to let the port go. */
 #define LEFTOVER_PORT_WAIT_MS 5000
@@ -67,10 +69,11 @@ link_programs(const struct launcher *l, struct gw_err *err)
 {
 	char path[PATH_MAX];
 
-	if (launcher_find_responder(path, err) < 0 ||
+	if (gw_find_program("rolemesh-responder", "ROLEMESH_RESPONDER", path,
+			    err) < 0 ||
 	    link_into_folder(l, path, "responder", err) < 0)
 		return -1;
-	if (launcher_find_data("errors", path, err) < 0)
+	if (gw_find_data("errors", path, err) < 0)
 		return -1;
 	return link_into_folder(l, path, "errors", err);
 }
@@ -120,18 +123,18 @@ launcher_prepare(struct launcher *l, struct gw_err *err)
 	bool leftover = false;
 	char host[64];
 
-	if (launcher_find_lighttpd(l->lighttpd, err) < 0 ||
+	if (gw_find_lighttpd(l->lighttpd, err) < 0 ||
 	    own_instance(l, err) < 0 ||
 	    gw_folder_create(&l->folder, l->instance->shm_name, &leftover,
 			     err) < 0)
 		return -1;
-	l->listen_fd = launcher_listen(c->gateway.host, c->gateway.port,
-				       leftover ? LEFTOVER_PORT_WAIT_MS : 0,
-				       &l->address, err);
+	l->listen_fd = gw_listen(c->gateway.host, c->gateway.port,
+				 leftover ? LEFTOVER_PORT_WAIT_MS : 0,
+				 "--port or gateway.port", &l->address, err);
 	if (l->listen_fd < 0)
 		return -1;
 	snprintf(l->url, sizeof(l->url), "http://%s:%u",
-		 launcher_address_text(&l->address, host, sizeof(host)),
+		 gw_address_text(&l->address, host, sizeof(host)),
 		 (unsigned)c->gateway.port);
 	if (link_programs(l, err) < 0 || make_subfolder(l, "empty", err) < 0 ||
 	    make_subfolder(l, "upload", err) < 0 ||

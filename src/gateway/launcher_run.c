@@ -17,8 +17,8 @@
 #include "base/log.h"
 #include "config/watch.h"
 #include "gateway/last_good.h"
-#include "gateway/launcher_probe.h"
-#include "gateway/launcher_spawn.h"
+#include "webserver/spawn.h"
+#include "webserver/up_probe.h"
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -51,7 +51,7 @@ struct run {
 	ev_timer limit; /* of the phase */
 	ev_timer sweep;
 	ev_tstamp sweep_end;
-	struct launcher_probe probe;
+	struct gw_up_probe probe;
 	struct gw_config_watch *watch;
 };
 
@@ -81,7 +81,7 @@ drain(struct run *r, const char *signal_name)
 
 	gw_log(GW_EV_DRAIN, NULL, "reason=\"%s\" grace_ms=%u", signal_name,
 	       (unsigned)grace_ms);
-	launcher_probe_stop(&r->probe);
+	gw_up_probe_stop(&r->probe);
 	if (grace_ms == 0) {
 		terminate(r, TERM_LIMIT_S);
 		return;
@@ -99,7 +99,7 @@ fail_start(struct run *r)
 	       "above may say why\"",
 	       r->l->url, START_LIMIT_S);
 	r->status = EXIT_FAILURE;
-	launcher_probe_stop(&r->probe);
+	gw_up_probe_stop(&r->probe);
 	terminate(r, TERM_LIMIT_S);
 }
 
@@ -199,7 +199,7 @@ on_child(struct ev_loop *loop, ev_child *c, int revents)
 		log_unexpected_end(c->rstatus);
 		r->status = EXIT_FAILURE;
 	}
-	launcher_probe_stop(&r->probe);
+	gw_up_probe_stop(&r->probe);
 	ev_timer_stop(loop, &r->limit);
 	kill(-r->child, r->phase == PHASE_KILLING ? SIGKILL : SIGTERM);
 	r->sweep_end =
@@ -301,6 +301,7 @@ launcher_run(struct launcher *l)
 {
 	struct run r = {.l = l, .status = EXIT_SUCCESS};
 	struct gw_err err = {0};
+	char conf[PATH_MAX];
 
 	/* A reader of the ready line that left must not end the gateway. */
 	signal(SIGPIPE, SIG_IGN);
@@ -312,7 +313,8 @@ launcher_run(struct launcher *l)
 		return EXIT_FAILURE;
 	}
 	start_watchers(&r);
-	r.child = launcher_spawn(l, &err);
+	snprintf(conf, sizeof(conf), "%s/" LAUNCHER_CONF_NAME, l->folder.path);
+	r.child = gw_spawn_lighttpd(l->lighttpd, conf, &l->listen_fd, &err);
 	if (r.child < 0) {
 		gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err.msg);
 		return EXIT_FAILURE;
@@ -328,7 +330,8 @@ launcher_run(struct launcher *l)
 		gw_log(GW_EV_CONFIG_WARNING, NULL,
 		       "finding=\"out of memory: edits are not watched here\"");
 	set_limit(&r, START_LIMIT_S);
-	launcher_probe_start(&r.probe, r.loop, &l->address, on_up, &r);
+	gw_up_probe_start(&r.probe, r.loop, &l->address, "rolemesh-gateway",
+			  on_up, &r);
 	ev_run(r.loop, 0);
 	gw_config_watch_free(r.watch);
 	gw_log(GW_EV_STOP, NULL, "status=%d", r.status);

@@ -60,6 +60,9 @@ none 'layers: shm -> knows nothing of src' \
 none 'layers: base -> knows no other module' \
   "$(grep -rnE '^#[[:space:]]*include[[:space:]]+"[a-z]+/' src/base |
     grep -v '"base/')"
+none 'layers: webserver -> knows only base and how files are read' \
+  "$(grep -rnE '^#[[:space:]]*include[[:space:]]+"[a-z]+/' src/webserver |
+    grep -vE '"(base|webserver)/|"config/doc\.h"')"
 none 'style: unbounded string functions -> not used' \
   "$(grep -rnE '\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets) *\(' \
     src shm --include='*.c' --include='*.h')"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * folder.c - the private folder of a running launcher.
+ * folder.c - the private folder of a running program.
  *
  * Must not follow links while removing and must not touch folders of other
- * users or of living launchers.
+ * users or of living owners.
  */
-#include "gateway/folder.h"
+#include "webserver/folder.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -93,7 +93,7 @@ candidate_fault(const char *parent, size_t name_len)
 	return access(parent, W_OK | X_OK) < 0 ? strerror(errno) : NULL;
 }
 
-/* Is this the folder of a launcher that is no more? */
+/* Is this the folder of an owner that is no more? */
 static bool
 is_leftover(int parent, const char *name)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * launcher_listen.c - the socket that lighttpd will accept on.
+ * listen.c - the socket that lighttpd will accept on.
  *
- * The launcher binds it before anything else starts: "port taken" is known, in
+ * It is bound before anything else starts: "port taken" is known, in
  * words of our own, without a race. lighttpd gets it as an inherited socket.
  */
-#include "gateway/launcher.h"
+#include "webserver/listen.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -59,8 +59,9 @@ bare_host(const char *host, char *out, size_t cap)
 }
 
 int
-launcher_listen(const char *host, uint32_t port, unsigned wait_ms,
-		struct sockaddr_storage *address, struct gw_err *err)
+gw_listen(const char *host, uint32_t port, unsigned wait_ms,
+	  const char *port_settings, struct sockaddr_storage *address,
+	  struct gw_err *err)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
 				       .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
@@ -95,17 +96,15 @@ launcher_listen(const char *host, uint32_t port, unsigned wait_ms,
 	if (sys == EADDRINUSE)
 		return gw_err_set(err, GW_ERR_INTERNAL, sys,
 				  "port %s on %s is in use by another program: "
-				  "stop it, or choose another with --port or "
-				  "gateway.port",
-				  service, host);
+				  "stop it, or choose another with %s",
+				  service, host, port_settings);
 	return gw_err_set(err, GW_ERR_INTERNAL, sys,
 			  "cannot listen on %s port %s: %s", host, service,
 			  strerror(sys));
 }
 
 const char *
-launcher_address_text(const struct sockaddr_storage *address, char *out,
-		      size_t cap)
+gw_address_text(const struct sockaddr_storage *address, char *out, size_t cap)
 {
 	char text[INET6_ADDRSTRLEN] = "";
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * launcher_probe.c - wait until the gateway answers GET /health.
+ * up_probe.c - wait until GET /health is answered.
  *
- * A few bytes of HTTP/1.0 on a socket of its own: the launcher needs no more
+ * A few bytes of HTTP/1.0 on a socket of its own: no more is needed
  * of an HTTP client than the first line of one answer.
  */
-#include "gateway/launcher_probe.h"
+#include "webserver/up_probe.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -14,14 +14,13 @@
 
 #define RETRY_S 0.05
 #define REQUEST                                                                \
-	"GET /health HTTP/1.0\r\nHost: localhost\r\n"                          \
-	"User-Agent: rolemesh-gateway\r\n\r\n"
+	"GET /health HTTP/1.0\r\nHost: localhost\r\nUser-Agent: %s\r\n\r\n"
 /* "HTTP/1.x 200 " */
 #define STATUS_AT 9
 #define STATUS_END 13
 
 static void
-close_attempt(struct launcher_probe *p)
+close_attempt(struct gw_up_probe *p)
 {
 	ev_io_stop(p->loop, &p->io);
 	if (p->fd >= 0)
@@ -30,7 +29,7 @@ close_attempt(struct launcher_probe *p)
 }
 
 void
-launcher_probe_stop(struct launcher_probe *p)
+gw_up_probe_stop(struct gw_up_probe *p)
 {
 	if (!p->loop)
 		return;
@@ -40,7 +39,7 @@ launcher_probe_stop(struct launcher_probe *p)
 }
 
 static void
-try_later(struct launcher_probe *p)
+try_later(struct gw_up_probe *p)
 {
 	close_attempt(p);
 	ev_timer_stop(p->loop, &p->retry);
@@ -49,7 +48,7 @@ try_later(struct launcher_probe *p)
 }
 
 static void
-read_answer(struct launcher_probe *p)
+read_answer(struct gw_up_probe *p)
 {
 	ssize_t n = recv(p->fd, p->head + p->head_len,
 			 sizeof(p->head) - 1 - p->head_len, 0);
@@ -60,7 +59,7 @@ read_answer(struct launcher_probe *p)
 		p->head_len += (unsigned)n;
 	if (p->head_len >= STATUS_END) {
 		if (memcmp(p->head + STATUS_AT, "200 ", 4) == 0) {
-			launcher_probe_stop(p);
+			gw_up_probe_stop(p);
 			p->up(p->arg);
 			return;
 		}
@@ -73,16 +72,19 @@ read_answer(struct launcher_probe *p)
 static void
 on_io(struct ev_loop *loop, ev_io *io, int revents)
 {
-	struct launcher_probe *p = io->data;
+	struct gw_up_probe *p = io->data;
+	char request[256];
+	int len;
 
 	(void)revents;
 	if (p->sent) {
 		read_answer(p);
 		return;
 	}
+	len = snprintf(request, sizeof(request), REQUEST, p->user_agent);
 	/* So short that it goes out whole or not at all. */
-	if (send(p->fd, REQUEST, strlen(REQUEST), MSG_NOSIGNAL) !=
-	    (ssize_t)strlen(REQUEST)) {
+	if (len < 0 || (size_t)len >= sizeof(request) ||
+	    send(p->fd, request, (size_t)len, MSG_NOSIGNAL) != len) {
 		try_later(p);
 		return;
 	}
@@ -95,7 +97,7 @@ on_io(struct ev_loop *loop, ev_io *io, int revents)
 static void
 on_retry(struct ev_loop *loop, ev_timer *t, int revents)
 {
-	struct launcher_probe *p = t->data;
+	struct gw_up_probe *p = t->data;
 
 	(void)revents;
 	p->sent = false;
@@ -131,13 +133,14 @@ wildcard_to_loopback(struct sockaddr_storage *address)
 }
 
 void
-launcher_probe_start(struct launcher_probe *p, struct ev_loop *loop,
-		     const struct sockaddr_storage *address,
-		     void (*up)(void *arg), void *arg)
+gw_up_probe_start(struct gw_up_probe *p, struct ev_loop *loop,
+		  const struct sockaddr_storage *address,
+		  const char *user_agent, void (*up)(void *arg), void *arg)
 {
 	memset(p, 0, sizeof(*p));
 	p->loop = loop;
 	p->address = *address;
+	p->user_agent = user_agent;
 	p->up = up;
 	p->arg = arg;
 	p->fd = -1;

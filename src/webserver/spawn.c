@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * launcher_spawn.c - start lighttpd as a child in a process group of its own.
+ * spawn.c - start lighttpd as a child in a process group of its own.
  *
  * Between fork and exec only calls that are safe there. The group keeps a
- * terminal's Ctrl-C away from lighttpd and lets the launcher end every
- * responder, whoever its parent is by then.
+ * terminal's Ctrl-C away from lighttpd and lets us end every process that it
+ * started, whoever its parent is by then.
  */
-#include "gateway/launcher_spawn.h"
+#include "webserver/spawn.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -38,8 +38,8 @@ write_pid(char *out, pid_t pid)
 }
 
 static void
-become_lighttpd(const struct launcher *l, const char *conf, pid_t launcher,
-		char *pid_digits)
+become_lighttpd(const char *lighttpd, const char *conf, int listen_fd,
+		pid_t parent, char *pid_digits)
 {
 	char *const argv[] = {(char *)"lighttpd", (char *)"-D", (char *)"-f",
 			      (char *)conf, NULL};
@@ -48,7 +48,7 @@ become_lighttpd(const struct launcher *l, const char *conf, pid_t launcher,
 
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != launcher)
+	if (getppid() != parent)
 		_exit(1); /* it died before the line above */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -56,37 +56,36 @@ become_lighttpd(const struct launcher *l, const char *conf, pid_t launcher,
 		signal(reset_signals[i], SIG_DFL);
 	/* Sockets of the responders come out as 0600. */
 	umask(0177);
-	if (l->listen_fd == INHERITED_FD)
+	if (listen_fd == INHERITED_FD)
 		fcntl(INHERITED_FD, F_SETFD, 0);
 	else
-		dup2(l->listen_fd, INHERITED_FD);
+		dup2(listen_fd, INHERITED_FD);
 	null = open("/dev/null", O_RDONLY);
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
-	/* Standard output is for the launcher's own lines. */
+	/* Standard output is for our own lines. */
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 	if (null > INHERITED_FD)
 		close(null);
 	write_pid(pid_digits, getpid());
-	execv(l->lighttpd, argv);
+	execv(lighttpd, argv);
 	_exit(127);
 }
 
 pid_t
-launcher_spawn(struct launcher *l, struct gw_err *err)
+gw_spawn_lighttpd(const char *lighttpd, const char *conf, int *listen_fd,
+		  struct gw_err *err)
 {
 	static char listen_pid[sizeof(PID_PREFIX) + PID_DIGITS] = PID_PREFIX;
-	char conf[PATH_MAX];
-	pid_t launcher = getpid(), pid;
+	pid_t parent = getpid(), pid;
 
-	snprintf(conf, sizeof(conf), "%s/" LAUNCHER_CONF_NAME, l->folder.path);
 	if (setenv("LISTEN_FDS", "1", 1) != 0 || putenv(listen_pid) != 0) {
 		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 		return -1;
 	}
 	pid = fork();
 	if (pid == 0)
-		become_lighttpd(l, conf, launcher,
+		become_lighttpd(lighttpd, conf, *listen_fd, parent,
 				listen_pid + strlen(PID_PREFIX));
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_PID");
@@ -98,7 +97,7 @@ launcher_spawn(struct launcher *l, struct gw_err *err)
 	/* Here too: a signal to the group may come before the child runs. */
 	setpgid(pid, pid);
 	/* Held by lighttpd alone: once it stops listening, nobody does. */
-	close(l->listen_fd);
-	l->listen_fd = -1;
+	close(*listen_fd);
+	*listen_fd = -1;
 	return pid;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * folder.h - the private folder of a running launcher.
+ * folder.h - the private folder of a program that runs a web server.
  *
- * Holds the sockets, uploads, the web server's configuration and the copies of
- * the last good configuration. Mode 0700; its lock file is held as long as its
+ * Holds the sockets, uploads, the web server's configuration and whatever else
+ * the program keeps there. Mode 0700; its lock file is held as long as its
  * owner lives, so that the next start can tell a leftover from a folder in use.
  */
-#ifndef GW_GATEWAY_FOLDER_H
-#define GW_GATEWAY_FOLDER_H
+#ifndef GW_WEBSERVER_FOLDER_H
+#define GW_WEBSERVER_FOLDER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,12 +25,13 @@ struct gw_folder {
 /*
  * gw_folder_create - remove leftovers of this instance, make a fresh folder.
  * @instance  text that names the instance; only a hash of it is used
- * @leftover  set to true when the folder of a dead launcher was found; its web
+ * @leftover  set to true when the folder of a dead owner was found; its web
  *            server may need a moment more to let go of the port
  * @err       INTERNAL: no candidate is usable, with the reason for each
  * Tries $XDG_RUNTIME_DIR, $TMPDIR and /tmp, in this order: a candidate must be
  * an absolute path of harmless characters, short enough, and writable. The
- * caller must own the instance (reg_own), so that nobody else creates one now.
+ * caller must own the instance by something that one process at a time can have
+ * (reg_own(), a listening port), so that nobody else creates one now.
  */
 GW_MUSTCHECK int gw_folder_create(struct gw_folder *f, const char *instance,
 				  bool *leftover, struct gw_err *err);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * launcher_paths.c - where the parts of the gateway lie.
+ * find.c - where the parts of an installed program lie.
  *
  * In this order: an environment variable (tests, packagers), beside this very
  * program (a build folder), where `make install` puts them. Only looks.
  */
-#include "gateway/launcher.h"
+#include "webserver/find.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -14,7 +15,6 @@
 #include "config.h"
 #endif
 
-#define RESPONDER "rolemesh-responder"
 #define DATA_FOLDER "lighttpd"
 
 static bool
@@ -49,27 +49,28 @@ beside_program(const char *name, char out[PATH_MAX])
 }
 
 int
-launcher_find_responder(char out[PATH_MAX], struct gw_err *err)
+gw_find_program(const char *name, const char *variable, char out[PATH_MAX],
+		struct gw_err *err)
 {
-	const char *wanted = getenv("ROLEMESH_RESPONDER");
-	char beside[PATH_MAX];
+	const char *wanted = getenv(variable);
+	char beside[PATH_MAX], installed[PATH_MAX];
 
-	beside_program(RESPONDER, beside);
+	beside_program(name, beside);
+	snprintf(installed, sizeof(installed), GW_LIBEXECDIR "/%s", name);
 	if (!wanted || !*wanted)
-		wanted = executable(beside) ? beside
-					    : GW_LIBEXECDIR "/" RESPONDER;
+		wanted = executable(beside) ? beside : installed;
 	if (strlen(wanted) < PATH_MAX && executable(wanted)) {
 		memcpy(out, wanted, strlen(wanted) + 1);
 		return 0;
 	}
 	return gw_err_set(err, GW_ERR_INTERNAL, 0,
 			  "%s is not there or not executable: install the "
-			  "program again, or set ROLEMESH_RESPONDER",
-			  wanted);
+			  "program again, or set %s",
+			  wanted, variable);
 }
 
 int
-launcher_find_data(const char *name, char out[PATH_MAX], struct gw_err *err)
+gw_find_data(const char *name, char out[PATH_MAX], struct gw_err *err)
 {
 	const char *folder = getenv("ROLEMESH_DATADIR");
 	char beside[PATH_MAX];
@@ -89,7 +90,7 @@ launcher_find_data(const char *name, char out[PATH_MAX], struct gw_err *err)
 
 /* /usr/sbin, where Debian has lighttpd, is in no ordinary user's PATH. */
 int
-launcher_find_lighttpd(char out[PATH_MAX], struct gw_err *err)
+gw_find_lighttpd(char out[PATH_MAX], struct gw_err *err)
 {
 	const char *wanted = getenv("LIGHTTPD");
 	const char *const usual[] = {
