@@ -17,6 +17,9 @@
 
 #define LOCK_NAME "lock"
 #define REMOVE_DEPTH_MAX 16
+#define UNIQUE "XXXXXX" /* for mkdtemp() */
+#define PREFIX_BYTES 32
+#define CANDIDATES 3
 /* These go unquoted through the web server's configuration and through YAML. */
 #define HARMLESS                                                               \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/"      \
@@ -110,24 +113,88 @@ is_leftover(int parent, const char *name)
 	return lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0;
 }
 
-static bool
-remove_leftovers(const char *parent, const char *prefix)
+/* Calls @visit with each leftover in @parent; returns their number. */
+static unsigned
+visit_leftovers(const char *parent, const char *prefix,
+		void (*visit)(const char *path, void *arg), void *arg)
 {
+	char path[GW_FOLDER_PATH_MAX + NAME_MAX + 2];
 	DIR *dir = opendir(parent);
 	struct dirent *entry;
-	bool found = false;
+	unsigned n = 0;
 
 	if (!dir)
-		return false;
+		return 0;
 	while ((entry = readdir(dir)) != NULL) {
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
 		    !is_leftover(dirfd(dir), entry->d_name))
 			continue;
-		remove_in(dirfd(dir), entry->d_name, 0);
-		found = true;
+		snprintf(path, sizeof(path), "%s/%s", parent, entry->d_name);
+		visit(path, arg);
+		n++;
 	}
 	closedir(dir);
-	return found;
+	return n;
+}
+
+static void
+remove_visited(const char *path, void *arg)
+{
+	(void)arg;
+	gw_folder_remove(path);
+}
+
+static void
+name_candidates(const char *parents[CANDIDATES])
+{
+	parents[0] = getenv("XDG_RUNTIME_DIR");
+	parents[1] = getenv("TMPDIR");
+	parents[2] = "/tmp";
+}
+
+static void
+make_prefix(const char *instance, char out[PREFIX_BYTES])
+{
+	snprintf(out, PREFIX_BYTES, "rolemesh-%08" PRIx32 "-",
+		 name_hash(instance));
+}
+
+static const char *
+fault_of(const char *parent, const char *prefix)
+{
+	return candidate_fault(parent, strlen(prefix) + strlen(UNIQUE));
+}
+
+/* Is candidate @i the same folder as one before it? */
+static bool
+seen_before(const char *const parents[CANDIDATES], size_t i)
+{
+	struct stat here, there;
+
+	if (stat(parents[i], &here) < 0)
+		return false;
+	for (size_t k = 0; k < i; k++)
+		if (parents[k] && stat(parents[k], &there) == 0 &&
+		    here.st_dev == there.st_dev && here.st_ino == there.st_ino)
+			return true;
+	return false;
+}
+
+unsigned
+gw_folder_leftovers(const char *instance,
+		    void (*visit)(const char *path, void *arg), void *arg)
+{
+	const char *parents[CANDIDATES];
+	char prefix[PREFIX_BYTES];
+	unsigned n = 0;
+
+	name_candidates(parents);
+	make_prefix(instance, prefix);
+	for (size_t i = 0; i < CANDIDATES; i++)
+		if (parents[i] && *parents[i] &&
+		    !fault_of(parents[i], prefix) && !seen_before(parents, i))
+			n += visit_leftovers(parents[i], prefix, visit, arg);
+	return n;
 }
 
 static int
@@ -146,27 +213,26 @@ int
 gw_folder_create(struct gw_folder *f, const char *instance, bool *leftover,
 		 struct gw_err *err)
 {
-	const char *candidates[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"),
-				    "/tmp"};
-	char prefix[32], why[GW_ERR_MSG_BYTES / 2] = "";
+	const char *parents[CANDIDATES];
+	char prefix[PREFIX_BYTES], why[GW_ERR_MSG_BYTES / 2] = "";
 	size_t why_len = 0;
 
 	f->path[0] = '\0';
 	f->lock_fd = -1;
 	*leftover = false;
-	snprintf(prefix, sizeof(prefix), "rolemesh-%08" PRIx32 "-",
-		 name_hash(instance));
-	for (size_t i = 0; i < GW_ARRAY_LEN(candidates); i++) {
-		const char *parent = candidates[i], *fault;
+	name_candidates(parents);
+	make_prefix(instance, prefix);
+	for (size_t i = 0; i < CANDIDATES; i++) {
+		const char *parent = parents[i], *fault;
 
 		if (!parent || !*parent)
 			continue;
-		fault = candidate_fault(parent,
-					strlen(prefix) + strlen("XXXXXX"));
-		if (!fault && remove_leftovers(parent, prefix))
+		fault = fault_of(parent, prefix);
+		if (!fault &&
+		    visit_leftovers(parent, prefix, remove_visited, NULL) > 0)
 			*leftover = true;
 		if (!fault && !f->path[0]) {
-			snprintf(f->path, sizeof(f->path), "%s/%sXXXXXX",
+			snprintf(f->path, sizeof(f->path), "%s/%s" UNIQUE,
 				 parent, prefix);
 			if (mkdtemp(f->path) && fill(f) == 0)
 				continue;

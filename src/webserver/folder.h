@@ -36,6 +36,17 @@ struct gw_folder {
 GW_MUSTCHECK int gw_folder_create(struct gw_folder *f, const char *instance,
 				  bool *leftover, struct gw_err *err);
 
+/*
+ * gw_folder_leftovers - look at what dead owners of this instance left behind.
+ * @visit  called with the absolute path of each such folder, which stays
+ * Returns their number. Looks where gw_folder_create() would make one. Needs not
+ * own the instance; without that, a folder that its owner is just creating may
+ * be among them.
+ */
+unsigned gw_folder_leftovers(const char *instance,
+			     void (*visit)(const char *path, void *arg),
+			     void *arg);
+
 /* gw_folder_destroy - remove the folder and all that is in it; safe twice. */
 void gw_folder_destroy(struct gw_folder *f);
 
