@@ -9,19 +9,16 @@
 #ifndef GW_GATEWAY_LAUNCHER_H
 #define GW_GATEWAY_LAUNCHER_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "base/err.h"
 #include "config/config.h"
 #include "gateway/instance.h"
 #include "reg.h"
-#include "webserver/folder.h"
+#include "webserver/site.h"
 
 #define LAUNCHER_EXIT_CONFIG 2 /* bad option or configuration */
-#define LAUNCHER_CONF_NAME "lighttpd.conf"
 
 /* The command line. Strings point into argv. */
 struct launcher_options {
@@ -49,17 +46,13 @@ bool launcher_options_parse(struct launcher_options *o, int argc, char **argv,
 int launcher_options_apply(const struct launcher_options *o,
 			   struct gw_config *config, struct gw_err *err);
 
-/* Everything a running launcher holds; all zero (fds -1) before prepare. */
+/* Everything a running launcher holds; zero before prepare, site apart. */
 struct launcher {
 	const struct launcher_options *options;
 	struct gw_instance *instance;
 	struct gw_config *config; /* the snapshot in force; owned */
 	struct reg *reg;
-	struct gw_folder folder;
-	char lighttpd[PATH_MAX];	 /* program */
-	int listen_fd;			 /* handed to lighttpd, then -1 here */
-	struct sockaddr_storage address; /* where it listens */
-	char url[128];			 /* http://host:port, for people */
+	struct gw_site site;
 };
 
 /*
@@ -82,12 +75,5 @@ void launcher_release(struct launcher *l);
  * Returns the exit status. Nothing that it started is left running.
  */
 int launcher_run(struct launcher *l);
-
-/*
- * launcher_write_conf - write lighttpd's configuration into the folder.
- * @err  INTERNAL
- */
-GW_MUSTCHECK int launcher_write_conf(const struct launcher *l,
-				     struct gw_err *err);
 
 #endif

@@ -113,12 +113,11 @@ serve(const struct launcher_options *o, struct gw_instance *instance,
 {
 	struct launcher l = {.options = o,
 			     .instance = instance,
-			     .config = gw_config_ref(config),
-			     .folder.lock_fd = -1,
-			     .listen_fd = -1};
+			     .config = gw_config_ref(config)};
 	struct gw_err err = {0};
 	int status = EXIT_FAILURE;
 
+	gw_site_init(&l.site, "rolemesh-gateway", "RoleMesh-Gateway");
 	if (launcher_prepare(&l, &err) == 0)
 		status = launcher_run(&l);
 	else

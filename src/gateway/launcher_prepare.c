@@ -8,17 +8,12 @@
  */
 #include "gateway/launcher.h"
 
-#include <netinet/in.h>
+#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
 #include "gateway/last_good.h"
 #include "webserver/find.h"
-#include "webserver/listen.h"
-
-/* A web server whose launcher was killed needs a moment to let the port go. */
-#define LEFTOVER_PORT_WAIT_MS 5000
 
 static int
 own_instance(struct launcher *l, struct gw_err *err)
@@ -46,48 +41,14 @@ own_instance(struct launcher *l, struct gw_err *err)
 }
 
 static int
-link_into_folder(const struct launcher *l, const char *target, const char *name,
-		 struct gw_err *err)
-{
-	char path[PATH_MAX];
-	gw_auto_free char *real = realpath(target, NULL);
-
-	if (!real)
-		return gw_err_set(err, GW_ERR_INTERNAL, errno,
-				  "%s: %s; install the program again", target,
-				  strerror(errno));
-	snprintf(path, sizeof(path), "%s/%s", l->folder.path, name);
-	if (symlink(real, path) < 0)
-		return gw_err_set(err, GW_ERR_INTERNAL, errno,
-				  "cannot create %s: %s", path,
-				  strerror(errno));
-	return 0;
-}
-
-static int
-link_programs(const struct launcher *l, struct gw_err *err)
+link_responder(const struct launcher *l, struct gw_err *err)
 {
 	char path[PATH_MAX];
 
 	if (gw_find_program("rolemesh-responder", "ROLEMESH_RESPONDER", path,
-			    err) < 0 ||
-	    link_into_folder(l, path, "responder", err) < 0)
+			    err) < 0)
 		return -1;
-	if (gw_find_data("errors", path, err) < 0)
-		return -1;
-	return link_into_folder(l, path, "errors", err);
-}
-
-static int
-make_subfolder(const struct launcher *l, const char *name, struct gw_err *err)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", l->folder.path, name);
-	if (mkdir(path, 0700) == 0)
-		return 0;
-	return gw_err_set(err, GW_ERR_INTERNAL, errno, "cannot create %s: %s",
-			  path, strerror(errno));
+	return gw_site_link(&l->site, path, "responder", err);
 }
 
 /* Responders inherit this through lighttpd; paths are absolute there. */
@@ -101,7 +62,8 @@ set_environment(const struct launcher *l, struct gw_err *err)
 	for (size_t i = 1; i < l->instance->n_paths; i++)
 		good = good && (i == 1 || gw_buf_puts(&overrides, ":") == 0) &&
 		       gw_buf_puts(&overrides, l->instance->paths[i]) == 0;
-	snprintf(last_good, sizeof(last_good), "%s/last-good", l->folder.path);
+	snprintf(last_good, sizeof(last_good), "%s/last-good",
+		 l->site.folder.path);
 	good = good &&
 	       setenv("ROLE_MESH_CONFIG", l->instance->paths[0], 1) == 0 &&
 	       setenv("ROLE_MESH_SHM", l->instance->shm_name, 1) == 0 &&
@@ -116,43 +78,46 @@ set_environment(const struct launcher *l, struct gw_err *err)
 	return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 }
 
+static int
+write_conf(const struct launcher *l, struct gw_err *err)
+{
+	const struct gw_config *c = l->config;
+	char workers[16];
+	const struct gw_render_var vars[] = {{"WORKERS", workers}};
+
+	snprintf(workers, sizeof(workers), "%u", (unsigned)c->gateway.workers);
+	return gw_site_write_conf(&l->site, "gateway.conf.in", vars,
+				  GW_ARRAY_LEN(vars), c->gateway.max_body_bytes,
+				  err);
+}
+
 int
 launcher_prepare(struct launcher *l, struct gw_err *err)
 {
 	const struct gw_config *c = l->config;
+	struct gw_site *site = &l->site;
 	bool leftover = false;
-	char host[64];
 
-	if (gw_find_lighttpd(l->lighttpd, err) < 0 ||
+	if (gw_find_lighttpd(site->lighttpd, err) < 0 ||
 	    own_instance(l, err) < 0 ||
-	    gw_folder_create(&l->folder, l->instance->shm_name, &leftover,
-			     err) < 0)
+	    gw_folder_create(&site->folder, l->instance->shm_name, &leftover,
+			     err) < 0 ||
+	    gw_site_listen(site, c->gateway.host, c->gateway.port, leftover,
+			   "--port or gateway.port", err) < 0)
 		return -1;
-	l->listen_fd = gw_listen(c->gateway.host, c->gateway.port,
-				 leftover ? LEFTOVER_PORT_WAIT_MS : 0,
-				 "--port or gateway.port", &l->address, err);
-	if (l->listen_fd < 0)
-		return -1;
-	snprintf(l->url, sizeof(l->url), "http://%s:%u",
-		 gw_address_text(&l->address, host, sizeof(host)),
-		 (unsigned)c->gateway.port);
-	if (link_programs(l, err) < 0 || make_subfolder(l, "empty", err) < 0 ||
-	    make_subfolder(l, "upload", err) < 0 ||
-	    gw_last_good_write(l->folder.path,
+	if (link_responder(l, err) < 0 || gw_site_fill(site, err) < 0 ||
+	    gw_last_good_write(site->folder.path,
 			       (const char *const *)l->instance->paths,
 			       l->instance->n_paths, err) < 0 ||
 	    set_environment(l, err) < 0)
 		return -1;
-	return launcher_write_conf(l, err);
+	return write_conf(l, err);
 }
 
 void
 launcher_release(struct launcher *l)
 {
-	if (l->listen_fd >= 0)
-		close(l->listen_fd);
-	l->listen_fd = -1;
-	gw_folder_destroy(&l->folder);
+	gw_site_release(&l->site);
 	if (l->reg) {
 		/* Unlinked while it is owned: no one can be starting on it. */
 		if (reg_rows_live(l->reg) <= 1)

@@ -97,7 +97,7 @@ fail_start(struct run *r)
 	gw_log(GW_EV_FATAL, NULL,
 	       "message=\"no answer from %s/health within %.0f s; the lines "
 	       "above may say why\"",
-	       r->l->url, START_LIMIT_S);
+	       r->l->site.url, START_LIMIT_S);
 	r->status = EXIT_FAILURE;
 	gw_up_probe_stop(&r->probe);
 	terminate(r, TERM_LIMIT_S);
@@ -219,10 +219,10 @@ on_up(void *arg)
 	r->phase = PHASE_SERVING;
 	ev_timer_stop(r->loop, &r->limit);
 	printf("RoleMesh Gateway %s on %s (pid %ld)\n", PACKAGE_VERSION,
-	       r->l->url, (long)getpid());
+	       r->l->site.url, (long)getpid());
 	fflush(stdout);
 	gw_log(GW_EV_START, NULL, "url=%s workers=%u models=%zu shm=%s",
-	       r->l->url, (unsigned)r->l->config->gateway.workers,
+	       r->l->site.url, (unsigned)r->l->config->gateway.workers,
 	       r->l->config->n_models, r->l->instance->shm_name);
 }
 
@@ -250,7 +250,7 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 		report_broken(r, diag, fingerprint);
 		return;
 	}
-	if (gw_last_good_write(l->folder.path,
+	if (gw_last_good_write(l->site.folder.path,
 			       (const char *const *)l->instance->paths,
 			       l->instance->n_paths, &err) < 0)
 		gw_log(GW_EV_CONFIG_WARNING, NULL,
@@ -313,14 +313,15 @@ launcher_run(struct launcher *l)
 		return EXIT_FAILURE;
 	}
 	start_watchers(&r);
-	snprintf(conf, sizeof(conf), "%s/" LAUNCHER_CONF_NAME, l->folder.path);
-	r.child = gw_spawn_lighttpd(l->lighttpd, conf, &l->listen_fd, &err);
+	snprintf(conf, sizeof(conf), "%s/" GW_SITE_CONF, l->site.folder.path);
+	r.child = gw_spawn_lighttpd(l->site.lighttpd, conf, &l->site.listen_fd,
+				    &err);
 	if (r.child < 0) {
 		gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err.msg);
 		return EXIT_FAILURE;
 	}
 	gw_log(GW_EV_CHILD_STARTED, NULL, "program=%s pid=%ld folder=%s",
-	       l->lighttpd, (long)r.child, l->folder.path);
+	       l->site.lighttpd, (long)r.child, l->site.folder.path);
 	r.watch = gw_config_watch_new(r.loop,
 				      (const char *const *)l->instance->paths,
 				      l->instance->n_paths, on_config, &r);
@@ -330,8 +331,8 @@ launcher_run(struct launcher *l)
 		gw_log(GW_EV_CONFIG_WARNING, NULL,
 		       "finding=\"out of memory: edits are not watched here\"");
 	set_limit(&r, START_LIMIT_S);
-	gw_up_probe_start(&r.probe, r.loop, &l->address, "rolemesh-gateway",
-			  on_up, &r);
+	gw_up_probe_start(&r.probe, r.loop, &l->site.address,
+			  "rolemesh-gateway", on_up, &r);
 	ev_run(r.loop, 0);
 	gw_config_watch_free(r.watch);
 	gw_log(GW_EV_STOP, NULL, "status=%d", r.status);
