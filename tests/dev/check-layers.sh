@@ -69,7 +69,7 @@ none 'style: unbounded string functions -> not used' \
 none 'style: JSON -> never printed by hand' \
   "$(grep -rnE 'printf.*"[^;]*\{\\"' src shm --include='*.c')"
 none 'style: time limits -> not by the loop, whose time is the wall clock' \
-  "$(grep -rn '\bev_now *(' src --include='*.c' | grep -v '^src/gateway/launcher')"
+  "$(grep -rn '\bev_now *(' src --include='*.c')"
 none 'style: file length -> within 450 lines' "$(long_files)"
 none 'style: marks of unfinished work -> none' \
   "$(grep -rnE '\b(TODO|FIXME|XXX|HACK)\b' src shm lighttpd configs bootstrap)"
