@@ -12,19 +12,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/command_line.h"
 #include "base/err.h"
 #include "config/config.h"
 #include "gateway/instance.h"
 #include "reg.h"
 #include "webserver/site.h"
 
-#define LAUNCHER_EXIT_CONFIG 2 /* bad option or configuration */
+#define LAUNCHER_EXIT_CONFIG GW_EXIT_USAGE /* bad option or configuration */
 
 /* The command line. Strings point into argv. */
 struct launcher_options {
 	const char *config; /* NULL = environment or default */
-	const char *overrides[GW_INSTANCE_FILES_MAX];
-	size_t n_overrides;
+	struct gw_switch_list overrides;
 	const char *host; /* NULL = the configuration's */
 	uint32_t port;	  /* 0 = the configuration's */
 	uint32_t workers; /* 0 = the configuration's */

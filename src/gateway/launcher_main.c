@@ -159,8 +159,9 @@ main(int argc, char **argv)
 	if (!launcher_options_parse(&options, argc, argv, &status))
 		return status;
 	status = LAUNCHER_EXIT_CONFIG;
-	if (gw_instance_from_env(&instance, options.config, options.overrides,
-				 options.n_overrides, &err) == 0) {
+	if (gw_instance_from_env(&instance, options.config,
+				 options.overrides.items, options.overrides.n,
+				 &err) == 0) {
 		shown_path = strdup(instance.paths[0]);
 		if (shown_path && make_absolute(&instance, &err) == 0)
 			status = run(&options, &instance, shown_path);

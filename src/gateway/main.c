@@ -3,11 +3,11 @@
  * main.c - rolemesh-responder: reads options, then serves fd 0 (spawned by
  * lighttpd or mod_fcgid) or a pool of its own (--listen, pool.c).
  */
-#include <getopt.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/command_line.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "gateway/pool.h"
@@ -18,7 +18,6 @@
 #endif
 
 #define PROGRAM "rolemesh-responder"
-#define EXIT_USAGE 2
 
 struct options {
 	const char *config;
@@ -27,68 +26,7 @@ struct options {
 	struct gw_pool_options pool;
 };
 
-enum {
-	OPT_CONFIG = 256,
-	OPT_OVERRIDE,
-	OPT_LISTEN,
-	OPT_WORKERS,
-	OPT_MODE,
-	OPT_GROUP,
-	OPT_VERSION,
-	OPT_HELP
-};
-
-static const struct {
-	struct option option;
-	const char *argument, *help;
-} table[] = {
-	{{"config", required_argument, NULL, OPT_CONFIG},
-	 "FILE",
-	 "configuration (default: ROLE_MESH_CONFIG, else configs/models.yaml)"},
-	{{"config-override", required_argument, NULL, OPT_OVERRIDE},
-	 "FILE",
-	 "merged over it; may be repeated, later ones win"},
-	{{"listen", required_argument, NULL, OPT_LISTEN},
-	 "ADDRESS",
-	 "unix:PATH or HOST:PORT: serve a pool there instead of on fd 0"},
-	{{"workers", required_argument, NULL, OPT_WORKERS},
-	 "N",
-	 "processes of the pool, 1 .. 256 (default: gateway.workers)"},
-	{{"socket-mode", required_argument, NULL, OPT_MODE},
-	 "MODE",
-	 "octal mode of the unix socket (default 0600)"},
-	{{"socket-group", required_argument, NULL, OPT_GROUP},
-	 "GROUP",
-	 "group of the unix socket, e.g. www-data"},
-	{{"version", no_argument, NULL, OPT_VERSION}, "", "print the version"},
-	{{"help", no_argument, NULL, OPT_HELP}, "", "print this text"},
-};
-
-static void
-print_help(void)
-{
-	printf("Usage: %s [OPTION]...\n\n"
-	       "Serves the gateway's endpoints as a FastCGI responder: on the "
-	       "listening socket\nthat a web server hands over as fd 0, or "
-	       "with "
-	       "--listen on one of its own.\n\n",
-	       PROGRAM);
-	for (size_t i = 0; i < GW_ARRAY_LEN(table); i++) {
-		char left[64];
-
-		snprintf(left, sizeof(left), "--%s %s", table[i].option.name,
-			 table[i].argument);
-		printf("  %-26s %s\n", left, table[i].help);
-	}
-}
-
-static int
-usage_error(const char *what, const char *value)
-{
-	fprintf(stderr, "%s: %s%s%s; see %s --help\n", PROGRAM, what,
-		value ? ": " : "", value ? value : "", PROGRAM);
-	return EXIT_USAGE;
-}
+#define AT(field) offsetof(struct options, field)
 
 static bool
 parse_number(const char *text, int base, unsigned long min, unsigned long max,
@@ -106,62 +44,76 @@ parse_number(const char *text, int base, unsigned long min, unsigned long max,
 	return true;
 }
 
-/* Returns -1 to go on, else the exit status. */
-static int
-take_option(int opt, struct options *o)
+static bool
+take_override(const struct gw_command_line *cl, void *options,
+	      const char *value)
 {
-	switch (opt) {
-	case OPT_CONFIG:
-		o->config = optarg;
-		return -1;
-	case OPT_OVERRIDE:
-		if (o->n_overrides + 1 >= GW_INSTANCE_FILES_MAX)
-			return usage_error("too many --config-override", NULL);
-		o->overrides[o->n_overrides++] = optarg;
-		return -1;
-	case OPT_LISTEN:
-		o->pool.address = optarg;
-		return -1;
-	case OPT_WORKERS:
-		if (!parse_number(optarg, 10, 1, 256, &o->pool.workers))
-			return usage_error("--workers wants 1 .. 256", optarg);
-		return -1;
-	case OPT_MODE:
-		if (!parse_number(optarg, 8, 0, 0777, &o->pool.mode))
-			return usage_error("--socket-mode wants an octal mode",
-					   optarg);
-		return -1;
-	case OPT_GROUP:
-		o->pool.group = optarg;
-		return -1;
-	case OPT_VERSION:
-		printf("%s %s\n", PROGRAM, VERSION);
-		return 0;
-	case OPT_HELP:
-		print_help();
-		return 0;
-	default:
-		return EXIT_USAGE;
+	struct options *o = options;
+
+	if (o->n_overrides + 1 >= GW_INSTANCE_FILES_MAX) {
+		gw_command_line_mistake(cl, "too many --config-override");
+		return false;
 	}
+	o->overrides[o->n_overrides++] = value;
+	return true;
 }
 
-static int
-parse_options(int argc, char **argv, struct options *o)
+static bool
+take_workers(const struct gw_command_line *cl, void *options, const char *value)
 {
-	struct option longs[GW_ARRAY_LEN(table) + 1] = {{0}};
-	int opt, status;
+	struct options *o = options;
 
-	for (size_t i = 0; i < GW_ARRAY_LEN(table); i++)
-		longs[i] = table[i].option;
-	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		status = take_option(opt, o);
-		if (status >= 0)
-			return status;
-	}
-	if (optind < argc)
-		return usage_error("unexpected argument", argv[optind]);
-	return -1;
+	if (parse_number(value, 10, 1, 256, &o->pool.workers))
+		return true;
+	gw_command_line_mistake(cl, "--workers wants 1 .. 256: %s", value);
+	return false;
 }
+
+static bool
+take_mode(const struct gw_command_line *cl, void *options, const char *value)
+{
+	struct options *o = options;
+
+	if (parse_number(value, 8, 0, 0777, &o->pool.mode))
+		return true;
+	gw_command_line_mistake(cl, "--socket-mode wants an octal mode: %s",
+				value);
+	return false;
+}
+
+static const struct gw_switch rows[] = {
+	{"config", "FILE",
+	 "configuration (default: ROLE_MESH_CONFIG, else configs/models.yaml)",
+	 .kind = GW_SWITCH_TEXT, .offset = AT(config)},
+	{"config-override", "FILE",
+	 "merged over it; may be repeated, later ones win",
+	 .kind = GW_SWITCH_TAKE, .take = take_override},
+	{"listen", "ADDRESS",
+	 "unix:PATH or HOST:PORT: serve a pool there instead of on fd 0",
+	 .kind = GW_SWITCH_TEXT, .offset = AT(pool.address)},
+	{"workers", "N",
+	 "processes of the pool, 1 .. 256 (default: gateway.workers)",
+	 .kind = GW_SWITCH_TAKE, .take = take_workers},
+	{"socket-mode", "MODE", "octal mode of the unix socket (default 0600)",
+	 .kind = GW_SWITCH_TAKE, .take = take_mode},
+	{"socket-group", "GROUP", "group of the unix socket, e.g. www-data",
+	 .kind = GW_SWITCH_TEXT, .offset = AT(pool.group)},
+	{"version", NULL, "print the version", .kind = GW_SWITCH_VERSION},
+	{"help", NULL, "print this text", .kind = GW_SWITCH_HELP},
+};
+
+static const struct gw_command_line command_line = {
+	.program = PROGRAM,
+	.usage =
+		"Usage: " PROGRAM " [OPTION]...\n\n"
+		"Serves the gateway's endpoints as a FastCGI responder: on the "
+		"listening socket\nthat a web server hands over as fd 0, or "
+		"with --listen on one of its own.\n\n",
+	.help_column = 26,
+	.options = rows,
+	.n = GW_ARRAY_LEN(rows),
+	.first_mistake_only = true,
+};
 
 static bool
 is_listening(int fd)
@@ -220,26 +172,27 @@ main(int argc, char **argv)
 	int status;
 
 	gw_log_init(PROGRAM);
-	status = parse_options(argc, argv, &o);
-	if (status >= 0)
+	if (!gw_command_line_parse(&command_line, argc, argv, &o, &status))
 		return status;
 	if (gw_instance_from_env(&instance, o.config, o.overrides,
 				 o.n_overrides, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", PROGRAM, err.msg);
 		gw_instance_release(&instance);
-		return EXIT_USAGE;
+		return GW_EXIT_USAGE;
 	}
-	if (!o.pool.address && !is_listening(STDIN_FILENO))
-		status = usage_error("standard input is no listening socket: "
-				     "let a web server start this program, or "
-				     "use --listen",
-				     NULL);
-	else if (!o.pool.address)
+	if (!o.pool.address && !is_listening(STDIN_FILENO)) {
+		gw_command_line_mistake(&command_line,
+					"standard input is no listening "
+					"socket: let a web server start this "
+					"program, or use --listen");
+		status = GW_EXIT_USAGE;
+	} else if (!o.pool.address) {
 		status = serve(STDIN_FILENO, &instance);
-	else if (check_config(&instance, &o.pool.workers) < 0)
-		status = EXIT_USAGE;
-	else
+	} else if (check_config(&instance, &o.pool.workers) < 0) {
+		status = GW_EXIT_USAGE;
+	} else {
 		status = gw_pool_run(&o.pool, serve, &instance);
+	}
 	gw_instance_release(&instance);
 	return status;
 }
