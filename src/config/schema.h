@@ -174,7 +174,7 @@ void gw_emit_close(struct gw_emit *e, enum gw_node_kind map_or_list);
 /* gw_emit_node - a tree as it was read, masked where it came from ${...}. */
 void gw_emit_node(struct gw_emit *e, const struct gw_node *v);
 
-/* The kinds every program can use (kinds.c); slots in brackets. */
+/* The kinds every program can use (kinds*.c); slots in brackets. */
 extern const struct gw_kind gw_kind_section;  /* mapping, same struct [-] */
 extern const struct gw_kind gw_kind_records;  /* array [T *] */
 extern const struct gw_kind gw_kind_integer;  /* [uint32_t or uint64_t] */
@@ -186,5 +186,7 @@ extern const struct gw_kind gw_kind_token;    /* no blanks in it [char *] */
 extern const struct gw_kind gw_kind_tokens;   /* [struct gw_keys] */
 extern const struct gw_kind gw_kind_tree;     /* any mapping, kept as a tree
 					       * [const struct gw_node *] */
+extern const struct gw_kind gw_kind_host;     /* address or name [char *] */
+extern const struct gw_kind gw_kind_url;      /* gw_base_url() [char *] */
 
 #endif

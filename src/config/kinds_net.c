@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kinds_net.c - the kinds for hosts and for addresses of other servers.
+ *
+ * What is checked here goes into a web server's configuration or to libcurl;
+ * nothing is looked up or connected.
+ */
+#include "config/schema.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "config/config.h"
+
+static bool
+set_url(struct gw_apply *ap, const struct gw_option *o, const struct gw_node *v,
+	void *slot)
+{
+	struct gw_err err = {0};
+	char *url = NULL;
+
+	if (v->kind != GW_NODE_STRING)
+		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
+	if (gw_base_url(v->text, v->len, &url, &err) < 0) {
+		gw_apply_error(ap, v, "%s", err.msg);
+		return false;
+	}
+	memcpy(slot, &url, sizeof(url));
+	return true;
+}
+
+/*
+ * What may stand in an address or a name. It goes into the web server's
+ * configuration: quotes, blanks and the like must not get there.
+ */
+static bool
+set_host(struct gw_apply *ap, const struct gw_option *o,
+	 const struct gw_node *v, void *slot)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789.-_:%[]";
+	bool open, closed;
+
+	if (!gw_apply_text(ap, o, v, (size_t)o->max, false))
+		return false;
+	open = v->text[0] == '[';
+	closed = v->text[v->len - 1] == ']';
+	if (strspn(v->text, letters) != v->len || open != closed ||
+	    strpbrk(v->text + open, "[") ||
+	    strcspn(v->text, "]") < v->len - closed) {
+		gw_apply_error(ap, v,
+			       "is no host: expected an IPv4 or IPv6 address "
+			       "or a name");
+		return false;
+	}
+	return gw_kind_text.set(ap, o, v, slot);
+}
+
+/* One `/v1` is taken off when it is read, so one is put on where it ends so. */
+static void
+emit_url(struct gw_emit *e, const struct gw_option *o,
+	 const struct gw_node *source, const void *slot)
+{
+	const char *url = *(char *const *)slot;
+	struct gw_buf text GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(8192);
+	size_t len = url ? strlen(url) : 0;
+
+	if (len < 3 || strcmp(url + len - 3, "/v1") != 0 ||
+	    gw_buf_printf(&text, "%s/v1", url) < 0)
+		gw_kind_text.emit(e, o, source, slot);
+	else
+		gw_emit_string(e, text.data, text.len);
+}
+
+static void
+emit_host(struct gw_emit *e, const struct gw_option *o,
+	  const struct gw_node *source, const void *slot)
+{
+	gw_kind_text.emit(e, o, source, slot);
+}
+
+static void
+release_text(void *slot)
+{
+	gw_kind_text.release(slot);
+}
+
+const struct gw_kind gw_kind_url = {
+	.wanted = "an http or https address",
+	.mask = "https://masked.invalid/***",
+	.is_pointer = true,
+	.set = set_url,
+	.emit = emit_url,
+	.release = release_text,
+};
+
+const struct gw_kind gw_kind_host = {
+	.wanted = "a host",
+	.is_pointer = true,
+	.set = set_host,
+	.emit = emit_host,
+	.release = release_text,
+};
