@@ -4,10 +4,10 @@
  */
 #include "config/internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "body/body.h"
+#include "config/option_rows.h"
 #include "reg.h"
 
 static bool
@@ -73,51 +73,10 @@ static const struct gw_record model_record = {
 	.noun = "alias",
 };
 
-/* The words of options.def. PROXY and DISCOVERED are groups, kept apart from
- * the flags by a shift. */
-#define REQUIRED GW_OPTION_REQUIRED
-#define SECRET GW_OPTION_SECRET
-#define RESTART GW_OPTION_RESTART
-#define PUBLIC GW_OPTION_PUBLIC
-#define SELECTS GW_OPTION_SELECTS
-#define GROUP_SHIFT 16
-#define PROXY (1u << (GROUP_SHIFT + GW_MODEL_PROXY))
-#define DISCOVERED (1u << (GROUP_SHIFT + GW_MODEL_DISCOVERED))
-
-#define KIND_INTEGER &gw_kind_integer
-#define KIND_SECONDS &gw_kind_seconds
-#define KIND_WORD &gw_kind_word
-#define KIND_TEXT &gw_kind_text
-#define KIND_TOKEN &gw_kind_token
-#define KIND_TOKENS &gw_kind_tokens
-#define KIND_SECTION &gw_kind_section
-#define KIND_RECORDS &gw_kind_records
-#define KIND_HOST &gw_kind_host
-#define KIND_URL &gw_kind_url
+#define PROXY GROUP(GW_MODEL_PROXY)
+#define DISCOVERED GROUP(GW_MODEL_DISCOVERED)
 #define KIND_ORIGINS &gw_kind_origins
 #define KIND_DEFAULTS &gw_kind_defaults
-
-#define IN(type, field)                                                        \
-	.offset = offsetof(struct type, field),                                \
-	.size = sizeof(((struct type *)0)->field)
-#define NOWHERE .size = 0
-#define RANGE(least, most) .min = (least), .max = (most)
-#define WORDS(list) .words = (list)
-#define RECORD(what) .record = &(what)
-#define ANY .min = 0
-
-#define OPTION(path_, kind_, unit_, stored, may_be, fallback_, flags_, help_)  \
-	{                                                                      \
-		.path = (path_),                                               \
-		.kind = KIND_##kind_,                                          \
-		.unit = (unit_),                                               \
-		stored,                                                        \
-		may_be,                                                        \
-		.fallback = (fallback_),                                       \
-		.flags = (flags_) & ((1u << GROUP_SHIFT) - 1),                 \
-		.group = (flags_) >> GROUP_SHIFT,                              \
-		.help = (help_),                                               \
-	},
 
 static const struct gw_option options[] = {
 #include "config/options.def"
