@@ -2,92 +2,17 @@
 /*
  * defaults.c - `defaults` of a model as JSON members, ready for a request body.
  *
- * Numbers keep the operator's digits. Objects are put together here because
- * json-c's keys end at a NUL and its integers at 64 bits; json-c still writes
- * every string.
+ * How a value becomes JSON is tree_json.c's business; here is what each member
+ * may be, and the index of all keys.
  */
 #include "config/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
-
 #define JSON_MAX                                                               \
 	(8u << 20) /* \u escapes make a 1 MiB file six times as long           \
 		    */
-
-static int
-json_string(const char *text, size_t len, struct gw_buf *out)
-{
-	gw_auto_json struct json_object *o =
-		json_object_new_string_len(text, (int)len);
-
-	return o ? gw_json_text(o, out) : -1;
-}
-
-static int json_value(struct gw_apply *ap, const struct gw_node *v,
-		      struct gw_buf *out);
-
-static int
-json_children(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
-{
-	for (size_t i = 0; i < v->n; i++) {
-		const struct gw_node *key = v->child[i].key;
-		size_t before =
-			key ? gw_path_key(&ap->path, key->text, key->len)
-			    : gw_path_item(&ap->path, i);
-
-		if ((i && gw_buf_append(out, ",", 1) < 0) ||
-		    (key && (json_string(key->text, key->len, out) < 0 ||
-			     gw_buf_append(out, ":", 1) < 0)) ||
-		    json_value(ap, v->child[i].value, out) < 0)
-			return -1;
-		gw_path_up(&ap->path, before);
-	}
-	return 0;
-}
-
-static int
-json_number(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
-{
-	if (gw_scalar_json(v, out) == 0)
-		return 0;
-	gw_apply_error(ap, v, "%.40s cannot be sent: JSON has no such number",
-		       v->text);
-	/* Something in its place, so that the rest is checked as well. */
-	return gw_buf_puts(out, "null");
-}
-
-/* Depth is bounded by GW_CONFIG_DEPTH_MAX. -1: no memory or too much text. */
-static int
-json_value(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
-{
-	bool yes = v->len && (v->text[0] == 't' || v->text[0] == 'T');
-
-	switch (v->kind) {
-	case GW_NODE_NULL:
-		return gw_buf_puts(out, "null");
-	case GW_NODE_BOOL:
-		return gw_buf_puts(out, yes ? "true" : "false");
-	case GW_NODE_INT:
-	case GW_NODE_FLOAT:
-		return json_number(ap, v, out);
-	case GW_NODE_STRING:
-		return json_string(v->text, v->len, out);
-	case GW_NODE_LIST:
-		if (gw_buf_append(out, "[", 1) < 0 ||
-		    json_children(ap, v, out) < 0)
-			return -1;
-		return gw_buf_append(out, "]", 1);
-	case GW_NODE_MAP:
-		if (gw_buf_append(out, "{", 1) < 0 ||
-		    json_children(ap, v, out) < 0)
-			return -1;
-		return gw_buf_append(out, "}", 1);
-	}
-	return -1;
-}
 
 /* `model` is not added where missing but always put in place of the client's.
  */
@@ -101,7 +26,7 @@ set_model(struct gw_apply *ap, const struct gw_option *o,
 		return true;
 	if (!gw_apply_text(ap, o, v, 0, true))
 		return false;
-	if (json_string(v->text, v->len, &out) < 0) {
+	if (gw_tree_json_string(v->text, v->len, &out) < 0) {
 		ap->doc->no_memory = true;
 		return false;
 	}
@@ -123,9 +48,9 @@ set_member(struct gw_apply *ap, const struct gw_member *m,
 	}
 	memcpy(out->key, m->key->text, m->key->len + 1);
 	out->key_len = m->key->len;
-	if (json_string(m->key->text, m->key->len, &text) < 0 ||
+	if (gw_tree_json_string(m->key->text, m->key->len, &text) < 0 ||
 	    gw_buf_append(&text, ":", 1) < 0 ||
-	    json_value(ap, m->value, &text) < 0 ||
+	    gw_tree_json(ap, m->value, &text) < 0 ||
 	    text.len > JSON_MAX - ap->doc->json_bytes) {
 		gw_apply_error(ap, m->value,
 			       "too much text in `defaults` (%u bytes at "

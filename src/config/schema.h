@@ -165,6 +165,19 @@ bool gw_apply_strings(struct gw_apply *ap, const struct gw_option *o,
 		      bool (*check)(struct gw_apply *, const struct gw_option *,
 				    const struct gw_node *));
 
+/*
+ * gw_tree_json - a tree as compact JSON text (tree_json.c).
+ * @out  appended to; its max bounds the text
+ * A number that JSON does not have becomes a finding. Returns 0, or -1: no room
+ * or no memory.
+ */
+GW_MUSTCHECK int gw_tree_json(struct gw_apply *ap, const struct gw_node *v,
+			      struct gw_buf *out);
+
+/* gw_tree_json_string - one string, quotes and all. 0 / -1 as gw_tree_json. */
+GW_MUSTCHECK int gw_tree_json_string(const char *text, size_t len,
+				     struct gw_buf *out);
+
 /* Printing, for the emit() of kinds. Failures are remembered in @e. */
 void gw_emit_plain(struct gw_emit *e, const char *text);
 void gw_emit_string(struct gw_emit *e, const char *text, size_t len);
