@@ -11,29 +11,15 @@
 
 #include "reg.h"
 
-static const struct gw_node *
-value_at(const struct gw_node *node, const char *key)
-{
-	const struct gw_member *m = gw_node_get(node, key, strlen(key));
-
-	return m ? m->value : NULL;
-}
-
 const struct gw_member *
 gw_config_node(const struct gw_doc *doc, const char *alias, const char *key)
 {
-	const struct gw_member *m = gw_node_get(value_at(doc->root, "models"),
-						alias, strlen(alias));
+	const struct gw_member *m = gw_node_get(
+		gw_node_value(doc->root, "models"), alias, strlen(alias));
 
 	if (!m || !key)
 		return m;
 	return gw_node_get(m->value, key, strlen(key));
-}
-
-const char *
-gw_config_show(const struct gw_node *at, const char *value)
-{
-	return at && at->substituted ? "***" : value;
 }
 
 static const struct gw_model *
@@ -65,7 +51,7 @@ nearest_alias(const struct gw_config *c, const char *name)
 static void
 check_default_model(const struct gw_config *c, struct gw_doc *doc)
 {
-	const struct gw_node *at = value_at(doc->root, "default_model");
+	const struct gw_node *at = gw_node_value(doc->root, "default_model");
 	const struct gw_model *near;
 
 	if (!c->default_model || !c->n_models)
@@ -76,7 +62,7 @@ check_default_model(const struct gw_config *c, struct gw_doc *doc)
 			return;
 	near = nearest_alias(c, c->default_model);
 	gw_doc_error(doc, at, "default_model: there is no alias `%s`%s%s%s",
-		     gw_config_show(at, c->default_model),
+		     gw_node_show(at, c->default_model),
 		     near ? "; did you mean `" : "", near ? near->alias : "",
 		     near ? "`?" : "");
 }
@@ -99,27 +85,20 @@ check_roles(const struct gw_config *c, struct gw_doc *doc)
 	}
 }
 
-static bool
-is_loopback(const char *host)
-{
-	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-	       strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
-}
-
 static void
 warn_open(const struct gw_config *c, struct gw_doc *doc)
 {
 	const struct gw_node *at =
-		value_at(value_at(doc->root, "gateway"), "host");
+		gw_node_value(gw_node_value(doc->root, "gateway"), "host");
 
-	if (!c->gateway.host || is_loopback(c->gateway.host) ||
+	if (!c->gateway.host || gw_host_is_loopback(c->gateway.host) ||
 	    c->auth.client_api_keys.n)
 		return;
 	gw_doc_warning(doc, at,
 		       "gateway.host: `%s` is not a loopback address and "
 		       "auth.client_api_keys is empty: everybody who reaches "
 		       "this host may use the models",
-		       gw_config_show(at, c->gateway.host));
+		       gw_node_show(at, c->gateway.host));
 }
 
 static void
@@ -127,8 +106,8 @@ warn_shared_keys(const struct gw_config *c, struct gw_doc *doc)
 {
 	const struct gw_keys *clients = &c->auth.client_api_keys;
 	const struct gw_keys *nodes = &c->auth.node_api_keys;
-	const struct gw_node *list =
-		value_at(value_at(doc->root, "auth"), "node_api_keys");
+	const struct gw_node *list = gw_node_value(
+		gw_node_value(doc->root, "auth"), "node_api_keys");
 
 	for (size_t i = 0; i < nodes->n; i++)
 		for (size_t k = 0; k < clients->n; k++) {

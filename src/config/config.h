@@ -156,4 +156,11 @@ unsigned gw_config_needs_restart(const struct gw_config *before,
 GW_MUSTCHECK int gw_base_url(const char *url, size_t len, char **out,
 			     struct gw_err *err);
 
+/*
+ * gw_host_is_loopback - does only this machine reach that address?
+ * @host  as in a configuration: an IPv6 address with or without brackets.
+ *        Nothing is looked up; of names only "localhost" counts.
+ */
+bool gw_host_is_loopback(const char *host);
+
 #endif

@@ -145,6 +145,20 @@ gw_node_get(const struct gw_node *map, const char *key, size_t len)
 	return NULL;
 }
 
+const struct gw_node *
+gw_node_value(const struct gw_node *map, const char *key)
+{
+	const struct gw_member *m = gw_node_get(map, key, strlen(key));
+
+	return m ? m->value : NULL;
+}
+
+const char *
+gw_node_show(const struct gw_node *at, const char *value)
+{
+	return at && at->substituted ? "***" : value;
+}
+
 bool
 gw_node_is_null(const struct gw_node *v)
 {

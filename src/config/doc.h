@@ -143,6 +143,15 @@ void gw_doc_warning(struct gw_doc *d, const struct gw_node *at, const char *fmt,
 const struct gw_member *gw_node_get(const struct gw_node *map, const char *key,
 				    size_t len);
 
+/* gw_node_value - the value of that member, or NULL. */
+const struct gw_node *gw_node_value(const struct gw_node *map, const char *key);
+
+/*
+ * gw_node_show - a value for a message: "***" when it came from ${...}.
+ * @at  the value's node, or NULL
+ */
+const char *gw_node_show(const struct gw_node *at, const char *value);
+
 /* gw_node_is_null - absent or null: the key counts as not set. */
 bool gw_node_is_null(const struct gw_node *v);
 

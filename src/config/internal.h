@@ -68,10 +68,4 @@ void gw_config_check(const struct gw_config *c, struct gw_doc *doc);
 const struct gw_member *gw_config_node(const struct gw_doc *doc,
 				       const char *alias, const char *key);
 
-/*
- * gw_config_show - a value for a message: "***" when it came from ${...}.
- * @at  the value's node, or NULL
- */
-const char *gw_config_show(const struct gw_node *at, const char *value);
-
 #endif

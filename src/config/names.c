@@ -62,7 +62,7 @@ report_clash(struct gw_config_internal *in, const struct gw_model *m,
 		"models.%s.openai_model_name: `%s` is already %s%s%s "
 		"(%s:%u:%u)",
 		m->alias,
-		gw_config_show(mine ? mine->value : NULL, m->openai_model_name),
+		gw_node_show(mine ? mine->value : NULL, m->openai_model_name),
 		is_alias ? "an alias" : "the name of `",
 		is_alias ? "" : other->alias, is_alias ? "" : "`",
 		there ? in->doc.paths[there->file] : "",

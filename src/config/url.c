@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * url.c - upstream addresses: checked and brought into one form.
+ * url.c - addresses: checked, brought into one form, and who reaches them.
  *
  * libcurl's own parser decides, so that nothing passes here which the transfer
  * would read differently. The one place beside src/upstream/transfer.c that
@@ -139,4 +139,11 @@ gw_base_url(const char *url, size_t len, char **out, struct gw_err *err)
 	if (check_text(copy, len, err) < 0)
 		return -1;
 	return normalise(copy, out, err);
+}
+
+bool
+gw_host_is_loopback(const char *host)
+{
+	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+	       strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
 }

@@ -55,18 +55,12 @@ make_absolute(struct gw_instance *instance, struct gw_err *err)
 	return 0;
 }
 
-static bool
-is_loopback(const char *host)
-{
-	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-	       strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
-}
-
 /* The loader knows gateway.host; only we know --host. */
 static void
 warn_open_host(const struct launcher_options *o, const struct gw_config *c)
 {
-	if (o->host && !is_loopback(o->host) && c->auth.client_api_keys.n == 0)
+	if (o->host && !gw_host_is_loopback(o->host) &&
+	    c->auth.client_api_keys.n == 0)
 		fprintf(stderr,
 			"rolemesh-gateway: warning: --host %s is not loopback "
 			"and auth.client_api_keys is empty: anyone who can "
