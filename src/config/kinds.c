@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define SECONDS_BYTES 48
+
 static void
 describe(const struct gw_option *o, const struct gw_node *v, char *out,
 	 size_t out_bytes)
@@ -136,21 +138,35 @@ const struct gw_kind gw_kind_integer = {
 	.emit = emit_integer,
 };
 
+static void
+seconds_text(int64_t ms, char text[static SECONDS_BYTES])
+{
+	int n = snprintf(text, SECONDS_BYTES, "%" PRId64 ".%03" PRId64,
+			 ms / 1000, ms % 1000);
+
+	while (text[n - 1] == '0')
+		text[--n] = '\0';
+	if (text[n - 1] == '.')
+		text[n - 1] = '\0';
+}
+
 static bool
 set_seconds(struct gw_apply *ap, const struct gw_option *o,
 	    const struct gw_node *v, void *slot)
 {
+	char least[SECONDS_BYTES], most[SECONDS_BYTES];
 	int64_t ms;
 
 	if (v->kind != GW_NODE_INT && v->kind != GW_NODE_FLOAT)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
 	if (gw_scalar_ms(v, &ms) == 0 && ms >= o->min && ms <= o->max)
 		return store_integer(o, slot, ms);
-	gw_apply_error(ap, v,
-		       "must be %s%" PRId64 " to %" PRId64
-		       " seconds, not %.40s",
-		       o->min ? "more than " : "from ", o->min / 1000,
-		       o->max / 1000, v->text);
+	seconds_text(o->min, least);
+	seconds_text(o->max, most);
+	/* One ms is the way to say "anything but 0". */
+	gw_apply_error(ap, v, "must be %s%s to %s seconds, not %.40s",
+		       o->min == 1 ? "more than " : "from ",
+		       o->min == 1 ? "0" : least, most, v->text);
 	return false;
 }
 
@@ -158,17 +174,10 @@ static void
 emit_seconds(struct gw_emit *e, const struct gw_option *o,
 	     const struct gw_node *source, const void *slot)
 {
-	int64_t ms = load_integer(o, slot);
-	char text[48];
-	int n;
+	char text[SECONDS_BYTES];
 
 	(void)source;
-	n = snprintf(text, sizeof(text), "%" PRId64 ".%03" PRId64, ms / 1000,
-		     ms % 1000);
-	while (text[n - 1] == '0')
-		text[--n] = '\0';
-	if (text[n - 1] == '.')
-		text[n - 1] = '\0';
+	seconds_text(load_integer(o, slot), text);
 	gw_emit_plain(e, text);
 }
 

@@ -84,7 +84,7 @@ static const struct gw_option rows[] = {
 	 .kind = &gw_kind_seconds,
 	 .unit = "s",
 	 IN(program, interval_ms),
-	 .min = 1,
+	 .min = 100,
 	 .max = 60000,
 	 .fallback = "0.5"},
 	{.path = "devices",
@@ -216,6 +216,15 @@ bad(void)
 		 "base.yaml:4:3: error: things[2]: expected a mapping, found "
 		 "the string `x`\n"
 		 "base.yaml:5:3: error: things: at most 3 are possible\n"},
+		{"schema: the least number of seconds is possible",
+		 "things: [{id: a}]\n"
+		 "interval_s: 0.1\n",
+		 ""},
+		{"schema: a bound of less than a second -> said exactly",
+		 "things: [{id: a}]\n"
+		 "interval_s: 0.099\n",
+		 "base.yaml:2:13: error: interval_s: must be from 0.1 to 60 "
+		 "seconds, not 0.099\n"},
 		{"schema: a mapping where a list is wanted", "things: {}\n",
 		 "base.yaml:1:9: error: things: expected a list, found a "
 		 "mapping\n"},
