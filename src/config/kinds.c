@@ -39,13 +39,11 @@ describe(const struct gw_option *o, const struct gw_node *v, char *out,
 static const char *
 hint(const struct gw_option *o, const struct gw_node *v)
 {
-	bool wants_number =
-		o->kind == &gw_kind_integer || o->kind == &gw_kind_seconds;
 	enum gw_node_kind as_plain;
 
 	if (v->kind == GW_NODE_STRING && v->substituted)
 		return " (what comes from ${...} is always a string)";
-	if (v->kind == GW_NODE_STRING && wants_number) {
+	if (v->kind == GW_NODE_STRING && o->kind->is_number) {
 		as_plain = gw_scalar_kind(v->text, v->len);
 		if (as_plain == GW_NODE_INT || as_plain == GW_NODE_FLOAT)
 			return " (take the quotes off)";
@@ -134,6 +132,7 @@ emit_integer(struct gw_emit *e, const struct gw_option *o,
 
 const struct gw_kind gw_kind_integer = {
 	.wanted = "an integer",
+	.is_number = true,
 	.set = set_integer,
 	.emit = emit_integer,
 };
@@ -183,6 +182,7 @@ emit_seconds(struct gw_emit *e, const struct gw_option *o,
 
 const struct gw_kind gw_kind_seconds = {
 	.wanted = "a number of seconds",
+	.is_number = true,
 	.set = set_seconds,
 	.emit = emit_seconds,
 };

@@ -29,6 +29,7 @@ struct gw_kind {
 	const char *wanted;	/* "an integer", for messages */
 	const char *mask;	/* printed for a secret; NULL = "***" */
 	bool is_pointer;	/* the slot is a char *, compared as text */
+	bool is_number;		/* wants a number: quotes are a likely mistake */
 	/*
 	 * Fill @slot from @v, which is neither NULL nor null. False after a
 	 * finding (gw_apply_error), or with doc->no_memory set; @slot is then
