@@ -9,9 +9,10 @@
 #define HELD_MAX (64u << 10)
 
 static const char *const phase_names[GW_PHASE__MAX] = {
-	[GW_PHASE_ACCEPT] = "accept",	      [GW_PHASE_RECEIVE] = "receive",
-	[GW_PHASE_ANSWER] = "answer",	      [GW_PHASE_CONNECT] = "connect",
-	[GW_PHASE_FIRST_BYTE] = "first_byte", [GW_PHASE_STREAM] = "stream",
+	[GW_PHASE_ACCEPT] = "accept",	[GW_PHASE_RECEIVE] = "receive",
+	[GW_PHASE_ANSWER] = "answer",	[GW_PHASE_QUEUE] = "queue",
+	[GW_PHASE_CONNECT] = "connect", [GW_PHASE_FIRST_BYTE] = "first_byte",
+	[GW_PHASE_STREAM] = "stream",
 };
 
 const char *

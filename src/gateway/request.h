@@ -39,6 +39,7 @@ enum gw_phase {
 	GW_PHASE_ACCEPT,
 	GW_PHASE_RECEIVE,
 	GW_PHASE_ANSWER,
+	GW_PHASE_QUEUE,		/* the node agent's: waits for its model */
 	GW_PHASE_CONNECT,
 	GW_PHASE_FIRST_BYTE,
 	GW_PHASE_STREAM,
