@@ -3,8 +3,9 @@
  * output_ring.h - the last lines a child process printed.
  *
  * Bounded whatever the child prints: AG_RING_LINES lines of at most
- * AG_RING_LINE_BYTES each, older ones forgotten, longer ones cut. Lines are kept
- * as UTF-8; bytes that are none, and control characters, become '?'.
+ * AG_RING_LINE_BYTES each, older ones forgotten, longer ones cut (they end in
+ * "..."). Lines are kept as UTF-8; bytes that are none, and control characters,
+ * become '?'.
  */
 #ifndef AG_OUTPUT_RING_H
 #define AG_OUTPUT_RING_H
@@ -22,6 +23,8 @@ struct ag_output_ring {
 	size_t open_len;	/* bytes of the line being printed */
 	bool open;		/* the last line has no end yet */
 	bool cut;		/* ... and was longer than fits */
+	char part[4];		/* a CR, or the beginning of a character */
+	size_t n_part;		/* ... its bytes, 0 = none */
 	uint64_t bytes;		/* ever fed */
 };
 
