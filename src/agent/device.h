@@ -58,7 +58,8 @@ struct ag_sample_list {
  * @err         INTERNAL with the line at fault
  * Returns 0, or -1: no head line, a line of another shape, over AG_GPUS_MAX.
  * A value that is not told or cannot be read is AG_UNKNOWN, never an error; an
- * index that cannot be read is one.
+ * index that cannot be read, or comes twice, is one. Messages around the lines
+ * are passed over; "No devices were found" is a list of none.
  */
 GW_MUSTCHECK int ag_nvidia_parse(const char *text, size_t len,
 				 struct ag_sample_list *out,
@@ -73,7 +74,8 @@ extern const char *const ag_nvidia_command[];
  *   --showtemp --showpower --json
  * prints: one object, a member "cardN" a GPU. Names of members differ between
  * versions ("Card series", "Card Series"); they are matched without regard to
- * case. Warnings before the object are skipped.
+ * case. Warnings around the object are skipped; "No AMD GPUs specified" and
+ * "No JSON data to report" without an object are a list of none.
  */
 GW_MUSTCHECK int ag_rocm_parse(const char *text, size_t len,
 			       struct ag_sample_list *out, struct gw_err *err);
@@ -94,7 +96,9 @@ struct ag_device {
 	enum ag_vendor vendor;	     /* GPUs: who listed it, NONE = nobody */
 	unsigned gpu[AG_GPUS_MAX];   /* indexes, kind GPU */
 	size_t n_gpus;
-	bool missing;		     /* the vendor tool does not list it */
+	bool missing;		     /* the vendor tool does not list it: at the
+				      * start, or any more. No tool, or one that
+				      * fails: false, numbers unknown */
 	struct ag_sample sample;     /* of several GPUs: sums of memory, mean of
 				      * utilisation, highest temperature */
 	uint64_t sampled_ms;	     /* gw_mono_ms(), 0 = never */
@@ -108,6 +112,15 @@ struct ag_devices;
  * @err  INVALID_REQUEST, what a name looks like
  */
 GW_MUSTCHECK int ag_device_check_name(const char *name, struct ag_device *out,
+				      struct gw_err *err);
+
+/*
+ * ag_device_check_list - can these devices stand beside each other?
+ * @at   index of the name at fault, on failure
+ * @err  INVALID_REQUEST: not a name (as above), a device or a GPU that another
+ *       one has already, more than AG_DEVICES_MAX
+ */
+GW_MUSTCHECK int ag_device_check_list(const struct gw_keys *names, size_t *at,
 				      struct gw_err *err);
 
 /*
@@ -134,7 +147,9 @@ struct ag_device *ag_devices_list(struct ag_devices *d, size_t *n);
 
 /*
  * ag_devices_refresh - ask the vendor tool (or /proc) again when what is known
- * is older than @max_age_ms and nobody is asking. Returns at once.
+ * is older than @max_age_ms and nobody is asking. Returns at once. While the
+ * tool fails the last sample stays, and after three failures in a row its
+ * numbers are AG_UNKNOWN; sampled_ms tells when it last succeeded.
  */
 void ag_devices_refresh(struct ag_devices *d, uint32_t max_age_ms);
 
@@ -142,8 +157,9 @@ void ag_devices_refresh(struct ag_devices *d, uint32_t max_age_ms);
  * ag_device_env - how a llama-server is kept to its device.
  * @out  appended to: "NAME=value" strings, each with its '\0'. For GPUs
  *       CUDA_VISIBLE_DEVICES=N and CUDA_DEVICE_ORDER=PCI_BUS_ID (so that N means
- *       what nvidia-smi means), HIP_VISIBLE_DEVICES for AMD, all of them where
- *       nobody listed it; for the CPU values that hide every GPU
+ *       what nvidia-smi means), HIP_VISIBLE_DEVICES for AMD, all of them and
+ *       GGML_VK_VISIBLE_DEVICES where nobody listed it; for the CPU values that
+ *       hide every GPU
  * Returns 0, or -1 when @out is full.
  */
 GW_MUSTCHECK int ag_device_env(const struct ag_device *d, struct gw_buf *out);
