@@ -662,6 +662,8 @@ refreshing(void)
 	ag_devices_refresh(devices, 0);
 	ag_devices_refresh(devices, 0);
 	is_int((long long)started, 2, "refresh: asked twice -> one runs");
+	ok(!strstr(log_lines(), "device_tool_failed"),
+	   "refresh: asked while one runs -> no failure");
 	answers("index, memory.free [MiB], memory.total [MiB]\n"
 		"0, 5 MiB, 10 MiB\n1, 6 MiB, 10 MiB\n",
 		0);
@@ -690,8 +692,12 @@ refreshing(void)
 	is_int(device(1)->sample.memory_free_mib, 12036,
 	       "refresh: it works again -> numbers again");
 	fails_once();
+	fails_once();
 	is_int(device(1)->sample.memory_free_mib, 12036,
-	       "refresh: a failure after that -> counted from the first");
+	       "refresh: two failures after that -> counted from the first");
+	fails_once();
+	is_int(device(1)->sample.memory_free_mib, AG_UNKNOWN,
+	       "refresh: the third one after that -> unknown again");
 	end();
 }
 

@@ -383,7 +383,7 @@ malformed_objects(void)
 		   ag_rocm_parse,
 		   "{\"card0\":{\"gpu use (%)\":7,\"card series\":\"}{\\\"\","
 		   "\"VRAM Total Memory (B)\":1048576,"
-		   "\"VRAM Total Used Memory (B)\":\"1048577\","
+		   "\"VRAM Total Used Memory (B)\":\"9048576\","
 		   "\"Temperature (Sensor edge) (C)\":41.5}} trailing }"),
 	   "parse: numbers, braces in texts, text behind -> accepted");
 	is_str(sample_text(&list.sample[0], got, sizeof(got)),
