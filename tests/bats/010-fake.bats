@@ -473,3 +473,121 @@ stalled() {
   assert_status 200
   fake_stop stubborn KILL
 }
+
+# fake_end NAME [OPTIONS] - run one that is to end by itself; sets $ended, its
+# exit status, $log_file, what it said.
+fake_end() {
+  local name=$1
+  shift
+  log_file=$BATS_TEST_TMPDIR/$name.err
+  ended=0
+  timeout 10 "$TOP_BUILDDIR/tests/fake/fake_llama" --port 0 --name "$name" "$@" \
+    2>"$log_file" || ended=$?
+}
+
+@test "fake: --exit-after-s -> ends by --exit-signal, or with --exit-status" {
+  fake_end a --exit-after-s 0.05 --exit-signal 11
+  assert_equal "$ended" 139
+  run ! grep -i sanitizer "$log_file"
+  fake_end b --exit-after-s 0.05 --exit-status 3
+  assert_equal "$ended" 3
+  fake_end c --exit-after-s 0
+  assert_equal "$ended" 0
+}
+
+@test "fake: PUT /fake/exit mid-stream -> answered, then the stream is cut" {
+  fake_start doomed
+  stream_to "$BATS_TEST_TMPDIR/s" "$FAKE_URL_doomed/v1/chat/completions" \
+    "$(chat_json m '{"stream": true, "fake": {"tokens": 1000, "delay_ms": 20}}')"
+  wait_until 5 stream_has "$BATS_TEST_TMPDIR/s" 2
+  gw_request PUT "$FAKE_URL_doomed/fake/exit" --data-binary '{"signal": 9}'
+  assert_status 200
+  stream_wait
+  ((stream_status == 18 || stream_status == 56))
+  wait_until 5 gone "$(gw_pid fake-doomed)"
+}
+
+@test "fake: PUT /fake/exit while loading -> ends with that status" {
+  "$TOP_BUILDDIR/tests/fake/fake_llama" --port 0 --port-file "$BATS_TEST_TMPDIR/port" \
+    --loading-s 100 2>/dev/null 3>&- &
+  local pid=$! status=0
+  wait_until 5 test -s "$BATS_TEST_TMPDIR/port"
+  gw_request PUT "http://127.0.0.1:$(<"$BATS_TEST_TMPDIR/port")/fake/exit" \
+    --data-binary '{"status": 7}'
+  assert_status 200
+  wait "$pid" || status=$?
+  assert_equal "$status" 7
+}
+
+@test "fake: PUT /fake/exit with anything else -> 400, and it goes on" {
+  for body in '' '{}' '{"signal": 0}' '{"signal": 65}' '{"status": 256}' \
+    '{"signal": 9, "status": 1}' '{"signal": "9"}'; do
+    gw_request PUT "$FAKE_URL_a/fake/exit" --data-binary "$body"
+    assert_status 400
+  done
+  gw_get "$FAKE_URL_a/health"
+  assert_status 200
+}
+
+@test "fake: --start-s -> does not listen before, and SIGTERM ends it meanwhile" {
+  local before
+  before=$(mono_ms)
+  fake_start late --start-s 0.5
+  (($(mono_ms) - before >= 500))
+  gw_get "$FAKE_URL_late/health"
+  assert_status 200
+  fake_stop late TERM
+  "$TOP_BUILDDIR/tests/fake/fake_llama" --port 0 --start-s 1000 3>&- &
+  kill -TERM $!
+  wait_until 5 gone $!
+}
+
+@test "fake: --stop-s -> a stream goes on after SIGTERM, a second one ends it with 1" {
+  "$TOP_BUILDDIR/tests/fake/fake_llama" --port 0 --port-file "$BATS_TEST_TMPDIR/port" \
+    --stop-s 100 2>/dev/null 3>&- &
+  local pid=$! status=0
+  wait_until 5 test -s "$BATS_TEST_TMPDIR/port"
+  stream_to "$BATS_TEST_TMPDIR/s" \
+    "http://127.0.0.1:$(<"$BATS_TEST_TMPDIR/port")/v1/chat/completions" \
+    "$(chat_json m '{"stream": true, "fake": {"tokens": 1000, "delay_ms": 10}}')"
+  wait_until 5 stream_has "$BATS_TEST_TMPDIR/s" 1
+  kill -TERM "$pid"
+  local seen
+  seen=$(stream_tokens "$BATS_TEST_TMPDIR/s" | wc -l)
+  wait_until 5 stream_has "$BATS_TEST_TMPDIR/s" $((seen + 20))
+  kill -TERM "$pid"
+  wait "$pid" || status=$?
+  assert_equal "$status" 1
+  stream_wait
+}
+
+@test "fake: --stop-s is over -> ends with 0" {
+  "$TOP_BUILDDIR/tests/fake/fake_llama" --port 0 --port-file "$BATS_TEST_TMPDIR/port" \
+    --stop-s 0.1 3>&- &
+  wait_until 5 test -s "$BATS_TEST_TMPDIR/port"
+  kill -TERM $!
+  wait $!
+}
+
+@test "fake: --script -> defaults of every script, a bad one is refused" {
+  fake_start written --script '{"status": 429}'
+  gw_post "$FAKE_URL_written/v1/chat/completions" "$(chat_json m)"
+  assert_status 429
+  fake_mode written '{"status": 500}'
+  fake_mode written '{}'
+  gw_post "$FAKE_URL_written/v1/chat/completions" "$(chat_json m)"
+  assert_status 429
+  fake_stop written
+  fake_end typo --script '{"tokns": 1}'
+  assert_equal "$ended" 2
+  run -0 grep 'unknown key tokns' "$log_file"
+}
+
+@test "fake: --llama-log -> llama-server's words, for a taken port as well" {
+  fake_end worded --exit-after-s 0.1 --llama-log /m.gguf
+  run -0 grep -cE "^0\.00\.[0-9]{3}\.[0-9]{3} I srv    load_model: loading model '/m.gguf'|I srv  llama_server: (model loaded|listening on http://127.0.0.1:[1-9])" "$log_file"
+  assert_equal "$output" 3
+  fake_end late --port "$FAKE_PORT_a" --llama-log /m.gguf
+  assert_equal "$ended" 1
+  run -0 grep "E srv         start: couldn't bind HTTP server socket, hostname: 127.0.0.1, port: $FAKE_PORT_a" "$log_file"
+}

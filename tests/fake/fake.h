@@ -75,10 +75,16 @@ struct fake_options {
 	const char *api_key;
 	const char *fixtures;
 	const char *replay;
+	const char *llama_log; /* the model file to name in llama's words */
 	const char *models[FAKE_MODELS_MAX];
 	size_t n_models;
 	long port;
+	long start_ms; /* before it listens */
 	long loading_ms;
+	long stop_ms;	    /* from SIGTERM to the end */
+	long exit_after_ms; /* -1 = never */
+	long exit_signal;   /* how it ends then, 0 = by exit_status */
+	long exit_status;
 	long idle_ms;
 	long max_requests;
 	bool instant;
@@ -107,12 +113,17 @@ struct fake_server {
 	struct fake_options opt;
 	struct fake_script base; /* the command line */
 	struct fake_script mode; /* base + PUT /fake/mode */
+	struct json_object *base_json; /* of --script */
 	struct json_object *mode_json;
 	struct fake_stats stats;
 	struct fake_conn *conns; /* all open ones */
 	struct ev_io listener;
 	struct ev_timer sweep;	/* closes idle connections */
 	struct ev_timer resume; /* accepts again after EMFILE */
+	struct ev_timer end, stopped, loaded;
+	struct ev_signal term, intr;
+	bool stopping;
+	int exit_status;
 	FILE *log;
 	uint64_t started_ms;
 	int64_t created_s; /* wall clock, for "created" */
@@ -134,6 +145,7 @@ enum fake_kind {
 	FAKE_COUNT_TOKENS,
 	FAKE_CTL_MODE,
 	FAKE_CTL_STATS,
+	FAKE_CTL_EXIT,
 	FAKE_KIND__MAX
 };
 
@@ -229,6 +241,21 @@ struct json_object *fake_conn_headers(const struct fake_conn *c);
 
 /* Fill the options and the ground script; ends the process on a bad line. */
 void fake_options_read(struct fake_server *srv, int argc, char **argv);
+
+/* --- life.c: how the process begins and ends --- */
+
+/* Wait as long as the start is to take; signals act as by default. */
+void fake_life_delay(const struct fake_options *opt);
+
+/* Watch signals and, where told so, the end's time. */
+void fake_life_begin(struct fake_server *srv);
+
+/* Say so, as llama-server where asked to. */
+void fake_life_listening(struct fake_server *srv, int port);
+void fake_life_not_listening(const struct fake_server *srv, const char *why);
+
+/* PUT /fake/exit: answer, then end by that signal or status. */
+void fake_life_exit(struct fake_conn *c);
 
 /* --- script.c --- */
 

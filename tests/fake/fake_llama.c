@@ -12,7 +12,6 @@
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -24,8 +23,9 @@
 #define EMFILE_PAUSE_S 0.1
 
 static int
-listen_on(const struct fake_options *opt)
+listen_on(const struct fake_server *srv)
 {
+	const struct fake_options *opt = &srv->opt;
 	struct addrinfo hints = {.ai_family = AF_UNSPEC,
 				 .ai_socktype = SOCK_STREAM,
 				 .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
@@ -45,8 +45,7 @@ listen_on(const struct fake_options *opt)
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
 	    bind(fd, found->ai_addr, found->ai_addrlen) ||
 	    listen(fd, BACKLOG)) {
-		fprintf(stderr, "fake_llama: %s:%s: %s\n", opt->host, port,
-			strerror(errno));
+		fake_life_not_listening(srv, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		fd = -1;
@@ -120,14 +119,6 @@ on_sweep(struct ev_loop *loop, struct ev_timer *w, int revents)
 	fake_conn_sweep(w->data);
 }
 
-static void
-on_signal(struct ev_loop *loop, struct ev_signal *w, int revents)
-{
-	(void)w;
-	(void)revents;
-	ev_break(loop, EVBREAK_ALL);
-}
-
 static int
 start(struct fake_server *srv)
 {
@@ -138,7 +129,7 @@ start(struct fake_server *srv)
 			strerror(errno));
 		return -1;
 	}
-	fd = listen_on(&srv->opt);
+	fd = listen_on(srv);
 	if (fd < 0)
 		return -1;
 	ev_io_init(&srv->listener, on_connection, fd, EV_READ);
@@ -153,8 +144,7 @@ start(struct fake_server *srv)
 			srv->opt.port_file);
 		return -1;
 	}
-	fprintf(stderr, "fake_llama: %s listens on http://%s:%d\n",
-		srv->opt.name, srv->opt.host, port);
+	fake_life_listening(srv, port);
 	return 0;
 }
 
@@ -170,6 +160,7 @@ stop(struct fake_server *srv)
 	if (srv->log)
 		fclose(srv->log);
 	json_object_put(srv->mode_json);
+	json_object_put(srv->base_json);
 	gw_buf_release(&srv->instant);
 }
 
@@ -189,27 +180,21 @@ int
 main(int argc, char **argv)
 {
 	struct fake_server srv = {.instant = GW_BUF_INIT(FAKE_OUT_MAX_BYTES)};
-	struct ev_signal term, intr;
 	int rc;
 
 	fake_options_read(&srv, argc, argv);
 	raise_fd_limit();
+	fake_life_delay(&srv.opt);
 	srv.loop = ev_default_loop(0);
 	srv.started_ms = gw_mono_ms();
 	srv.created_s = gw_wall_s();
 	/* a millisecond of slack lets tokens of many streams share a wake-up */
 	ev_set_timeout_collect_interval(srv.loop, 0.001);
-	ev_signal_init(&term, on_signal, SIGTERM);
-	ev_signal_init(&intr, on_signal, SIGINT);
-	ev_signal_start(srv.loop, &intr);
-	if (srv.opt.ignore_sigterm)
-		signal(SIGTERM, SIG_IGN);
-	else
-		ev_signal_start(srv.loop, &term);
+	fake_life_begin(&srv);
 	rc = start(&srv);
 	if (rc == 0)
 		ev_run(srv.loop, 0);
 	stop(&srv);
 	ev_loop_destroy(srv.loop);
-	return rc ? 1 : 0;
+	return rc ? 1 : srv.exit_status;
 }

@@ -32,6 +32,13 @@ enum {
 	OPT_MAX_REQUESTS,
 	OPT_INSTANT,
 	OPT_IGNORE_SIGTERM,
+	OPT_START_S,
+	OPT_STOP_S,
+	OPT_EXIT_AFTER_S,
+	OPT_EXIT_SIGNAL,
+	OPT_EXIT_STATUS,
+	OPT_LLAMA_LOG,
+	OPT_SCRIPT,
 	OPT_HELP,
 };
 
@@ -56,6 +63,13 @@ static const struct option options[] = {
 	{"max-requests", required_argument, NULL, OPT_MAX_REQUESTS},
 	{"instant", no_argument, NULL, OPT_INSTANT},
 	{"ignore-sigterm", no_argument, NULL, OPT_IGNORE_SIGTERM},
+	{"start-s", required_argument, NULL, OPT_START_S},
+	{"stop-s", required_argument, NULL, OPT_STOP_S},
+	{"exit-after-s", required_argument, NULL, OPT_EXIT_AFTER_S},
+	{"exit-signal", required_argument, NULL, OPT_EXIT_SIGNAL},
+	{"exit-status", required_argument, NULL, OPT_EXIT_STATUS},
+	{"llama-log", required_argument, NULL, OPT_LLAMA_LOG},
+	{"script", required_argument, NULL, OPT_SCRIPT},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -123,15 +137,43 @@ script_option(struct fake_script *s, int which, char *value)
 	}
 }
 
+/* When and how the process begins and ends. */
+static bool
+life_option(struct fake_options *opt, int which, char *value)
+{
+	switch (which) {
+	case OPT_START_S:
+		opt->start_ms = number(value, 1000);
+		return true;
+	case OPT_LOADING_S:
+		opt->loading_ms = number(value, 1000);
+		return true;
+	case OPT_STOP_S:
+		opt->stop_ms = number(value, 1000);
+		return true;
+	case OPT_EXIT_AFTER_S:
+		opt->exit_after_ms = number(value, 1000);
+		return true;
+	case OPT_EXIT_SIGNAL:
+		opt->exit_signal = number(value, 1);
+		return true;
+	case OPT_EXIT_STATUS:
+		opt->exit_status = number(value, 1);
+		return true;
+	case OPT_IGNORE_SIGTERM:
+		opt->ignore_sigterm = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool
 number_option(struct fake_options *opt, int which, char *value)
 {
 	switch (which) {
 	case OPT_PORT:
 		opt->port = number(value, 1);
-		return true;
-	case OPT_LOADING_S:
-		opt->loading_ms = number(value, 1000);
 		return true;
 	case OPT_IDLE_MS:
 		opt->idle_ms = number(value, 1);
@@ -141,9 +183,6 @@ number_option(struct fake_options *opt, int which, char *value)
 		return true;
 	case OPT_INSTANT:
 		opt->instant = true;
-		return true;
-	case OPT_IGNORE_SIGTERM:
-		opt->ignore_sigterm = true;
 		return true;
 	case OPT_MODELS:
 		split_models(opt, value);
@@ -171,8 +210,24 @@ string_option(struct fake_options *opt, int which)
 		return &opt->api_key;
 	case OPT_FIXTURES:
 		return &opt->fixtures;
+	case OPT_LLAMA_LOG:
+		return &opt->llama_log;
 	default:
 		return NULL;
+	}
+}
+
+/* Like PUT /fake/mode, but part of the ground that {} restores. */
+static void
+read_script(struct fake_server *srv, const char *text)
+{
+	char why[128] = "fake: a script is a JSON object";
+
+	srv->base_json = json_tokener_parse(text);
+	if (!srv->base_json ||
+	    fake_script_apply(&srv->base, srv->base_json, why, sizeof(why))) {
+		fprintf(stderr, "fake_llama: --script: %s\n", why);
+		exit(2);
 	}
 }
 
@@ -186,6 +241,7 @@ fake_options_read(struct fake_server *srv, int argc, char **argv)
 	*opt = (struct fake_options){.host = "127.0.0.1",
 				     .name = "fake",
 				     .idle_ms = 5000,
+				     .exit_after_ms = -1,
 				     .max_requests = 100};
 	fake_script_init(&srv->base);
 	while ((which = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -196,7 +252,10 @@ fake_options_read(struct fake_server *srv, int argc, char **argv)
 		text = string_option(opt, which);
 		if (text)
 			*text = optarg;
-		else if (!script_option(&srv->base, which, optarg))
+		else if (which == OPT_SCRIPT && !srv->base_json)
+			read_script(srv, optarg);
+		else if (!script_option(&srv->base, which, optarg) &&
+			 !life_option(opt, which, optarg))
 			number_option(opt, which, optarg);
 	}
 	if (optind < argc)

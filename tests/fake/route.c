@@ -28,6 +28,7 @@ static const struct {
 	{HTTP_POST, "/v1/messages/count_tokens", FAKE_COUNT_TOKENS},
 	{HTTP_PUT, "/fake/mode", FAKE_CTL_MODE},
 	{HTTP_GET, "/fake/stats", FAKE_CTL_STATS},
+	{HTTP_PUT, "/fake/exit", FAKE_CTL_EXIT},
 };
 
 static enum fake_kind
@@ -173,13 +174,14 @@ static void (*const begin[FAKE_KIND__MAX])(struct fake_conn *c) = {
 	[FAKE_COUNT_TOKENS] = fake_inference,
 	[FAKE_CTL_MODE] = put_mode,
 	[FAKE_CTL_STATS] = begin_stats,
+	[FAKE_CTL_EXIT] = fake_life_exit,
 };
 
 void
 fake_route(struct fake_conn *c)
 {
 	c->x.kind = find_route(c);
-	if (c->x.kind == FAKE_CTL_MODE || c->x.kind == FAKE_CTL_STATS) {
+	if (c->x.kind >= FAKE_CTL_MODE) {
 		begin[c->x.kind](c);
 		return;
 	}
