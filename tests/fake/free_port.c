@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * free_port.c - prints N free TCP ports of 127.0.0.1, one a line.
+ * free_port.c - prints N free TCP ports of 127.0.0.1, one a line; with a second
+ * argument FIRST, FIRST and the N - 1 behind it, or fails when one is taken.
  *
  * All are bound at once before any is released, so they differ; the kernel
  * hands out ephemeral ports in an order that makes a quick reuse unlikely, but
@@ -17,9 +18,10 @@
 #define PORTS_MAX 64
 
 static int
-bind_any(int *port)
+bind_to(int *port)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET};
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_port = htons((in_port_t)*port)};
 	socklen_t len = sizeof(at);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -38,14 +40,17 @@ int
 main(int argc, char **argv)
 {
 	long n = argc > 1 ? strtol(argv[1], NULL, 10) : 1;
+	long first = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
 	int fds[PORTS_MAX], port;
 
-	if (n < 1 || n > PORTS_MAX) {
-		fprintf(stderr, "usage: free_port [1..%d]\n", PORTS_MAX);
+	if (n < 1 || n > PORTS_MAX || first < 0 || first + n > 65536) {
+		fprintf(stderr, "usage: free_port [1..%d [FIRST]]\n",
+			PORTS_MAX);
 		return 2;
 	}
 	for (long i = 0; i < n; i++) {
-		fds[i] = bind_any(&port);
+		port = first ? (int)(first + i) : 0;
+		fds[i] = bind_to(&port);
 		if (fds[i] < 0) {
 			fprintf(stderr, "free_port: %s\n", strerror(errno));
 			return 1;

@@ -19,3 +19,4 @@ load helpers/sse
 load helpers/fake
 load helpers/gateway
 load helpers/registry
+load helpers/agent

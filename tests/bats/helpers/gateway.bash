@@ -153,6 +153,8 @@ gw_teardown() {
   for file in "$GW_DIR"/pids/stream-*; do
     [[ ! -e $file ]] || _stop_tracked "${file##*/}" 2
   done
+  problems+=$(agents_stop)
+  problems+=${problems:+$'\n'}
   # shellcheck disable=SC2119
   gw_stop || problems+="the gateway did not stop in time"$'\n'
   for file in "$GW_DIR"/pids/*; do
@@ -182,6 +184,7 @@ _gw_leftovers() {
     left+="shared memory: $shm"$'\n'
     rm -f "$shm"
   fi
+  [[ ! -e $GW_DIR/agent-killed ]] || rm -rf "${GW_DIR:?}/run"/*
   if [[ -n $(ls -A "$GW_DIR/run") ]]; then
     left+="runtime folder: $(ls "$GW_DIR/run")"$'\n'
   fi
