@@ -20,3 +20,4 @@ load helpers/fake
 load helpers/gateway
 load helpers/registry
 load helpers/agent
+load helpers/netns

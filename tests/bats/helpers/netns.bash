@@ -1,0 +1,125 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# netns.bash - hosts of their own for a test: network namespaces on one wire.
+#
+# netns_start gw box   makes two hosts, 10.77.X.1 and 10.77.X.2
+# netns_exec box cmd   runs a program on one; netns_spawn: beside the test
+# netns_teardown       after gw_teardown, which ends what was spawned
+#
+# Each has its own loopback, ports and addresses; files and processes are
+# shared. The wire is a bridge in one more namespace, so nothing of this shows
+# on the machine itself, and nothing of the machine is reachable. Needs root.
+
+_ip() {
+  PATH=$PATH:/usr/sbin:/sbin ip "$@"
+}
+
+# netns_requires - skip where there can be no namespaces; fail when
+# GW_TEST_STRICT=1.
+netns_requires() {
+  local probe=rolemesh-probe-$GW_TEST_ID why
+  gw_requires ip || return 1
+  if why=$(_ip netns add "$probe" 2>&1); then
+    _ip netns del "$probe"
+    return
+  fi
+  if [[ ${GW_TEST_STRICT:-0} == 1 ]]; then
+    echo "needs network namespaces: $why" >&2
+    return 1
+  fi
+  skip "needs network namespaces: $why"
+}
+
+# netns_name NAME - what ip netns calls it; unique to this test.
+netns_name() {
+  echo "rolemesh-$GW_TEST_ID-$1"
+}
+
+# netns_start NAME... - up to 200 hosts; fails when one of them cannot be made.
+netns_start() {
+  local wire name n=0 subnet
+  netns_requires || return 1
+  subnet=10.77.$(($(cksum <<<"$GW_TEST_ID" | cut -d' ' -f1) % 256))
+  wire=$(netns_name .wire)
+  mkdir -p "$GW_DIR/netns"
+  _netns_add .wire && _ip -n "$wire" link add wire type bridge &&
+    _ip -n "$wire" link set wire up || return 1
+  for name in "$@"; do
+    n=$((n + 1))
+    _netns_add "$name" && _netns_plug "$name" "$subnet.$n" "$wire" "port$n" ||
+      return 1
+  done
+}
+
+_netns_add() {
+  : >"$GW_DIR/netns/$1"
+  _ip netns add "$(netns_name "$1")" &&
+    _ip -n "$(netns_name "$1")" link set lo up
+}
+
+_netns_plug() { # _netns_plug NAME ADDRESS WIRE PORT
+  local host
+  host=$(netns_name "$1")
+  echo "$2 $4" >"$GW_DIR/netns/$1"
+  _ip link add eth0 netns "$host" type veth peer name "$4" netns "$3" &&
+    _ip -n "$3" link set "$4" master wire up &&
+    _ip -n "$host" addr add "$2/24" dev eth0 &&
+    _ip -n "$host" link set eth0 up
+}
+
+# netns_address NAME - its address on the wire.
+netns_address() {
+  local address port
+  read -r address port <"$GW_DIR/netns/$1" && echo "$address"
+}
+
+# netns_exec NAME PROGRAM [ARGS] - run it there; functions cannot.
+netns_exec() {
+  _ip netns exec "$(netns_name "$1")" "${@:2}"
+}
+
+# netns_spawn TRACK NAME PROGRAM [ARGS] - the same beside the test, to be ended
+# by gw_teardown under the name TRACK; its output is in $GW_DIR/TRACK.out.
+netns_spawn() {
+  local track=$1 host
+  host=$(netns_name "$2")
+  PATH=$PATH:/usr/sbin:/sbin ip netns exec "$host" "${@:3}" \
+    >"$GW_DIR/$track.out" 2>&1 </dev/null 3>&- 4>&- &
+  gw_track "$track" "$!"
+}
+
+# netns_unplug NAME, netns_replug NAME - from now on no packet passes to or from
+# it, or again. Nobody is told: the link stays up, as behind a broken switch.
+netns_unplug() {
+  _netns_port "$1" nomaster
+}
+
+netns_replug() {
+  _netns_port "$1" master wire
+}
+
+_netns_port() {
+  local address port
+  read -r address port <"$GW_DIR/netns/$1" &&
+    _ip -n "$(netns_name .wire)" link set "$port" "${@:2}"
+}
+
+# netns_teardown - remove them; fails, and ends them, when processes still run
+# in one.
+netns_teardown() {
+  local file name pids status=0
+  for file in "$GW_DIR"/netns/* "$GW_DIR"/netns/.wire; do
+    [[ -e $file ]] || continue
+    name=$(netns_name "${file##*/}")
+    pids=$(_ip netns pids "$name" 2>/dev/null)
+    if [[ -n $pids ]]; then
+      echo "processes left on the host ${file##*/}: ${pids//$'\n'/ }" >&2
+      xargs -r kill -KILL <<<"$pids" || true
+      status=1
+    fi
+    _ip netns del "$name" || status=1
+    rm -f "$file"
+  done
+  return "$status"
+}
