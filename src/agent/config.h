@@ -95,6 +95,13 @@ GW_MUSTCHECK struct ag_config *ag_config_load(const char *const *paths,
 /* ag_config_free - NULL is allowed. */
 void ag_config_free(struct ag_config *c);
 
+/*
+ * ag_config_warn_files - warnings for model files that cannot be read and for a
+ * llama_server_bin that cannot be found: no errors, they may come later. For
+ * --check; touches the file system.
+ */
+void ag_config_warn_files(const struct ag_config *c, struct gw_diag *diag);
+
 /* ag_config_print - the merged configuration as YAML, secrets as "***". */
 GW_MUSTCHECK int ag_config_print(const struct ag_config *c, struct gw_buf *out);
 
