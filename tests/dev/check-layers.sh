@@ -63,6 +63,11 @@ none 'layers: base -> knows no other module' \
 none 'layers: webserver -> knows only base and how files are read' \
   "$(grep -rnE '^#[[:space:]]*include[[:space:]]+"[a-z]+/' src/webserver |
     grep -vE '"(base|webserver)/|"config/doc\.h"')"
+none 'layers: the node agent -> is known to nobody but itself' \
+  "$(includes 'agent/' | grep -vE '^src/agent/')"
+none 'layers: the guard -> nothing but libc and its own files' \
+  "$(grep -nE '^#[[:space:]]*include[[:space:]]+"' src/agent/guard*.[ch] src/agent/proc_stat.[ch] |
+    grep -vE '"(agent/(guard[a-z_]*|proc_stat)|base/cleanup)\.h"')"
 none 'style: unbounded string functions -> not used' \
   "$(grep -rnE '\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets) *\(' \
     src shm --include='*.c' --include='*.h')"
