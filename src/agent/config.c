@@ -76,14 +76,32 @@ complete(struct ag_config *c, struct gw_doc *doc)
 	return 0;
 }
 
+/* The command line wins over the files. 0, or -1 = no memory. */
+static int
+listen_at(struct ag_config *c, const char *host, uint32_t port)
+{
+	char *copy;
+
+	if (port)
+		c->listen_port = port;
+	if (!host)
+		return 0;
+	copy = strdup(host);
+	if (!copy)
+		return -1;
+	free(c->listen_host);
+	c->listen_host = copy;
+	return 0;
+}
+
 static void
-build(struct ag_config *c, struct gw_doc *doc)
+build(struct ag_config *c, struct gw_doc *doc, const char *host, uint32_t port)
 {
 	gw_doc_substitute(doc);
 	gw_schema_apply(&ag_config_schema, doc, c);
 	if (doc->no_memory)
 		return;
-	if (complete(c, doc) < 0) {
+	if (listen_at(c, host, port) < 0 || complete(c, doc) < 0) {
 		doc->no_memory = true;
 		return;
 	}
@@ -93,6 +111,13 @@ build(struct ag_config *c, struct gw_doc *doc)
 
 struct ag_config *
 ag_config_load(const char *const *paths, size_t n, struct gw_diag *diag)
+{
+	return ag_config_load_at(paths, n, NULL, 0, diag);
+}
+
+struct ag_config *
+ag_config_load_at(const char *const *paths, size_t n, const char *host,
+		  uint32_t port, struct gw_diag *diag)
 {
 	struct ag_config *c = calloc(1, sizeof(*c));
 	struct internal *in = calloc(1, sizeof(*in));
@@ -109,7 +134,7 @@ ag_config_load(const char *const *paths, size_t n, struct gw_diag *diag)
 	gw_doc_init(&in->doc, diag);
 	gw_doc_load(&in->doc, paths, n);
 	if (in->doc.root)
-		build(c, &in->doc);
+		build(c, &in->doc, host, port);
 	if (in->doc.no_memory)
 		gw_diag_add(diag, false, NULL, 0, 0, "out of memory");
 	gw_diag_sort(diag, in->doc.paths, in->doc.n_paths);

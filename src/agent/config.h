@@ -92,6 +92,15 @@ struct ag_config {
 GW_MUSTCHECK struct ag_config *ag_config_load(const char *const *paths,
 					      size_t n, struct gw_diag *diag);
 
+/*
+ * ag_config_load_at - the same, listening somewhere else than the files say.
+ * @host  instead of listen_host; NULL = the files'
+ * @port  instead of listen_port; 0 = the files'
+ */
+GW_MUSTCHECK struct ag_config *
+ag_config_load_at(const char *const *paths, size_t n, const char *host,
+		  uint32_t port, struct gw_diag *diag);
+
 /* ag_config_free - NULL is allowed. */
 void ag_config_free(struct ag_config *c);
 
