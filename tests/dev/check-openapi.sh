@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Compares doc/openapi.yaml with the rows of src/endpoint/table.c and of the
-# relayed.def that it includes, both ways.
+# Compares the OpenAPI documents with the rows of the endpoint tables, and of the
+# relayed.def that both include, both ways.
 # Prints TAP; a negative control shows that a missing row would be noticed.
 set -eu
 
@@ -31,30 +31,36 @@ same() {
   diff "$tmp/rows" "$tmp/documented" >"$tmp/diff"
 }
 
-table=$tmp/table
-cat "$top/src/endpoint/table.c" "$top/src/endpoint/relayed.def" >"$table"
-yaml=$top/doc/openapi.yaml
 failed=0
+n=0
 result() {
-  if [ "$1" -eq 0 ]; then echo "ok $2 - $3"; else
-    echo "not ok $2 - $3"
+  n=$((n + 1))
+  if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else
+    echo "not ok $n - $2"
     failed=1
   fi
 }
 
-echo "1..3"
-count=$(rows "$table" | wc -l)
-expected=$(grep -c 'GW_METHOD_[A-Z]*, ' "$table")
-[ "$count" -gt 0 ] && [ "$count" -eq "$expected" ] && rc=0 || rc=1
-result "$rc" 1 "openapi: all $expected rows of the endpoint table are understood"
+# check NAME TABLE YAML
+check() {
+  cat "$top/$2" "$top/src/endpoint/relayed.def" >"$tmp/table"
+  count=$(rows "$tmp/table" | wc -l)
+  expected=$(grep -c 'GW_METHOD_[A-Z]*, ' "$tmp/table")
+  [ "$count" -gt 0 ] && [ "$count" -eq "$expected" ] && rc=0 || rc=1
+  result "$rc" "openapi: all $expected rows of the $1's endpoint table are understood"
 
-same "$table" "$yaml" && rc=0 || rc=1
-[ "$rc" -eq 0 ] || sed 's/^/# /' "$tmp/diff"
-result "$rc" 2 "openapi: every endpoint is documented and the reverse"
+  same "$tmp/table" "$top/$3" && rc=0 || rc=1
+  [ "$rc" -eq 0 ] || sed 's/^/# /' "$tmp/diff"
+  result "$rc" "openapi: every endpoint of the $1 is documented and the reverse"
 
-sed '/^  \/v1\/rerank:$/,/^$/d' "$yaml" >"$tmp/cut.yaml"
-same "$table" "$tmp/cut.yaml" || true
-[ "$(grep -c '^[<>]' "$tmp/diff")" = 1 ] &&
-  grep -q '^< POST /v1/rerank$' "$tmp/diff" && rc=0 || rc=1
-result "$rc" 3 "openapi: an undocumented endpoint is noticed"
+  sed '/^  \/v1\/rerank:$/,/^$/d' "$top/$3" >"$tmp/cut.yaml"
+  same "$tmp/table" "$tmp/cut.yaml" || true
+  [ "$(grep -c '^[<>]' "$tmp/diff")" = 1 ] &&
+    grep -q '^< POST /v1/rerank$' "$tmp/diff" && rc=0 || rc=1
+  result "$rc" "openapi: an undocumented endpoint of the $1 is noticed"
+}
+
+check gateway src/endpoint/table.c doc/openapi.yaml
+check 'node agent' src/agent/endpoints.c doc/openapi-node-agent.yaml
+echo "1..$n"
 exit $failed

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * agent.h - rolemesh-node-agent: the one process of a node and what it owns.
+ *
+ * One thread, one event loop (libev's default one, which alone watches
+ * children): a FastCGI front behind a lighttpd of its own, the llama-servers,
+ * the queues between the two, and the line to the gateway.
+ */
+#ifndef AG_AGENT_H
+#define AG_AGENT_H
+
+#include <ev.h>
+#include <json-c/json.h>
+#include <limits.h>
+
+#include "agent/config.h"
+#include "agent/device.h"
+#include "agent/dispatcher.h"
+#include "agent/model.h"
+#include "agent/schedule.h"
+#include "endpoint/endpoint.h"
+#include "gateway/pipeline.h"
+#include "gateway/worker.h"
+
+#define AG_SAMPLE_AGE_MS 2000 /* oldest reading of a device that is shown */
+
+struct ag_agent {
+	struct ag_config *config;
+	struct gw_config *routes;	/* what the pipeline serves from; models
+					 * have the indexes of the configuration */
+	struct ev_loop *loop;
+	struct gw_worker *worker;
+	struct ag_devices *devices;
+	struct ag_model *models;	/* config->n_models of them */
+	struct ag_scheduler *scheduler;	/* NULL until the devices are known */
+	struct ag_dispatcher *dispatcher;
+	char guard[PATH_MAX];		/* rolemesh-guard */
+	char children_path[PATH_MAX];	/* children.c; "" = not kept */
+	int64_t started_wall_s;
+};
+
+/* ag_routes_new - the agent's configuration as the pipeline's; NULL: memory. */
+GW_MUSTCHECK struct gw_config *ag_routes_new(const struct ag_config *c);
+
+/* The agent's stages and endpoints. */
+extern const struct gw_pipeline ag_pipeline;
+extern const struct gw_endpoint ag_endpoints[];
+extern const size_t ag_n_endpoints;
+
+enum gw_step ag_stage_schedule(struct gw_request *r);
+enum gw_step ag_answer_models(struct gw_request *r);
+enum gw_step ag_answer_model(struct gw_request *r);
+enum gw_step ag_answer_inventory(struct gw_request *r);
+
+/* ag_agent_model_changed - a model went to another state. */
+void ag_agent_model_changed(struct ag_agent *a, struct ag_model *m);
+
+/* ag_agent_children_changed - a llama-server came or went: children.c's file. */
+void ag_agent_children_changed(struct ag_agent *a);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * endpoints.c - every endpoint of the node agent, one row each, and the answers
+ * that only it has.
+ */
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/report.h"
+#include "base/json.h"
+#include "gateway/unknown_model.h"
+#include "reply/reply.h"
+
+#define LISTED (GW_EP_CLIENT_KEY | GW_EP_ANSWER)
+
+/* tests/dev/check-openapi.sh reads path and method of these rows. */
+/* clang-format off */
+const struct gw_endpoint ag_endpoints[] = {
+	{ "/health", GW_METHOD_GET, GW_EP_ANSWER, gw_answer_health,
+	  GW_SSE_OPENAI, "this process answers; touches no llama-server" },
+	{ "/v1/models", GW_METHOD_GET, LISTED, ag_answer_models,
+	  GW_SSE_OPENAI, "all configured models, each with its state" },
+	{ "/v1/models/", GW_METHOD_GET, LISTED | GW_EP_PREFIX, ag_answer_model,
+	  GW_SSE_OPENAI, "one model" },
+	{ "/v1/node/inventory", GW_METHOD_GET, LISTED, ag_answer_inventory,
+	  GW_SSE_OPENAI, "devices, models and what they are doing" },
+
+#include "endpoint/relayed.def"
+};
+/* clang-format on */
+
+const size_t ag_n_endpoints = GW_ARRAY_LEN(ag_endpoints);
+
+enum gw_step
+ag_answer_models(struct gw_request *r)
+{
+	struct ag_agent *a = r->worker->program;
+	struct json_object *doc = json_object_new_object();
+	struct json_object *data = json_object_new_array();
+
+	for (size_t i = 0; i < a->config->n_models; i++)
+		json_object_array_add(data, ag_report_model(a, &a->models[i]));
+	gw_json_set_str(doc, "object", "list");
+	json_object_object_add(doc, "data", data);
+	gw_reply_json(r, 200, doc);
+	return GW_FINISH;
+}
+
+enum gw_step
+ag_answer_model(struct gw_request *r)
+{
+	struct ag_agent *a = r->worker->program;
+	size_t skip = strlen(r->endpoint->path), len = r->path_len - skip;
+	const char *id = r->path + skip;
+	const struct gw_model *m = gw_config_model(r->config, id, len);
+
+	if (m)
+		gw_reply_json(
+			r, 200,
+			ag_report_model(a, &a->models[m - r->config->models]));
+	else
+		gw_unknown_model(r->config, id, len, &r->err);
+	return GW_FINISH;
+}
+
+enum gw_step
+ag_answer_inventory(struct gw_request *r)
+{
+	struct ag_agent *a = r->worker->program;
+
+	/* For the next look: this one does not wait for a vendor's tool. */
+	ag_devices_refresh(a->devices, AG_SAMPLE_AGE_MS);
+	gw_reply_json(r, 200, ag_report_inventory(a));
+	return GW_FINISH;
+}

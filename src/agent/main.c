@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - rolemesh-node-agent: reads options and configuration, then hands
+ * over to ag_run(). Errors of the start are printed here, once.
+ */
+#include <string.h>
+
+#include "agent/config.h"
+#include "agent/run.h"
+#include "base/command_line.h"
+#include "base/log.h"
+#include "config/doc.h"
+
+#define PROGRAM "rolemesh-node-agent"
+#define DEFAULT_CONFIG "configs/node_agent.yaml"
+#define PRINT_MAX (16u << 20)
+#define AT(field) offsetof(struct options, field)
+
+struct options {
+	const char *config;
+	struct gw_switch_list overrides;
+	const char *host; /* NULL = the configuration's */
+	uint32_t port;	  /* 0 = the configuration's */
+	bool check, print_config, dry_run;
+};
+
+static const struct gw_switch rows[] = {
+	{"config", "FILE",
+	 "configuration (else $ROLE_MESH_AGENT_CONFIG, else " DEFAULT_CONFIG
+	 ")",
+	 .kind = GW_SWITCH_TEXT, .offset = AT(config)},
+	{"config-override", "FILE",
+	 "merged over the configuration; may repeat, later wins",
+	 .kind = GW_SWITCH_LIST, .offset = AT(overrides),
+	 .max = GW_CONFIG_FILES_MAX - 1},
+	{"host", "ADDRESS", "listen here instead of listen_host",
+	 .kind = GW_SWITCH_TEXT, .offset = AT(host)},
+	{"port", "NUMBER", "listen here instead of listen_port",
+	 .kind = GW_SWITCH_NUMBER, .offset = AT(port), .max = 65535},
+	{"check", NULL, "check the configuration and the files it names, exit",
+	 .kind = GW_SWITCH_FLAG, .offset = AT(check)},
+	{"print-config", NULL,
+	 "print the merged configuration, keys masked, and exit",
+	 .kind = GW_SWITCH_FLAG, .offset = AT(print_config)},
+	{"dry-run", NULL,
+	 "print how each model would be started on each device, and exit",
+	 .kind = GW_SWITCH_FLAG, .offset = AT(dry_run)},
+	{"version", NULL, "print the version and exit",
+	 .kind = GW_SWITCH_VERSION},
+	{"help", NULL, "print this and exit", .kind = GW_SWITCH_HELP},
+};
+
+static const struct gw_command_line command_line = {
+	.program = PROGRAM,
+	.usage = "usage: rolemesh-node-agent [OPTION]...\n"
+		 "Run this host's llama-servers, one a device, behind one "
+		 "address.\n\n",
+	.epilogue = "\nSIGINT or SIGTERM: leaves the gateway, lets open "
+		    "answers finish within\nshutdown_grace_s and ends every "
+		    "llama-server; a second signal ends all at once.\n"
+		    "Exit status: 0 stopped as asked, 1 could not run, "
+		    "2 bad option or configuration.\n",
+	.help_column = 24,
+	.options = rows,
+	.n = GW_ARRAY_LEN(rows),
+};
+
+static struct ag_config *
+load(const struct options *o, const char *config)
+{
+	gw_auto_diag struct gw_diag diag = {0};
+	const char *paths[GW_CONFIG_FILES_MAX] = {config};
+	struct ag_config *c;
+
+	for (size_t i = 0; i < o->overrides.n; i++)
+		paths[1 + i] = o->overrides.items[i];
+	c = ag_config_load_at(paths, 1 + o->overrides.n, o->host, o->port,
+			      &diag);
+	if (c && o->check)
+		ag_config_warn_files(c, &diag);
+	gw_diag_print(&diag, stderr);
+	return c;
+}
+
+static int
+print_config(const struct ag_config *c)
+{
+	gw_auto_buf struct gw_buf text = GW_BUF_INIT(PRINT_MAX);
+
+	if (ag_config_print(c, &text) < 0) {
+		fputs(PROGRAM ": out of memory\n", stderr);
+		return EXIT_FAILURE;
+	}
+	fwrite(text.data, 1, text.len, stdout);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int
+act(const struct options *o, const char *config, struct ag_config *c)
+{
+	int status = EXIT_SUCCESS;
+
+	if (o->print_config)
+		status = print_config(c);
+	if (o->dry_run && status == EXIT_SUCCESS)
+		status = ag_dry_run(c);
+	if (o->check)
+		printf("%s: ok\n", config);
+	if (o->print_config || o->dry_run || o->check)
+		return status;
+	return ag_run(c);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *config = getenv("ROLE_MESH_AGENT_CONFIG");
+	struct options o = {0};
+	struct ag_config *c;
+	int status;
+
+	gw_log_init(PROGRAM);
+	if (!gw_command_line_parse(&command_line, argc, argv, &o, &status))
+		return status;
+	if (o.config)
+		config = o.config;
+	else if (!config || !*config)
+		config = DEFAULT_CONFIG;
+	c = load(&o, config);
+	if (!c)
+		return GW_EXIT_USAGE;
+	status = act(&o, config, c);
+	ag_config_free(c);
+	return status;
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.c - puts the agent together, and takes it apart in the right order: the
+ * gateway is told first, then requests end, then llama-servers, then we.
+ */
+#include "agent/run.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "agent/agent.h"
+#include "agent/children.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "webserver/find.h"
+#include "webserver/webserver.h"
+
+#ifdef HAVE_CONFIG_H
+#include <config.h> /* not the one beside this file */
+#endif
+
+#define PROGRAM "rolemesh-node-agent"
+#define SOCKET_NAME "agent" /* agent.conf.in names it */
+#define BACKLOG 4096
+#define TICK_S 1.
+#define STUCK_MS 7000 /* beyond stop_timeout_s: SIGKILL was sent long ago */
+
+enum phase {
+	PHASE_STARTING, /* devices are not known, or lighttpd not up */
+	PHASE_SERVING,
+	PHASE_LEAVING,	/* the gateway is told */
+	PHASE_DRAINING, /* open requests may finish */
+	PHASE_STOPPING, /* llama-servers end */
+};
+
+struct run {
+	struct ag_agent agent; /* first: ag_agent_model_changed() comes back */
+	struct gw_site site;
+	struct gw_webserver web;
+	bool web_started;
+	enum phase phase;
+	int status;
+	ev_signal on_int, on_term, on_hup;
+	ev_timer tick;
+	ev_timer stuck;
+};
+
+/* ---- the way down -------------------------------------------------------- */
+
+static bool
+any_process(const struct ag_agent *a)
+{
+	for (size_t i = 0; i < a->config->n_models; i++)
+		if (ag_model_has_process(&a->models[i]))
+			return true;
+	return false;
+}
+
+static void
+end_if_done(struct run *r)
+{
+	if (r->phase == PHASE_STOPPING && !any_process(&r->agent))
+		ev_break(r->agent.loop, EVBREAK_ALL);
+}
+
+static void
+on_stuck(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct run *r = t->data;
+
+	(void)revents;
+	gw_log(GW_EV_FATAL, NULL,
+	       "message=\"a llama-server does not end even on SIGKILL; its "
+	       "guard "
+	       "goes on waiting for it\"");
+	r->status = EXIT_FAILURE;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+stop_models(struct run *r, uint32_t grace_ms)
+{
+	struct ag_agent *a = &r->agent;
+
+	r->phase = PHASE_STOPPING;
+	ev_timer_stop(a->loop, &r->stuck);
+	ev_timer_set(&r->stuck, (grace_ms + STUCK_MS) / 1000., 0.);
+	ev_timer_start(a->loop, &r->stuck);
+	for (size_t i = 0; i < a->config->n_models; i++)
+		ag_model_shut_down(&a->models[i], grace_ms);
+	end_if_done(r);
+}
+
+static void
+on_left(void *arg)
+{
+	struct run *r = arg;
+
+	if (r->phase != PHASE_LEAVING)
+		return;
+	r->phase = PHASE_DRAINING;
+	if (r->web_started)
+		gw_webserver_drain(&r->web, "asked to end",
+				   r->agent.config->shutdown_grace_ms);
+	else
+		stop_models(r, r->agent.config->stop_timeout_ms);
+}
+
+static void
+leave(struct run *r)
+{
+	r->phase = PHASE_LEAVING;
+	ag_dispatcher_leave(r->agent.dispatcher, on_left, r);
+}
+
+static void
+on_web_ended(void *arg, bool failed)
+{
+	struct run *r = arg;
+
+	r->web_started = false;
+	if (failed)
+		r->status = EXIT_FAILURE;
+	if (r->phase <= PHASE_SERVING)
+		leave(r); /* nobody can reach us any more */
+	else if (r->phase != PHASE_LEAVING)
+		stop_models(r, r->agent.config->stop_timeout_ms);
+}
+
+/* Somebody asks a second time, or a third. */
+static void
+hurry(struct run *r)
+{
+	if (r->phase == PHASE_LEAVING)
+		on_left(r);
+	if (r->phase == PHASE_DRAINING && r->web_started)
+		gw_webserver_urgent(&r->web);
+	else if (r->phase == PHASE_STOPPING)
+		stop_models(r, 0);
+}
+
+static void
+on_signal(struct ev_loop *loop, ev_signal *s, int revents)
+{
+	struct run *r = s->data;
+
+	(void)loop;
+	(void)revents;
+	if (r->phase > PHASE_SERVING) {
+		hurry(r);
+		return;
+	}
+	gw_log(GW_EV_DRAIN, NULL, "reason=\"%s\" open_requests=%u",
+	       strsignal(s->signum),
+	       gw_fcgi_open_requests(r->agent.worker->front));
+	leave(r);
+}
+
+/* ---- what happens on the way --------------------------------------------- */
+
+void
+ag_agent_children_changed(struct ag_agent *a)
+{
+	if (a->children_path[0])
+		ag_children_write(a->children_path, a->models,
+				  a->config->n_models);
+}
+
+void
+ag_agent_model_changed(struct ag_agent *a, struct ag_model *m)
+{
+	struct run *r = (struct run *)a;
+
+	if (a->scheduler)
+		ag_scheduler_model_changed(a->scheduler, m);
+	/* The gateway sends no request to what failed: tell it at once, and
+	 * when that is over, too. */
+	if (m->state == AG_FAILED || m->state == AG_READY ||
+	    m->state == AG_STOPPED)
+		ag_dispatcher_urgent(a->dispatcher);
+	end_if_done(r);
+}
+
+/* Room on a device depends on memory that others take and give back. */
+static void
+on_tick(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct run *r = t->data;
+	struct ag_agent *a = &r->agent;
+
+	(void)loop;
+	(void)revents;
+	for (size_t i = 0; i < a->config->n_models; i++) {
+		if (!a->models[i].waiting)
+			continue;
+		ag_devices_refresh(a->devices, AG_SAMPLE_AGE_MS);
+		ag_scheduler_wake(a->scheduler);
+		return;
+	}
+}
+
+/* ---- the way up ---------------------------------------------------------- */
+
+static void
+on_up(void *arg)
+{
+	struct run *r = arg;
+	struct ag_agent *a = &r->agent;
+	size_t n_devices;
+
+	ag_devices_list(a->devices, &n_devices);
+	printf("RoleMesh Node Agent %s on %s (pid %ld)\n", PACKAGE_VERSION,
+	       r->site.url, (long)getpid());
+	fflush(stdout);
+	gw_log(GW_EV_START, NULL, "url=%s node=%s models=%zu devices=%zu",
+	       r->site.url, a->config->node_id, a->config->n_models, n_devices);
+	if (r->phase != PHASE_STARTING)
+		return;
+	r->phase = PHASE_SERVING;
+	ag_dispatcher_start(a->dispatcher);
+}
+
+static const struct gw_webserver_ops web_ops = {.on_up = on_up,
+						.on_ended = on_web_ended};
+
+static void
+fail(struct run *r, const struct gw_err *err)
+{
+	gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err->msg);
+	r->status = EXIT_FAILURE;
+	stop_models(r, r->agent.config->stop_timeout_ms);
+}
+
+static void
+on_devices_ready(void *arg)
+{
+	struct run *r = arg;
+	struct ag_agent *a = &r->agent;
+	struct gw_err err = {0};
+
+	if (r->phase != PHASE_STARTING)
+		return; /* asked to end meanwhile */
+	a->scheduler = ag_scheduler_new(a);
+	if (!a->scheduler) {
+		gw_err_set(&err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
+		fail(r, &err);
+		return;
+	}
+	if (gw_webserver_start(&r->web, a->loop, &r->site, &web_ops, r, &err) <
+	    0) {
+		fail(r, &err);
+		return;
+	}
+	r->web_started = true;
+	for (size_t i = 0; i < a->config->n_models; i++)
+		ag_model_examine(&a->models[i]);
+	ag_scheduler_preload(a->scheduler);
+}
+
+static void
+start_signal(struct run *r, ev_signal *s, int signum)
+{
+	ev_signal_init(s, on_signal, signum);
+	s->data = r;
+	ev_signal_start(r->agent.loop, s);
+}
+
+static void
+start_watchers(struct run *r)
+{
+	struct sigaction hup;
+
+	signal(SIGPIPE, SIG_IGN);
+	start_signal(r, &r->on_int, SIGINT);
+	start_signal(r, &r->on_term, SIGTERM);
+	/* A closed terminal ends it like SIGTERM, unless nohup says no. */
+	if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN)
+		start_signal(r, &r->on_hup, SIGHUP);
+	ev_timer_init(&r->tick, on_tick, TICK_S, TICK_S);
+	r->tick.data = r;
+	ev_timer_start(r->agent.loop, &r->tick);
+	ev_timer_init(&r->stuck, on_stuck, 0., 0.);
+	r->stuck.data = r;
+}
+
+static void
+end_leftovers(const char *folder, void *arg)
+{
+	char path[PATH_MAX];
+
+	(void)arg;
+	snprintf(path, sizeof(path), "%s/" AG_CHILDREN_NAME, folder);
+	ag_children_end_leftovers(path);
+}
+
+/*
+ * The port is what one agent at a time can have: who holds it owns the folder
+ * of that address, and what a dead agent left in one.
+ */
+static int
+prepare_site(struct run *r, struct gw_err *err)
+{
+	const struct ag_config *c = r->agent.config;
+	struct gw_site *s = &r->site;
+	char instance[300];
+	bool leftover;
+
+	snprintf(instance, sizeof(instance), "node agent %s %u", c->listen_host,
+		 (unsigned)c->listen_port);
+	if (gw_find_lighttpd(s->lighttpd, err) < 0 ||
+	    gw_find_program("rolemesh-guard", "ROLEMESH_GUARD", r->agent.guard,
+			    err) < 0)
+		return -1;
+	leftover = gw_folder_leftovers(instance, end_leftovers, NULL) > 0;
+	if (gw_site_listen(s, c->listen_host, c->listen_port, leftover,
+			   "--port or listen_port", err) < 0 ||
+	    gw_folder_create(&s->folder, instance, &leftover, err) < 0 ||
+	    gw_site_fill(s, err) < 0)
+		return -1;
+	snprintf(r->agent.children_path, sizeof(r->agent.children_path),
+		 "%s/" AG_CHILDREN_NAME, s->folder.path);
+	return gw_site_write_conf(s, "agent.conf.in", NULL, 0,
+				  c->max_body_bytes, err);
+}
+
+/* The socket behind lighttpd; only we and it can reach it. */
+static int
+listen_in_folder(const struct gw_site *s, struct gw_err *err)
+{
+	gw_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int out, n;
+
+	n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/" SOCKET_NAME,
+		     s->folder.path);
+	if (fd < 0 || n < 0 || n >= (int)sizeof(at.sun_path) ||
+	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    chmod(at.sun_path, 0600) < 0 || listen(fd, BACKLOG) < 0)
+		return gw_err_set(err, GW_ERR_INTERNAL, errno,
+				  "cannot listen on %s: %s", at.sun_path,
+				  strerror(errno));
+	out = fd;
+	fd = -1;
+	return out;
+}
+
+static int
+start_worker(struct run *r, struct gw_err *err)
+{
+	struct ag_agent *a = &r->agent;
+	struct gw_worker_setup setup = {
+		.loop = a->loop,
+		.pipeline = &ag_pipeline,
+		.endpoints = ag_endpoints,
+		.n_endpoints = ag_n_endpoints,
+		.config = a->routes,
+		.program = a,
+	};
+	int fd;
+
+	a->worker = gw_worker_new(&setup, err);
+	if (!a->worker)
+		return -1;
+	fd = listen_in_folder(&r->site, err);
+	return fd < 0 ? -1 : gw_fcgi_listen(a->worker->front, fd, err);
+}
+
+static int
+prepare(struct run *r, struct gw_err *err)
+{
+	struct ag_agent *a = &r->agent;
+
+	a->loop = ev_default_loop(0);
+	a->routes = ag_routes_new(a->config);
+	if (!a->loop || !a->routes)
+		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+				  "out of memory");
+	if (prepare_site(r, err) < 0 || start_worker(r, err) < 0)
+		return -1;
+	a->models = ag_models_new(a);
+	a->dispatcher = ag_dispatcher_new(a);
+	if (!a->models || !a->dispatcher)
+		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+				  "out of memory");
+	a->devices = ag_devices_new(a->loop, a->guard, &a->config->devices,
+				    on_devices_ready, r, err);
+	return a->devices ? 0 : -1;
+}
+
+static void
+release(struct run *r)
+{
+	struct ag_agent *a = &r->agent;
+
+	gw_webserver_release(&r->web);
+	if (a->worker)
+		gw_worker_end_requests(a->worker);
+	ag_dispatcher_free(a->dispatcher);
+	ag_scheduler_free(a->scheduler);
+	ag_models_free(a, a->models);
+	ag_devices_free(a->devices);
+	gw_worker_free(a->worker);
+	gw_config_unref(a->routes);
+	gw_site_release(&r->site);
+}
+
+int
+ag_run(struct ag_config *c)
+{
+	struct run *r = calloc(1, sizeof(*r));
+	struct gw_err err = {0};
+	int status = EXIT_FAILURE;
+
+	if (!r)
+		return EXIT_FAILURE;
+	r->agent.config = c;
+	r->agent.started_wall_s = gw_wall_s();
+	r->status = EXIT_SUCCESS;
+	gw_site_init(&r->site, PROGRAM, "RoleMesh-Node-Agent");
+	if (prepare(r, &err) == 0) {
+		start_watchers(r);
+		ev_run(r->agent.loop, 0);
+		gw_log(GW_EV_STOP, NULL, "status=%d", r->status);
+		status = r->status;
+	} else {
+		fprintf(stderr, PROGRAM ": %s\n", err.msg);
+	}
+	release(r);
+	free(r);
+	return status;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stage_schedule.c - the one stage that a node has instead of pick_node: a
+ * request waits for its turn on a device, and then knows the port of its
+ * llama-server. And the path of a request through the agent, as a list.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "body/body.h"
+#include "gateway/deadline.h"
+
+static int
+take_ticket(struct gw_request *r)
+{
+	struct ag_agent *a = r->worker->program;
+	size_t index = (size_t)(r->model - r->config->models);
+
+	r->phase = GW_PHASE_QUEUE;
+	r->t_forward_ms = gw_mono_ms(); /* total_s counts from here */
+	r->ticket = ag_ticket_take(a->scheduler, &a->models[index], r, &r->err);
+	return r->ticket ? 0 : -1;
+}
+
+/* llama-server serves one model and does not look at `model`: it stays as the
+ * client sent it. */
+static enum gw_step
+set_target(struct gw_request *r)
+{
+	struct gw_target *t = &r->target;
+
+	if (asprintf(&t->owned_url, "http://127.0.0.1:%u",
+		     r->ticket->model->port) < 0) {
+		t->owned_url = NULL;
+		gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
+		return GW_FINISH;
+	}
+	t->base_url = t->owned_url;
+	if (gw_body_edit(r->body, NULL, r->model, &r->err) < 0)
+		return GW_FINISH;
+	return GW_NEXT;
+}
+
+enum gw_step
+ag_stage_schedule(struct gw_request *r)
+{
+	if (r->err.code)
+		return GW_FINISH;
+	if (r->limit_hit) {
+		gw_limit_error(r);
+		return GW_FINISH;
+	}
+	if (!r->ticket && take_ticket(r) < 0)
+		return GW_FINISH;
+	if (r->ticket->state == AG_TICKET_GRANTED)
+		return set_target(r);
+	/* Comments for a client that asked for a stream begin here: while it
+	 * waits for others, and while its model is loaded. */
+	gw_deadline_update(r);
+	return GW_WAIT;
+}
+
+static void
+release(struct gw_request *r)
+{
+	struct ag_agent *a = r->worker->program;
+
+	ag_ticket_drop(a->scheduler, r->ticket);
+	r->ticket = NULL;
+}
+
+static const struct gw_stage stages[] = {
+	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
+	{"authenticate", gw_stage_authenticate, GW_EP_CLIENT_KEY},
+	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
+	{"answer", gw_stage_answer, GW_EP_ANSWER},
+	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
+	{"schedule", ag_stage_schedule, GW_EP_RELAY},
+	{"forward", gw_stage_forward, GW_EP_RELAY},
+	{"stream", gw_stage_stream, GW_EP_RELAY},
+	{"account", gw_stage_account, GW_STAGE_ALWAYS},
+};
+
+enum {
+	SCHEDULE = 5
+};
+
+const struct gw_pipeline ag_pipeline = {
+	.stages = stages,
+	.n = GW_ARRAY_LEN(stages),
+	.pick = SCHEDULE,
+	.release = release,
+};
