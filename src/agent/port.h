@@ -7,8 +7,8 @@
 
 /*
  * ag_port_is_free - can 127.0.0.1:@port be listened on right now?
- * Two llama-servers can share a port without noticing (their HTTP library sets
- * SO_REUSEPORT), and a stranger on it would be taken for ours: so this is asked
+ * A stranger on the port would be taken for our llama-server, and versions of
+ * llama-server that set SO_REUSEPORT share one without noticing: so this is asked
  * before each start, without that option. Does not block.
  */
 bool ag_port_is_free(unsigned port);

@@ -359,6 +359,7 @@ start_worker(struct run *r, struct gw_err *err)
 		.endpoints = ag_endpoints,
 		.n_endpoints = ag_n_endpoints,
 		.config = a->routes,
+		.keys = {.max_body_bytes = "max_body_bytes"},
 		.program = a,
 	};
 	int fd;

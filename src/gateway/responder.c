@@ -244,6 +244,8 @@ gw_responder_new(struct gw_instance *instance, struct gw_err *err)
 		.pipeline = &gw_pipeline,
 		.endpoints = gw_endpoints,
 		.n_endpoints = gw_n_endpoints,
+		.keys = {.max_body_bytes = "gateway.max_body_bytes",
+			 .cors_origins = "gateway.cors_origins"},
 		.program = p,
 	};
 

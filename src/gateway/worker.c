@@ -104,6 +104,7 @@ gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err)
 	w->endpoints = setup->endpoints;
 	w->n_endpoints = setup->n_endpoints;
 	w->program = setup->program;
+	w->keys = setup->keys;
 	w->config = gw_config_ref(setup->config);
 	w->max_body_bytes = w->config->gateway.max_body_bytes;
 	w->started_wall_s = gw_wall_s();

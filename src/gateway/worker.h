@@ -38,6 +38,12 @@ enum gw_gauge {
 
 struct gw_prober;
 
+/* What a program's configuration calls things that messages speak of. */
+struct gw_key_names {
+	const char *max_body_bytes;
+	const char *cors_origins;	/* NULL: it answers no preflights */
+};
+
 struct gw_worker {
 	struct ev_loop *loop;
 	bool owns_loop;
@@ -49,6 +55,7 @@ struct gw_worker {
 	struct gw_config *config;	/* in force; a reference */
 	uint64_t max_body_bytes;	/* of the start: the web server's
 					 * own limit belongs to it */
+	struct gw_key_names keys;
 	struct gw_upstreams *upstreams;
 	struct gw_fcgi_front *front;
 	int64_t started_wall_s;
@@ -72,6 +79,7 @@ struct gw_worker_setup {
 	const struct gw_endpoint *endpoints;
 	size_t n_endpoints;
 	struct gw_config *config;	/* a reference is kept */
+	struct gw_key_names keys;	/* static strings */
 	void *program;
 };
 

@@ -141,11 +141,11 @@ no_endpoint(struct gw_request *r)
 			gw_reply_end(r);
 		return GW_FINISH;
 	}
-	if (r->method == GW_METHOD_OPTIONS)
+	if (r->method == GW_METHOD_OPTIONS && r->worker->keys.cors_origins)
 		gw_err_set(&r->err, GW_ERR_METHOD_NOT_ALLOWED, 0,
 			   "%s answers OPTIONS only to a preflight from one of "
-			   "gateway.cors_origins",
-			   path);
+			   "%s",
+			   path, r->worker->keys.cors_origins);
 	else
 		gw_err_set(&r->err, GW_ERR_METHOD_NOT_ALLOWED, 0,
 			   "%s does not allow this method; it allows %s", path,

@@ -37,12 +37,14 @@ limit(const struct gw_request *r)
 static int
 too_large(struct gw_request *r)
 {
+	unsigned long long max = (unsigned long long)limit(r);
+
+	if (r->endpoint->flags & GW_EP_DOCUMENT)
+		return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
+				  "the body is larger than %llu bytes", max);
 	return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
-			  "the body is larger than %llu bytes%s",
-			  (unsigned long long)limit(r),
-			  r->endpoint->flags & GW_EP_DOCUMENT
-				  ? ""
-				  : " (gateway.max_body_bytes)");
+			  "the body is larger than %llu bytes (%s)", max,
+			  r->worker->keys.max_body_bytes);
 }
 
 static int
