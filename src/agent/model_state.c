@@ -6,6 +6,7 @@
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 #define TO(name) (1u << AG_##name)
 
@@ -34,9 +35,11 @@ ag_model_enter(struct ag_model *m, enum ag_state to, const char *reason)
 	m->state = to;
 	m->since_ms = gw_mono_ms();
 	m->since_wall_s = gw_wall_s();
-	if (reason != m->reason) /* else it stays the same */
+	if (reason != m->reason) { /* else it stays the same */
 		snprintf(m->reason, sizeof(m->reason), "%s",
 			 reason ? reason : "");
+		gw_utf8_trim(m->reason, strlen(m->reason));
+	}
 	gw_log(GW_EV_MODEL_STATE, NULL,
 	       "model=%s from=%s to=%s device=%s port=%u reason=%s",
 	       gw_log_quote(id, sizeof(id), m->config->model_id,

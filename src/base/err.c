@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* err.c - error values and the table behind them; knows no other module. */
+/* err.c - error values and the table behind them. */
 #include "base/err.h"
 
 #include <stdarg.h>
 #include <string.h>
+
+#include "base/utf8.h"
 
 static const struct gw_err_info infos[GW_ERR__MAX] = {
 #define ERR(name, status, type, code, retry_s, text)                           \
@@ -20,28 +22,6 @@ gw_err_info(enum gw_code code)
 	return &infos[code];
 }
 
-/* A cut must not leave half a character: the message becomes JSON. */
-static void
-trim_partial_utf8(char *s, size_t len)
-{
-	size_t back = 0;
-
-	while (back < 4 && back < len) {
-		unsigned char c = (unsigned char)s[len - 1 - back];
-
-		if (c < 0x80)
-			return;
-		back++;
-		if (c >= 0xc0) {
-			size_t need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-
-			if (need > back)
-				s[len - back] = '\0';
-			return;
-		}
-	}
-}
-
 int
 gw_err_set(struct gw_err *err, enum gw_code code, int sys, const char *fmt, ...)
 {
@@ -56,7 +36,7 @@ gw_err_set(struct gw_err *err, enum gw_code code, int sys, const char *fmt, ...)
 	n = vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
 	if (n >= (int)sizeof(err->msg))
-		trim_partial_utf8(err->msg, sizeof(err->msg) - 1);
+		gw_utf8_trim(err->msg, sizeof(err->msg) - 1);
 	return -1;
 }
 
@@ -68,7 +48,7 @@ gw_err_param(struct gw_err *err, const char *param)
 	memcpy(err->param, param, n);
 	err->param[n] = '\0';
 	if (n == sizeof(err->param) - 1)
-		trim_partial_utf8(err->param, n);
+		gw_utf8_trim(err->param, n);
 	return -1;
 }
 
@@ -88,6 +68,6 @@ gw_err_prefix(struct gw_err *err, const char *fmt, ...)
 	memcpy(err->msg, all, n);
 	err->msg[n] = '\0';
 	if (n == sizeof(err->msg) - 1)
-		trim_partial_utf8(err->msg, n);
+		gw_utf8_trim(err->msg, n);
 	return -1;
 }

@@ -44,3 +44,24 @@ gw_utf8_valid(const char *p, size_t n)
 	}
 	return true;
 }
+
+void
+gw_utf8_trim(char *s, size_t len)
+{
+	size_t back = 0;
+
+	while (back < 4 && back < len) {
+		unsigned char c = (unsigned char)s[len - 1 - back];
+
+		if (c < 0x80)
+			return;
+		back++;
+		if (c >= 0xc0) {
+			size_t need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+
+			if (need > back)
+				s[len - back] = '\0';
+			return;
+		}
+	}
+}
