@@ -56,9 +56,14 @@ static void
 arm_retry(struct ag_model *m)
 {
 	struct ag_agent *a = m->agent;
-	uint32_t wait_ms = ag_backoff_next(
-		&m->backoff, (uint32_t)gw_worker_random(a->worker));
+	uint32_t wait_ms;
 
+	/* It did well for a while: this is a first failure again. */
+	if (m->good_ms && gw_mono_ms() - m->good_ms >= AG_QUIET_MS)
+		ag_backoff_reset(&m->backoff);
+	m->good_ms = 0;
+	wait_ms = ag_backoff_next(&m->backoff,
+				  (uint32_t)gw_worker_random(a->worker));
 	m->retry_at_ms = gw_mono_ms() + wait_ms;
 	m->error.retry_after_s = (wait_ms + 999) / 1000;
 	ev_timer_stop(a->loop, &m->retry);
@@ -175,10 +180,6 @@ on_process_exit(void *arg, const struct ag_exit *how)
 	if (!asked) {
 		m->crashes++;
 		set_exit_error(m, how);
-		/* It ran well for a while: this is a first failure again. */
-		if (m->state == AG_READY &&
-		    gw_mono_ms() - m->since_ms >= AG_QUIET_MS)
-			ag_backoff_reset(&m->backoff);
 	}
 	forget_process(m);
 	if (!asked || m->failing)
@@ -213,6 +214,8 @@ on_ready(void *arg)
 	ev_timer_stop(m->agent->loop, &m->start_limit);
 	m->resident = true;
 	m->last_used_ms = gw_mono_ms();
+	if (!m->good_ms)
+		m->good_ms = m->last_used_ms;
 	ag_model_enter(m, AG_READY, NULL);
 	ag_devices_refresh(m->agent->devices, 0);
 }

@@ -27,7 +27,7 @@
 #define AG_REASON_BYTES 256
 #define AG_RESTART_FIRST_MS 1000  /* wait after a first failure */
 #define AG_RESTART_MAX_MS 60000	  /* the longest wait */
-#define AG_QUIET_MS 60000	  /* ready for so long: a failure is a first one */
+#define AG_QUIET_MS 60000	  /* good for so long: a failure is a first one */
 #define AG_OUTPUT_LOGGED 5	  /* last lines logged after a failure */
 
 enum ag_state {
@@ -64,6 +64,9 @@ struct ag_model {
 					 * is preloaded: start it again by itself */
 	struct gw_err error;		/* what requests are told while FAILED */
 	struct ag_backoff backoff;
+	uint64_t good_ms;		/* first ready after the last failure; 0 =
+					 * not yet. Ends that were asked for do not
+					 * count */
 	uint64_t retry_at_ms;		/* FAILED */
 	ev_timer retry;
 	unsigned starts;		/* ever */
