@@ -43,6 +43,7 @@ struct run {
 	struct gw_site site;
 	struct gw_webserver web;
 	bool web_started;
+	bool urgent; /* asked to end twice: nobody is waited for */
 	enum phase phase;
 	int status;
 	ev_signal on_int, on_term, on_hup;
@@ -76,21 +77,24 @@ on_stuck(struct ev_loop *loop, ev_timer *t, int revents)
 	(void)revents;
 	gw_log(GW_EV_FATAL, NULL,
 	       "message=\"a llama-server does not end even on SIGKILL; its "
-	       "guard "
-	       "goes on waiting for it\"");
+	       "guard goes on waiting for it\"");
 	r->status = EXIT_FAILURE;
 	ev_break(loop, EVBREAK_ALL);
 }
 
+/* lighttpd is gone, or never was. */
 static void
-stop_models(struct run *r, uint32_t grace_ms)
+stop_models(struct run *r)
 {
 	struct ag_agent *a = &r->agent;
+	uint32_t grace_ms = r->urgent ? 0 : a->config->stop_timeout_ms;
 
 	r->phase = PHASE_STOPPING;
 	ev_timer_stop(a->loop, &r->stuck);
 	ev_timer_set(&r->stuck, (grace_ms + STUCK_MS) / 1000., 0.);
 	ev_timer_start(a->loop, &r->stuck);
+	/* Or one that still waits would start its model again. */
+	gw_worker_end_requests(a->worker);
 	for (size_t i = 0; i < a->config->n_models; i++)
 		ag_model_shut_down(&a->models[i], grace_ms);
 	end_if_done(r);
@@ -108,7 +112,7 @@ on_left(void *arg)
 		gw_webserver_drain(&r->web, "asked to end",
 				   r->agent.config->shutdown_grace_ms);
 	else
-		stop_models(r, r->agent.config->stop_timeout_ms);
+		stop_models(r);
 }
 
 static void
@@ -129,19 +133,20 @@ on_web_ended(void *arg, bool failed)
 	if (r->phase <= PHASE_SERVING)
 		leave(r); /* nobody can reach us any more */
 	else if (r->phase != PHASE_LEAVING)
-		stop_models(r, r->agent.config->stop_timeout_ms);
+		stop_models(r);
 }
 
 /* Somebody asks a second time, or a third. */
 static void
 hurry(struct run *r)
 {
+	r->urgent = true;
 	if (r->phase == PHASE_LEAVING)
 		on_left(r);
 	if (r->phase == PHASE_DRAINING && r->web_started)
 		gw_webserver_urgent(&r->web);
 	else if (r->phase == PHASE_STOPPING)
-		stop_models(r, 0);
+		stop_models(r);
 }
 
 static void
@@ -233,7 +238,7 @@ fail(struct run *r, const struct gw_err *err)
 {
 	gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err->msg);
 	r->status = EXIT_FAILURE;
-	stop_models(r, r->agent.config->stop_timeout_ms);
+	stop_models(r);
 }
 
 static void
