@@ -53,8 +53,8 @@ rank_device(const struct ag_scheduler *s, const struct ag_model *m,
 	};
 }
 
-static struct ag_queue *
-best_queue(const struct ag_scheduler *s, const struct ag_model *m)
+struct ag_queue *
+ag_queue_best(const struct ag_scheduler *s, const struct ag_model *m)
 {
 	struct ag_queue *best = NULL;
 	struct rank best_rank = {0};
@@ -76,7 +76,7 @@ best_queue(const struct ag_scheduler *s, const struct ag_model *m)
 struct ag_device *
 ag_scheduler_room_for(struct ag_scheduler *s, const struct ag_model *m)
 {
-	struct ag_queue *q = best_queue(s, m);
+	struct ag_queue *q = ag_queue_best(s, m);
 
 	if (!q || !ag_place_fits(s->models, m, q->device))
 		return NULL;
@@ -95,5 +95,5 @@ ag_queue_choose(const struct ag_scheduler *s, const struct ag_model *m)
 		TAILQ_FOREACH(t, &s->queues[i].waiting, link)
 	if (t->model == m)
 		return &s->queues[i];
-	return best_queue(s, m);
+	return ag_queue_best(s, m);
 }

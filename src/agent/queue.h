@@ -45,11 +45,23 @@ bool ag_queue_is_hopeless(const struct ag_model *m);
 void ag_ticket_grant(struct ag_scheduler *s, struct ag_ticket *t);
 void ag_ticket_refuse(struct ag_ticket *t);
 
+/*
+ * ag_ticket_is_stranded - does it wait for a device that cannot have its model
+ * (any more)? ag_ticket_rescue - to another device with all that wait for this
+ * model, or refused as above when there is none.
+ */
+bool ag_ticket_is_stranded(const struct ag_ticket *t);
+void ag_ticket_rescue(struct ag_scheduler *s, struct ag_ticket *t);
+
 /* choose_device.c */
 
 /* ag_queue_of - the queue of a device. */
 struct ag_queue *ag_queue_of(const struct ag_scheduler *s,
 			     const struct ag_device *d);
+
+/* ag_queue_best - the best device for @m by itself; NULL: none may have it. */
+struct ag_queue *ag_queue_best(const struct ag_scheduler *s,
+			       const struct ag_model *m);
 
 /* ag_queue_choose - where a request for @m should wait; NULL: nowhere. */
 struct ag_queue *ag_queue_choose(const struct ag_scheduler *s,

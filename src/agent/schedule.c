@@ -14,7 +14,7 @@
 #include "agent/queue.h"
 #include "base/log.h"
 
-/* One ticket that can be answered now; false when there is none. */
+/* One ticket that can be answered or moved now; false when there is none. */
 static bool
 answer_one(struct ag_scheduler *s, struct ag_queue *q)
 {
@@ -28,6 +28,10 @@ answer_one(struct ag_scheduler *s, struct ag_queue *q)
 		}
 		if (ag_queue_may_run(s, q, t->model)) {
 			ag_ticket_grant(s, t);
+			return true;
+		}
+		if (ag_ticket_is_stranded(t)) {
+			ag_ticket_rescue(s, t);
 			return true;
 		}
 	}

@@ -105,22 +105,26 @@ ag_ticket_grant(struct ag_scheduler *s, struct ag_ticket *t)
 	gw_pipeline_resume(t->request);
 }
 
-void
-ag_ticket_refuse(struct ag_ticket *t)
+static void
+refuse(struct ag_ticket *t, const struct gw_err *err)
 {
 	leave_queue(t);
 	t->state = AG_TICKET_REFUSED;
-	t->request->err = t->model->error;
+	t->request->err = *err;
 	gw_pipeline_resume(t->request);
 }
 
 void
-ag_scheduler_model_changed(struct ag_scheduler *s, struct ag_model *m)
+ag_ticket_refuse(struct ag_ticket *t)
 {
-	struct ag_queue *q = m->device ? ag_queue_of(s, m->device) : NULL;
+	refuse(t, &t->model->error);
+}
 
-	/* It came up somewhere else than its requests had waited for it. */
-	for (size_t i = 0; q && m->waiting && i < s->n_queues; i++) {
+/* All that wait for a model wait in one queue. */
+static void
+gather(struct ag_scheduler *s, const struct ag_model *m, struct ag_queue *q)
+{
+	for (size_t i = 0; m->waiting && i < s->n_queues; i++) {
 		struct ag_ticket *t, *next;
 
 		if (&s->queues[i] == q)
@@ -134,6 +138,45 @@ ag_scheduler_model_changed(struct ag_scheduler *s, struct ag_model *m)
 		}
 	}
 	ag_scheduler_wake(s);
+}
+
+void
+ag_scheduler_model_changed(struct ag_scheduler *s, struct ag_model *m)
+{
+	/* It may come up elsewhere than its requests had waited for it. */
+	if (m->device)
+		gather(s, m, ag_queue_of(s, m->device));
+	ag_scheduler_wake(s);
+}
+
+static int
+set_no_device(const struct ag_model *m, struct gw_err *err)
+{
+	return gw_err_set(err, GW_ERR_NO_DEVICE, 0,
+			  "no device of this node can hold the model '%s'; the "
+			  "node's inventory lists them",
+			  m->config->model_id);
+}
+
+bool
+ag_ticket_is_stranded(const struct ag_ticket *t)
+{
+	return !t->model->device &&
+	       !ag_place_allowed(t->model, t->queue->device);
+}
+
+void
+ag_ticket_rescue(struct ag_scheduler *s, struct ag_ticket *t)
+{
+	struct ag_queue *q = ag_queue_best(s, t->model);
+	struct gw_err err;
+
+	if (q) {
+		gather(s, t->model, q);
+		return;
+	}
+	set_no_device(t->model, &err);
+	refuse(t, &err);
 }
 
 /* ---- taken and dropped --------------------------------------------------- */
@@ -167,10 +210,7 @@ check(const struct ag_scheduler *s, const struct ag_model *m,
 	if (ag_queue_is_hopeless(m))
 		return refuse_at_once(m, err);
 	if (!q)
-		return gw_err_set(err, GW_ERR_NO_DEVICE, 0,
-				  "no device of this node can hold the model "
-				  "'%s'; the node's inventory lists them",
-				  m->config->model_id);
+		return set_no_device(m, err);
 	if (q->n_waiting >= max && !at_once(s, q, m))
 		return gw_err_set(err, GW_ERR_DEVICE_QUEUE_FULL, 0,
 				  "%" PRIu32 " requests wait for device %s "
