@@ -182,11 +182,12 @@ succeeded(struct ag_dispatcher *d)
 {
 	d->why[0] = '\0';
 	d->last_ok_wall_s = gw_wall_s();
-	ag_backoff_reset(&d->backoff);
 	if (d->what == REGISTER) {
 		registered(d);
 		return;
 	}
+	/* Only now: a registration may be taken and forgotten at once. */
+	ag_backoff_reset(&d->backoff);
 	d->known = true;
 	wait_ms(d, d->urgent ? AG_GATEWAY_URGENT_MS : d->interval_ms);
 }
