@@ -227,8 +227,17 @@ served_models(const struct ag_agent *a)
 	return list;
 }
 
+/* Is it at most @max bytes as text? */
+static bool
+fits(struct json_object *o, size_t max)
+{
+	gw_auto_buf struct gw_buf text = GW_BUF_INIT(max);
+
+	return gw_json_text(o, &text) == 0;
+}
+
 static struct json_object *
-capacity(struct ag_agent *a)
+capacity(struct ag_agent *a, bool names)
 {
 	struct json_object *o = json_object_new_object();
 	struct json_object *list = json_object_new_array();
@@ -240,8 +249,10 @@ capacity(struct ag_agent *a)
 		struct json_object *device = json_object_new_object();
 
 		gw_json_set_str(device, "id", d[i].id);
-		gw_json_set_str(device, "name",
-				d[i].sample.name[0] ? d[i].sample.name : NULL);
+		if (names)
+			gw_json_set_str(device, "name",
+					d[i].sample.name[0] ? d[i].sample.name
+							    : NULL);
 		set_number(device, "memory_total_mib",
 			   d[i].sample.memory_total_mib);
 		json_object_array_add(list, device);
@@ -251,17 +262,30 @@ capacity(struct ag_agent *a)
 	return o;
 }
 
+static struct json_object *
+node_meta(struct ag_agent *a, bool names)
+{
+	struct json_object *meta = json_object_new_object();
+
+	gw_json_set_str(meta, "agent", "rolemesh-node-agent");
+	json_object_object_add(meta, "capacity", capacity(a, names));
+	return meta;
+}
+
 struct json_object *
 ag_report_registration(struct ag_agent *a)
 {
 	struct json_object *o = json_object_new_object();
-	struct json_object *meta = json_object_new_object();
+	struct json_object *meta = node_meta(a, true);
 
 	gw_json_set_str(o, "node_id", a->config->node_id);
 	gw_json_set_str(o, "base_url", a->config->advertise_url);
 	json_object_object_add(o, "served_models", served_models(a));
-	gw_json_set_str(meta, "agent", "rolemesh-node-agent");
-	json_object_object_add(meta, "capacity", capacity(a));
+	/* Many devices with long names: better without than refused. */
+	if (!fits(meta, GW_NODE_META_MAX)) {
+		json_object_put(meta);
+		meta = node_meta(a, false);
+	}
 	json_object_object_add(o, "meta", meta);
 	return o;
 }
@@ -307,11 +331,9 @@ ag_report_heartbeat(struct ag_agent *a)
 
 	gw_json_set_str(o, "node_id", a->config->node_id);
 	for (enum detail detail = ALL;; detail++) {
-		gw_auto_buf struct gw_buf text =
-			GW_BUF_INIT(GW_NODE_METRICS_MAX);
 		struct json_object *m = metrics(a, detail);
 
-		if (detail == NOTHING || gw_json_text(m, &text) == 0) {
+		if (detail == NOTHING || fits(m, GW_NODE_METRICS_MAX)) {
 			json_object_object_add(o, "metrics", m);
 			return o;
 		}
