@@ -111,6 +111,13 @@ void ag_config_free(struct ag_config *c);
  */
 void ag_config_warn_files(const struct ag_config *c, struct gw_diag *diag);
 
+/*
+ * ag_config_clean_environment - take out of our environment what would decide,
+ * in a llama-server that inherits it, what the agent decides; a warning each.
+ * Before there are other threads.
+ */
+void ag_config_clean_environment(struct gw_diag *diag);
+
 /* ag_config_print - the merged configuration as YAML, secrets as "***". */
 GW_MUSTCHECK int ag_config_print(const struct ag_config *c, struct gw_buf *out);
 

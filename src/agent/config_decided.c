@@ -5,6 +5,7 @@
  */
 #include "agent/config_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What is said instead of the operator. */
@@ -123,6 +124,24 @@ ag_decided_variable(const char *name)
 		    strcmp(decided[i].variable, name) == 0)
 			return decided[i].instead;
 	return NULL;
+}
+
+void
+ag_config_clean_environment(struct gw_diag *diag)
+{
+	static const char prefix[] = "LLAMA_"; /* the others are overlaid */
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(decided); i++) {
+		const char *name = decided[i].variable;
+
+		if (!name || strncmp(name, prefix, sizeof(prefix) - 1) != 0 ||
+		    !getenv(name))
+			continue;
+		gw_diag_add(diag, true, NULL, 0, 0,
+			    "%s of the environment is not passed on: %s", name,
+			    decided[i].instead);
+		unsetenv(name);
+	}
 }
 
 const char *

@@ -76,6 +76,8 @@ load(const struct options *o, const char *config)
 		paths[1 + i] = o->overrides.items[i];
 	c = ag_config_load_at(paths, 1 + o->overrides.n, o->host, o->port,
 			      &diag);
+	/* Only now: the files may have taken something from there. */
+	ag_config_clean_environment(&diag);
 	if (c && o->check)
 		ag_config_warn_files(c, &diag);
 	gw_diag_print(&diag, stderr);
