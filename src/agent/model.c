@@ -161,6 +161,7 @@ forget_process(struct ag_model *m)
 	ev_timer_stop(a->loop, &m->start_limit);
 	ev_timer_stop(a->loop, &m->idle);
 	ag_readiness_stop(&m->readiness);
+	m->doubtful = false;
 	m->process = NULL;
 	m->pid = 0;
 	m->start_time = 0;
@@ -238,6 +239,30 @@ on_start_limit(struct ev_loop *loop, ev_timer *t, int revents)
 	ag_model_enter(m, AG_STOPPING, "not ready in time");
 }
 
+/* A start limit, and then the questions. */
+static void
+ask_whether_ready(struct ag_model *m, void (*then)(void *arg))
+{
+	struct ag_agent *a = m->agent;
+
+	ev_timer_set(&m->start_limit, a->config->startup_timeout_ms / 1000.,
+		     0.);
+	ev_timer_start(a->loop, &m->start_limit);
+	ag_readiness_start(&m->readiness, a->loop, a->worker->upstreams,
+			   m->port, a->config->probe_interval_ms, on_loading,
+			   then, m);
+}
+
+static void
+on_answers_again(void *arg)
+{
+	struct ag_model *m = arg;
+
+	ev_timer_stop(m->agent->loop, &m->start_limit);
+	m->doubtful = false;
+	ag_scheduler_wake(m->agent->scheduler);
+}
+
 /* ---- what others may ask for --------------------------------------------- */
 
 void
@@ -257,12 +282,7 @@ ag_model_start(struct ag_model *m, struct ag_device *d)
 	}
 	m->device = d;
 	m->starts++;
-	ev_timer_set(&m->start_limit, a->config->startup_timeout_ms / 1000.,
-		     0.);
-	ev_timer_start(a->loop, &m->start_limit);
-	ag_readiness_start(&m->readiness, a->loop, a->worker->upstreams,
-			   m->port, a->config->probe_interval_ms, on_loading,
-			   on_ready, m);
+	ask_whether_ready(m, on_ready);
 	ag_model_enter(m, AG_STARTING, NULL);
 }
 
@@ -294,6 +314,15 @@ ag_model_stop(struct ag_model *m, const char *reason)
 		ag_model_enter(m, AG_DRAINING, reason);
 	else
 		terminate(m, reason);
+}
+
+void
+ag_model_doubt(struct ag_model *m)
+{
+	if (m->state != AG_READY || m->doubtful)
+		return;
+	m->doubtful = true;
+	ask_whether_ready(m, on_answers_again);
 }
 
 void

@@ -60,6 +60,8 @@ struct ag_model {
 
 	/* failure */
 	bool failing;			/* STOPPING goes to FAILED, not STOPPED */
+	bool doubtful;			/* a connection to it broke: no request
+					 * begins until it answers again */
 	bool resident;			/* it was ready and nobody stopped it, or it
 					 * is preloaded: start it again by itself */
 	struct gw_err error;		/* what requests are told while FAILED */
@@ -106,6 +108,13 @@ void ag_model_examine(struct ag_model *m);
  * In STARTING .. DRAINING; elsewhere nothing happens.
  */
 void ag_model_stop(struct ag_model *m, const char *reason);
+
+/*
+ * ag_model_doubt - a request lost its connection to it. Often it is dying, which
+ * shows in a moment only: nobody else is sent there until it answers again, or
+ * its end is known. Too slow is a failed start. Nothing happens unless READY.
+ */
+void ag_model_doubt(struct ag_model *m);
 
 /* ag_model_drained - no request runs any more: DRAINING goes on to STOPPING. */
 void ag_model_drained(struct ag_model *m);

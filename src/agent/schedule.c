@@ -46,7 +46,7 @@ is_changing(const struct ag_scheduler *s, const struct ag_device *d)
 	for (size_t i = 0; i < s->models.n; i++) {
 		const struct ag_model *m = &s->models.model[i];
 
-		if (m->device == d && m->state != AG_READY)
+		if (m->device == d && (m->state != AG_READY || m->doubtful))
 			return true;
 	}
 	return false;

@@ -9,6 +9,7 @@
 #include "agent/agent.h"
 #include "agent/queue.h"
 #include "base/clock.h"
+#include "upstream/transfer.h"
 
 /* ---- may it run? --------------------------------------------------------- */
 
@@ -30,7 +31,7 @@ bool
 ag_queue_may_run(const struct ag_scheduler *s, const struct ag_queue *q,
 		 const struct ag_model *m)
 {
-	return m->state == AG_READY && m->device == q->device &&
+	return m->state == AG_READY && !m->doubtful && m->device == q->device &&
 	       m->running < m->config->parallel &&
 	       (q->overtakes < AG_OVERTAKES_MAX || !is_in_the_way(s, q, m));
 }
@@ -246,6 +247,13 @@ ag_ticket_take(struct ag_scheduler *s, struct ag_model *m, struct gw_request *r,
 	return t;
 }
 
+/* It ended, and not because the client or a limit wanted it to. */
+static bool
+lost_its_server(const struct gw_request *r)
+{
+	return r->upstream_done && r->upstream_failure != GW_TRANSFER_OK;
+}
+
 void
 ag_ticket_drop(struct ag_scheduler *s, struct ag_ticket *t)
 {
@@ -256,6 +264,8 @@ ag_ticket_drop(struct ag_scheduler *s, struct ag_ticket *t)
 	if (t->state == AG_TICKET_GRANTED) {
 		t->model->running--;
 		t->model->last_used_ms = gw_mono_ms();
+		if (lost_its_server(t->request))
+			ag_model_doubt(t->model);
 		ag_model_drained(t->model);
 	}
 	free(t);
