@@ -111,11 +111,11 @@ describe_failure(struct ag_dispatcher *d, enum gw_transfer_result result)
 			 "it refuses the key (HTTP %d, %s): dispatcher_api_key "
 			 "must be one of its auth.node_api_keys",
 			 d->status, said);
-	else if (d->status == 404 && d->what == REGISTER)
+	else if (d->what == REGISTER && (d->status == 404 || d->status < 300))
 		snprintf(d->why, sizeof(d->why),
-			 "there is no gateway at this address (HTTP 404, %s): "
+			 "there is no gateway at this address (HTTP %d, %s): "
 			 "check dispatcher_base_url",
-			 said);
+			 d->status, said);
 	else
 		snprintf(d->why, sizeof(d->why), "HTTP %d, %s", d->status,
 			 said);
@@ -192,11 +192,23 @@ succeeded(struct ag_dispatcher *d)
 	wait_ms(d, d->urgent ? AG_GATEWAY_URGENT_MS : d->interval_ms);
 }
 
+/* Web sites say 200 to anything; a gateway's answer is a document. */
+static bool
+is_document(const struct ag_dispatcher *d)
+{
+	struct gw_err ignored = {0};
+	gw_auto_json struct json_object *doc =
+		gw_json_parse_object(d->reply.data ? d->reply.data : "",
+				     d->reply.len, REPLY_DEPTH_MAX, &ignored);
+
+	return doc != NULL;
+}
+
 static void
 judge(struct ag_dispatcher *d, enum gw_transfer_result result)
 {
-	bool good =
-		result == GW_TRANSFER_OK && d->status >= 200 && d->status < 300;
+	bool good = result == GW_TRANSFER_OK && d->status >= 200 &&
+		    d->status < 300 && (d->what != REGISTER || is_document(d));
 
 	if (d->what == LEAVE) {
 		if (good)
