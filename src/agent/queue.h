@@ -45,6 +45,10 @@ bool ag_queue_is_hopeless(const struct ag_model *m);
 void ag_ticket_grant(struct ag_scheduler *s, struct ag_ticket *t);
 void ag_ticket_refuse(struct ag_ticket *t);
 
+/* ag_ticket_gather - all that wait for @m wait for @q's device from now on. */
+void ag_ticket_gather(struct ag_scheduler *s, const struct ag_model *m,
+		      struct ag_queue *q);
+
 /*
  * ag_ticket_is_stranded - does it wait for a device that cannot have its model
  * (any more)? ag_ticket_rescue - to another device with all that wait for this

@@ -75,6 +75,29 @@ make_room(struct ag_scheduler *s, struct ag_queue *q, const struct ag_model *m)
 }
 
 /*
+ * Its device is busy, perhaps for long. Did another one become free since it
+ * was chosen? Then they all go there.
+ */
+static bool
+go_elsewhere(struct ag_scheduler *s, struct ag_queue *q,
+	     const struct ag_model *m)
+{
+	struct ag_queue *best = ag_queue_best(s, m);
+	struct ag_load load;
+
+	if (!best || best == q ||
+	    ag_scheduler_load(s, q->device).running == 0 ||
+	    is_changing(s, best->device))
+		return false;
+	load = ag_scheduler_load(s, best->device);
+	if (load.waiting > 0 ||
+	    (load.running > 0 && !ag_place_fits(s->models, m, best->device)))
+		return false;
+	ag_ticket_gather(s, m, best);
+	return true;
+}
+
+/*
  * Models that wait to be started, in the order of their oldest request. What
  * does not fit beside what is there ends the walk: later ones would take the
  * place it waits for.
@@ -97,7 +120,7 @@ start_next(struct ag_scheduler *s, struct ag_queue *q)
 			ag_model_start(m, q->device);
 			continue;
 		}
-		if (!is_changing(s, q->device))
+		if (!go_elsewhere(s, q, m) && !is_changing(s, q->device))
 			make_room(s, q, m);
 		return;
 	}

@@ -6,6 +6,7 @@
  * - A device that holds the model is preferred; else one with room for it beside
  *   what is there, then the one with the fewest requests, then the most free
  *   memory.
+ * - A model that waits for a busy device goes to one that became free meanwhile.
  * - A model runs as many requests at a time as its `parallel` says.
  * - Waiting requests are grouped by model: while the oldest one waits for another
  *   model, up to AG_OVERTAKES_MAX later ones for the loaded model may still pass

@@ -121,9 +121,9 @@ ag_ticket_refuse(struct ag_ticket *t)
 	refuse(t, &t->model->error);
 }
 
-/* All that wait for a model wait in one queue. */
-static void
-gather(struct ag_scheduler *s, const struct ag_model *m, struct ag_queue *q)
+void
+ag_ticket_gather(struct ag_scheduler *s, const struct ag_model *m,
+		 struct ag_queue *q)
 {
 	for (size_t i = 0; m->waiting && i < s->n_queues; i++) {
 		struct ag_ticket *t, *next;
@@ -146,7 +146,7 @@ ag_scheduler_model_changed(struct ag_scheduler *s, struct ag_model *m)
 {
 	/* It may come up elsewhere than its requests had waited for it. */
 	if (m->device)
-		gather(s, m, ag_queue_of(s, m->device));
+		ag_ticket_gather(s, m, ag_queue_of(s, m->device));
 	ag_scheduler_wake(s);
 }
 
@@ -173,7 +173,7 @@ ag_ticket_rescue(struct ag_scheduler *s, struct ag_ticket *t)
 	struct gw_err err;
 
 	if (q) {
-		gather(s, t->model, q);
+		ag_ticket_gather(s, t->model, q);
 		return;
 	}
 	set_no_device(t->model, &err);
