@@ -183,3 +183,19 @@ gw_log_quote(char *out, size_t cap, const char *value, size_t len)
 	out[o] = '\0';
 	return out;
 }
+
+const char *
+gw_log_word(char *out, size_t cap, const char *value)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789._:/@+-";
+	size_t n;
+
+	if (!value)
+		return "-";
+	n = strlen(value);
+	if (n > 0 && strspn(value, plain) == n)
+		return value;
+	return gw_log_quote(out, cap, value, n);
+}

@@ -76,4 +76,12 @@ void gw_log_limited(struct gw_log_limit *limit, enum gw_event ev,
  */
 const char *gw_log_quote(char *out, size_t cap, const char *value, size_t len);
 
+/*
+ * gw_log_word - the same for a value that is nearly always a plain word.
+ * @value  NULL gives "-"
+ * Returns @value itself when nothing in it can be misread behind `key=`, else
+ * @out, quoted.
+ */
+const char *gw_log_word(char *out, size_t cap, const char *value);
+
 #endif

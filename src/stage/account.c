@@ -47,7 +47,7 @@ write_record(const struct gw_request *r, int status)
 {
 	struct tenths first = since_start(r, r->t_first_byte_us);
 	struct tenths all = since_start(r, gw_mono_us());
-	char path[300], message[700] = "";
+	char path[300], message[700] = "", model[300], node[160];
 
 	gw_log_quote(path, sizeof(path), r->path, r->path_len);
 	if (r->err.code)
@@ -59,9 +59,11 @@ write_record(const struct gw_request *r, int status)
 	       "first_byte_ms=%llu.%u ms=%llu.%u stream=%d broken=%d "
 	       "error=%s%s%s",
 	       r->method_name, path, status, gw_phase_name(r->phase),
-	       r->model ? r->model->alias : "-",
-	       r->target.node_id ? r->target.node_id : "-", r->upstream_status,
-	       r->key_index, (unsigned long long)r->bytes_in,
+	       gw_log_word(model, sizeof(model),
+			   r->model ? r->model->alias : NULL),
+	       gw_log_word(node, sizeof(node), r->target.node_id),
+	       r->upstream_status, r->key_index,
+	       (unsigned long long)r->bytes_in,
 	       (unsigned long long)r->bytes_out, first.ms, first.tenth, all.ms,
 	       all.tenth, r->upstream_is_sse, r->broken,
 	       r->err.code ? gw_err_info(r->err.code)->code : "-",

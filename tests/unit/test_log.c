@@ -45,6 +45,21 @@ count(const char *text, const char *what)
 	return n;
 }
 
+static void
+words(void)
+{
+	char out[64];
+	const char *plain = "gpu-box_1.local:80/v1+@";
+
+	ok(gw_log_word(out, sizeof(out), plain) == plain,
+	   "log: a plain word -> as it is");
+	is_str(gw_log_word(out, sizeof(out), "a b=\"c\""),
+	       "\"a b=\\x22c\\x22\"", "log: blanks and quotes -> quoted");
+	is_str(gw_log_word(out, sizeof(out), ""), "\"\"",
+	       "log: an empty word -> quoted");
+	is_str(gw_log_word(out, sizeof(out), NULL), "-", "log: no word -> -");
+}
+
 int
 main(void)
 {
@@ -74,5 +89,6 @@ main(void)
 	gw_log(GW_EV_STOP, NULL, "reason=more");
 	read_all(fd, text, sizeof(text));
 	ok(strstr(text, "lost=") == NULL, "log: said once");
+	words();
 	return done_testing();
 }
