@@ -11,13 +11,13 @@
 
 #include "agent/agent.h"
 #include "agent/backoff.h"
+#include "agent/dispatcher_answer.h"
 #include "agent/report.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 
 #define BODY_MAX (1u << 20) /* a gateway takes no more */
-#define REPLY_DEPTH_MAX 32
 #define WHY_BYTES 400
 
 enum what {
@@ -43,6 +43,7 @@ struct ag_dispatcher {
 	struct gw_transfer *transfer;
 	struct gw_buf body;
 	struct gw_buf reply;
+	struct json_object *answer; /* the same as a document, or NULL */
 	int status;
 	ev_timer timer; /* the next exchange */
 	uint32_t interval_ms;
@@ -65,6 +66,14 @@ wait_ms(struct ag_dispatcher *d, uint32_t ms)
 }
 
 static void
+forget_answer(struct ag_dispatcher *d)
+{
+	gw_buf_clear(&d->reply);
+	json_object_put(d->answer);
+	d->answer = NULL;
+}
+
+static void
 finish_leaving(struct ag_dispatcher *d)
 {
 	void (*left)(void *arg) = d->left;
@@ -77,50 +86,6 @@ finish_leaving(struct ag_dispatcher *d)
 
 /* ---- what an answer means ------------------------------------------------ */
 
-/* The gateway's own words, if it has any. */
-static void
-quote_reply(const struct ag_dispatcher *d, char *out, size_t cap)
-{
-	struct gw_err ignored = {0};
-	gw_auto_json struct json_object *doc =
-		gw_json_parse_object(d->reply.data ? d->reply.data : "",
-				     d->reply.len, REPLY_DEPTH_MAX, &ignored);
-	struct json_object *error;
-	const char *message = NULL;
-
-	if (doc && json_object_object_get_ex(doc, "error", &error) &&
-	    json_object_is_type(error, json_type_object))
-		message = gw_json_get_str(error, "message");
-	if (message)
-		gw_log_quote(out, cap, message, strlen(message));
-	else
-		snprintf(out, cap, "no message");
-}
-
-static void
-describe_failure(struct ag_dispatcher *d, enum gw_transfer_result result)
-{
-	char said[WHY_BYTES / 2];
-
-	quote_reply(d, said, sizeof(said));
-	if (result != GW_TRANSFER_OK)
-		snprintf(d->why, sizeof(d->why), "%s",
-			 gw_transfer_reason(result));
-	else if (d->status == 401 || d->status == 403)
-		snprintf(d->why, sizeof(d->why),
-			 "it refuses the key (HTTP %d, %s): dispatcher_api_key "
-			 "must be one of its auth.node_api_keys",
-			 d->status, said);
-	else if (d->what == REGISTER && (d->status == 404 || d->status < 300))
-		snprintf(d->why, sizeof(d->why),
-			 "there is no gateway at this address (HTTP %d, %s): "
-			 "check dispatcher_base_url",
-			 d->status, said);
-	else
-		snprintf(d->why, sizeof(d->why), "HTTP %d, %s", d->status,
-			 said);
-}
-
 static void
 failed(struct ag_dispatcher *d, enum gw_transfer_result result)
 {
@@ -129,7 +94,12 @@ failed(struct ag_dispatcher *d, enum gw_transfer_result result)
 	uint32_t ms = ag_backoff_next(&d->backoff,
 				      (uint32_t)gw_worker_random(a->worker));
 
-	describe_failure(d, result);
+	if (result == GW_TRANSFER_OK)
+		ag_answer_explain(d->answer, d->status, d->what == REGISTER,
+				  d->why, sizeof(d->why));
+	else
+		snprintf(d->why, sizeof(d->why), "%s",
+			 gw_transfer_reason(result));
 	if (d->status == 401 || d->status == 403)
 		d->registered = false;
 	/* A known node has to be heard of before it is stale. */
@@ -143,35 +113,20 @@ failed(struct ag_dispatcher *d, enum gw_transfer_result result)
 	wait_ms(d, ms);
 }
 
-/* What the gateway thinks of as often enough, when it says so. */
-static uint32_t
-interval_of_reply(const struct ag_dispatcher *d)
-{
-	uint32_t ms = d->agent->config->heartbeat_interval_ms;
-	struct gw_err ignored = {0};
-	gw_auto_json struct json_object *doc =
-		gw_json_parse_object(d->reply.data ? d->reply.data : "",
-				     d->reply.len, REPLY_DEPTH_MAX, &ignored);
-	struct json_object *v;
-	double theirs;
-
-	if (!doc || !json_object_object_get_ex(doc, "heartbeat_interval_s", &v))
-		return ms;
-	theirs = json_object_get_double(v) * 1000.;
-	if (theirs >= AG_GATEWAY_URGENT_MS && theirs < ms)
-		return (uint32_t)theirs;
-	return ms;
-}
-
 static void
 registered(struct ag_dispatcher *d)
 {
+	char node[160];
+
 	d->registered = true;
 	d->known = false;
-	d->interval_ms = interval_of_reply(d);
+	d->interval_ms = ag_answer_interval_ms(
+		d->answer, d->agent->config->heartbeat_interval_ms,
+		AG_GATEWAY_URGENT_MS);
 	gw_log(GW_EV_GATEWAY_REGISTERED, NULL,
 	       "url=%s node=%s heartbeat_interval_ms=%" PRIu32,
-	       d->agent->config->dispatcher_base_url, d->agent->config->node_id,
+	       d->agent->config->dispatcher_base_url,
+	       gw_log_word(node, sizeof(node), d->agent->config->node_id),
 	       d->interval_ms);
 	/* The states of the models are not part of a registration. */
 	send_next(d, HEARTBEAT);
@@ -192,29 +147,20 @@ succeeded(struct ag_dispatcher *d)
 	wait_ms(d, d->urgent ? AG_GATEWAY_URGENT_MS : d->interval_ms);
 }
 
-/* Web sites say 200 to anything; a gateway's answer is a document. */
-static bool
-is_document(const struct ag_dispatcher *d)
-{
-	struct gw_err ignored = {0};
-	gw_auto_json struct json_object *doc =
-		gw_json_parse_object(d->reply.data ? d->reply.data : "",
-				     d->reply.len, REPLY_DEPTH_MAX, &ignored);
-
-	return doc != NULL;
-}
-
 static void
 judge(struct ag_dispatcher *d, enum gw_transfer_result result)
 {
+	char node[160];
+	/* Web sites say 200 to anything; a gateway's answer is a document. */
 	bool good = result == GW_TRANSFER_OK && d->status >= 200 &&
-		    d->status < 300 && (d->what != REGISTER || is_document(d));
+		    d->status < 300 && (d->what != REGISTER || d->answer);
 
 	if (d->what == LEAVE) {
 		if (good)
 			gw_log(GW_EV_GATEWAY_LEFT, NULL, "url=%s node=%s",
 			       d->agent->config->dispatcher_base_url,
-			       d->agent->config->node_id);
+			       gw_log_word(node, sizeof(node),
+					   d->agent->config->node_id));
 		finish_leaving(d);
 	} else if (d->leaving) {
 		send_next(d, LEAVE);
@@ -263,6 +209,7 @@ on_done(void *arg, enum gw_transfer_result result, const char *detail)
 
 	(void)detail;
 	d->transfer = NULL;
+	d->answer = ag_answer_parse(&d->reply);
 	judge(d, result);
 }
 
@@ -322,7 +269,7 @@ send_next(struct ag_dispatcher *d, enum what what)
 	d->what = what;
 	d->status = 0;
 	gw_buf_clear(&d->body);
-	gw_buf_clear(&d->reply);
+	forget_answer(d);
 	if (what == HEARTBEAT) {
 		d->urgent = false;
 		d->heartbeat_ms = gw_mono_ms();
@@ -384,6 +331,7 @@ ag_dispatcher_free(struct ag_dispatcher *d)
 	if (d->transfer)
 		gw_transfer_cancel(d->transfer);
 	gw_buf_release(&d->body);
+	forget_answer(d);
 	gw_buf_release(&d->reply);
 	free(d);
 }
