@@ -37,6 +37,8 @@ struct ag_devices {
 	char *guard;
 	void (*on_ready)(void *arg);
 	void *arg;
+	void (*on_sample)(void *arg); /* or NULL */
+	void *on_sample_arg;
 	struct ag_device device[AG_DEVICES_MAX];
 	size_t n;
 	bool is_auto;
@@ -255,6 +257,13 @@ refresh_failed(struct ag_devices *d, const char *reason)
 }
 
 static void
+tell_sampled(const struct ag_devices *d)
+{
+	if (d->on_sample)
+		d->on_sample(d->on_sample_arg);
+}
+
+static void
 refresh_answer(struct ag_devices *d, const struct ag_tool_answer *a)
 {
 	struct ag_sample_list list;
@@ -269,6 +278,7 @@ refresh_answer(struct ag_devices *d, const struct ag_tool_answer *a)
 	} else {
 		refresh_failed(d, reason);
 	}
+	tell_sampled(d);
 }
 
 static void
@@ -292,8 +302,10 @@ ag_devices_refresh(struct ag_devices *d, uint32_t max_age_ms)
 		return;
 	read_cpus(d);
 	d->asked_ms = gw_mono_ms();
-	if (d->best_outcome == ABSENT || !has_gpus(d))
+	if (d->best_outcome == ABSENT || !has_gpus(d)) {
+		tell_sampled(d);
 		return;
+	}
 	d->asking = d->best;
 	if (ag_tool_is_busy(tool))
 		refresh_failed(d, "the last one was killed and still hangs");
@@ -316,6 +328,14 @@ take_names(struct ag_devices *d, const struct gw_keys *names,
 	for (size_t i = 0; i < names->n; i++)
 		name_device(d, names->key[i]);
 	return 0;
+}
+
+void
+ag_devices_on_sample(struct ag_devices *d, void (*sampled)(void *arg),
+		     void *arg)
+{
+	d->on_sample = sampled;
+	d->on_sample_arg = arg;
 }
 
 struct ag_devices *

@@ -154,6 +154,13 @@ struct ag_device *ag_devices_list(struct ag_devices *d, size_t *n);
 void ag_devices_refresh(struct ag_devices *d, uint32_t max_age_ms);
 
 /*
+ * ag_devices_on_sample - be told whenever numbers were read again.
+ * @sampled  called on the loop or from ag_devices_refresh()
+ */
+void ag_devices_on_sample(struct ag_devices *d, void (*sampled)(void *arg),
+			  void *arg);
+
+/*
  * ag_device_env - how a llama-server is kept to its device.
  * @out  appended to: "NAME=value" strings, each with its '\0'. For GPUs
  *       CUDA_VISIBLE_DEVICES=N and CUDA_DEVICE_ORDER=PCI_BUS_ID (so that N means

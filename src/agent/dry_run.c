@@ -46,14 +46,21 @@ print_all(const struct ag_config *c, struct ag_devices *devices,
 	size_t n;
 
 	d = ag_devices_list(devices, &n);
-	for (size_t i = 0; i < c->n_models; i++)
-		for (size_t k = 0; k < n; k++) {
-			struct ag_model m = {.config = &c->models[i]};
+	for (size_t i = 0; i < c->n_models; i++) {
+		struct ag_model m = {.config = &c->models[i]};
+		bool any = false;
 
-			if (ag_place_allowed(&m, &d[k]) &&
-			    print_one(c, i, &d[k], err) < 0)
+		for (size_t k = 0; k < n; k++) {
+			if (!ag_place_allowed(&m, &d[k]))
+				continue;
+			if (print_one(c, i, &d[k], err) < 0)
 				return -1;
+			any = true;
 		}
+		if (!any)
+			printf("# %s: no device can hold it\n",
+			       c->models[i].model_id);
+	}
 	return 0;
 }
 

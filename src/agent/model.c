@@ -276,6 +276,9 @@ ag_model_start(struct ag_model *m, struct ag_device *d)
 	if (ag_model_check(m, &m->error) < 0 ||
 	    ag_model_choose_port(m, &m->port, &m->error) < 0 ||
 	    ag_model_spawn(m, d, &process_ops, &m->process, &m->error) < 0) {
+		/* No memory, no descriptors: to a client a start that failed.
+		 */
+		m->error.code = GW_ERR_MODEL_START_FAILED;
 		m->port = 0;
 		fail(m);
 		return;

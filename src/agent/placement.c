@@ -28,7 +28,7 @@ ag_place_same_group(const struct ag_model *a, const struct ag_model *b)
 static bool
 is_unsettled(const struct ag_model *m, const struct ag_device *d)
 {
-	return m->state != AG_READY || m->since_ms >= d->sampled_ms;
+	return m->state != AG_READY || m->since_ms > d->sampled_ms;
 }
 
 bool

@@ -216,6 +216,7 @@ on_up(void *arg)
 {
 	struct run *r = arg;
 	struct ag_agent *a = &r->agent;
+	char node[160];
 	size_t n_devices;
 
 	ag_devices_list(a->devices, &n_devices);
@@ -223,7 +224,8 @@ on_up(void *arg)
 	       r->site.url, (long)getpid());
 	fflush(stdout);
 	gw_log(GW_EV_START, NULL, "url=%s node=%s models=%zu devices=%zu",
-	       r->site.url, a->config->node_id, a->config->n_models, n_devices);
+	       r->site.url, gw_log_word(node, sizeof(node), a->config->node_id),
+	       a->config->n_models, n_devices);
 	if (r->phase != PHASE_STARTING)
 		return;
 	r->phase = PHASE_SERVING;
@@ -415,11 +417,24 @@ release(struct run *r)
 	gw_site_release(&r->site);
 }
 
+static void
+hold_signals(sigset_t *before)
+{
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	sigprocmask(SIG_BLOCK, &ends, before);
+}
+
 int
 ag_run(struct ag_config *c)
 {
 	struct run *r = calloc(1, sizeof(*r));
 	struct gw_err err = {0};
+	sigset_t before;
 	int status = EXIT_FAILURE;
 
 	if (!r)
@@ -427,9 +442,12 @@ ag_run(struct ag_config *c)
 	r->agent.config = c;
 	r->agent.started_wall_s = gw_wall_s();
 	r->status = EXIT_SUCCESS;
+	/* Until somebody listens for them: what is prepared is cleared up. */
+	hold_signals(&before);
 	gw_site_init(&r->site, PROGRAM, "RoleMesh-Node-Agent");
 	if (prepare(r, &err) == 0) {
 		start_watchers(r);
+		sigprocmask(SIG_SETMASK, &before, NULL);
 		ev_run(r->agent.loop, 0);
 		gw_log(GW_EV_STOP, NULL, "status=%d", r->status);
 		status = r->status;

@@ -53,10 +53,11 @@ is_changing(const struct ag_scheduler *s, const struct ag_device *d)
 }
 
 static void
-make_room(struct ag_scheduler *s, struct ag_queue *q, const struct ag_model *m)
+make_room(struct ag_scheduler *s, struct ag_queue *q, struct ag_model *m)
 {
 	struct ag_model *victim = ag_place_victim(s->models, m, q->device);
 	char reason[AG_REASON_BYTES];
+	struct gw_err ignored;
 
 	if (!victim)
 		return;
@@ -69,9 +70,27 @@ make_room(struct ag_scheduler *s, struct ag_queue *q, const struct ag_model *m)
 	/* While requests run, later ones may still join them, up to a limit. */
 	if (victim->running > 0 && q->overtakes < AG_OVERTAKES_MAX)
 		return;
+	/* What cannot be started takes nobody's place. */
+	if (ag_model_check(m, &ignored) < 0) {
+		ag_model_start(m, q->device);
+		return;
+	}
 	snprintf(reason, sizeof(reason), "%s needs its place",
 		 m->config->model_id);
 	ag_model_stop(victim, reason);
+}
+
+/* All who waited for what is being loaded have left: others need the device. */
+static void
+give_up_loading(struct ag_scheduler *s, const struct ag_device *d)
+{
+	for (size_t i = 0; i < s->models.n; i++) {
+		struct ag_model *m = &s->models.model[i];
+
+		if (m->device == d && m->waiting == 0 && !m->resident &&
+		    (m->state == AG_STARTING || m->state == AG_LOADING))
+			ag_model_stop(m, "nobody waits for it any more");
+	}
 }
 
 /*
@@ -105,7 +124,6 @@ go_elsewhere(struct ag_scheduler *s, struct ag_queue *q,
 static void
 start_next(struct ag_scheduler *s, struct ag_queue *q)
 {
-	struct gw_err ignored;
 	struct ag_ticket *t;
 
 	TAILQ_FOREACH(t, &q->waiting, link)
@@ -114,13 +132,15 @@ start_next(struct ag_scheduler *s, struct ag_queue *q)
 
 		if (m->state != AG_STOPPED)
 			continue;
-		/* What cannot be started takes nobody's place. */
-		if (ag_place_fits(s->models, m, q->device) ||
-		    ag_model_check(m, &ignored) < 0) {
+		if (ag_place_fits(s->models, m, q->device)) {
 			ag_model_start(m, q->device);
 			continue;
 		}
-		if (!go_elsewhere(s, q, m) && !is_changing(s, q->device))
+		if (go_elsewhere(s, q, m))
+			return;
+		if (is_changing(s, q->device))
+			give_up_loading(s, q->device);
+		else
 			make_room(s, q, m);
 		return;
 	}
@@ -199,6 +219,12 @@ ag_scheduler_preload(struct ag_scheduler *s)
 	}
 }
 
+static void
+on_sample(void *arg)
+{
+	ag_scheduler_wake(arg);
+}
+
 struct ag_scheduler *
 ag_scheduler_new(struct ag_agent *a)
 {
@@ -222,6 +248,7 @@ ag_scheduler_new(struct ag_agent *a)
 	}
 	ev_timer_init(&s->run, on_run, 0., 0.);
 	s->run.data = s;
+	ag_devices_on_sample(a->devices, on_sample, s);
 	return s;
 }
 
@@ -230,6 +257,7 @@ ag_scheduler_free(struct ag_scheduler *s)
 {
 	if (!s)
 		return;
+	ag_devices_on_sample(s->agent->devices, NULL, NULL);
 	ev_timer_stop(s->agent->loop, &s->run);
 	free(s->queues);
 	free(s);

@@ -19,7 +19,8 @@ take_ticket(struct gw_request *r)
 	size_t index = (size_t)(r->model - r->config->models);
 
 	r->phase = GW_PHASE_QUEUE;
-	r->t_forward_ms = gw_mono_ms(); /* total_s counts from here */
+	if (!r->t_forward_ms) /* total_s counts from the first time */
+		r->t_forward_ms = gw_mono_ms();
 	r->ticket = ag_ticket_take(a->scheduler, &a->models[index], r, &r->err);
 	return r->ticket ? 0 : -1;
 }
@@ -91,5 +92,7 @@ const struct gw_pipeline ag_pipeline = {
 	.stages = stages,
 	.n = GW_ARRAY_LEN(stages),
 	.pick = SCHEDULE,
+	/* It died before it could be connected: wait for the next one. */
+	.picks_again = true,
 	.release = release,
 };

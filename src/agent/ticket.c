@@ -243,6 +243,8 @@ ag_ticket_take(struct ag_scheduler *s, struct ag_model *m, struct gw_request *r,
 		return t;
 	}
 	join_queue(q, t);
+	/* Where to put its model is decided by how the devices are now. */
+	ag_devices_refresh(s->agent->devices, AG_SAMPLE_AGE_MS);
 	ag_scheduler_wake(s);
 	return t;
 }

@@ -34,9 +34,14 @@ next_limit(const struct gw_request *r, enum gw_limit *which)
 	*which = GW_LIMIT_NONE;
 	sooner(after(r->t_forward_ms, t->total_ms), GW_LIMIT_TOTAL, &next,
 	       which);
-	/* A client that reads slowly is not the upstream's silence. */
-	if (r->relay_paused)
+	/* A client that reads slowly is not the upstream's silence. On a node
+	 * it keeps others from the device, though. */
+	if (r->relay_paused) {
+		if (r->ticket)
+			sooner(after(r->t_paused_ms, t->idle_ms),
+			       GW_LIMIT_CLIENT, &next, which);
 		return next;
+	}
 	if (r->t_upstream_ms)
 		sooner(after(r->t_upstream_ms, t->idle_ms), GW_LIMIT_IDLE,
 		       &next, which);
@@ -109,6 +114,8 @@ gw_limit_error(struct gw_request *r)
 		const char *what, *key;
 		uint32_t ms;
 	} limits[GW_LIMIT__MAX] = {
+		[GW_LIMIT_CLIENT] = {"waited for a client that did not read",
+				     "idle_s", t->idle_ms},
 		[GW_LIMIT_CONNECT] = {"could not be connected", "connect_s",
 				      t->connect_ms},
 		[GW_LIMIT_FIRST_BYTE] = {"sent no first byte", "first_byte_s",
@@ -118,7 +125,8 @@ gw_limit_error(struct gw_request *r)
 	};
 
 	gw_err_set(&r->err, GW_ERR_UPSTREAM_TIMEOUT, 0,
-		   "the upstream of '%s' %s within timeouts.%s = %.10g s",
+		   "the upstream of '%s' %s%s timeouts.%s = %.10g s",
 		   r->model->alias, limits[r->limit_hit].what,
+		   r->limit_hit == GW_LIMIT_CLIENT ? " for" : " within",
 		   limits[r->limit_hit].key, limits[r->limit_hit].ms / 1000.0);
 }

@@ -9,6 +9,7 @@
 #ifndef GW_GATEWAY_PIPELINE_H
 #define GW_GATEWAY_PIPELINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "gateway/request.h"
@@ -26,6 +27,7 @@ struct gw_pipeline {
 	const struct gw_stage *stages;
 	size_t n;		/* the last one is account */
 	size_t pick;		/* where REPICK goes */
+	bool picks_again;	/* REPICK makes sense for a proxy, too */
 	/* Let go of what the program gave to a request, the hold on its
 	 * upstream above all: before another upstream is chosen, and when the
 	 * request ends, however it ends. */

@@ -88,6 +88,7 @@ on_data(void *arg, const char *p, size_t n)
 
 	if (!r->hold && gw_reply_backlog(r) > GW_FCGI_HIGH_WATER) {
 		r->relay_paused = true;
+		r->t_paused_ms = gw_mono_ms();
 		return false;
 	}
 	rc = r->hold ? hold(r, p, n) : gw_reply_body(r, p, n);
@@ -257,7 +258,7 @@ gw_relay_failure(struct gw_request *r)
 {
 	enum gw_transfer_result result =
 		(enum gw_transfer_result)r->upstream_failure;
-	char detail[256];
+	char detail[256], model[300], node[160];
 
 	if (result == GW_TRANSFER_CONNECT_TIMEOUT) {
 		r->limit_hit = GW_LIMIT_CONNECT;
@@ -273,7 +274,7 @@ gw_relay_failure(struct gw_request *r)
 		     strlen(r->upstream_reason));
 	gw_log_limited(&r->worker->upstream_log, GW_EV_UPSTREAM_FAILED, r->id,
 		       "model=%s node=%s url=%s reason=\"%s\" detail=%s",
-		       r->model->alias,
-		       r->target.node_id ? r->target.node_id : "-",
+		       gw_log_word(model, sizeof(model), r->model->alias),
+		       gw_log_word(node, sizeof(node), r->target.node_id),
 		       r->target.base_url, gw_transfer_reason(result), detail);
 }

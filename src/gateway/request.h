@@ -53,6 +53,7 @@ enum gw_limit {
 	GW_LIMIT_FIRST_BYTE,
 	GW_LIMIT_IDLE,
 	GW_LIMIT_TOTAL,
+	GW_LIMIT_CLIENT, /* it holds a device, and does not read */
 	GW_LIMIT__MAX
 };
 
@@ -132,6 +133,7 @@ struct gw_request {
 					 * short answer kept until it is whole */
 	bool hold;
 	bool relay_paused;		/* the client reads slower than it gets */
+	uint64_t t_paused_ms;		/* since when */
 
 	/* deadlines (deadline.c) */
 	ev_timer deadline;

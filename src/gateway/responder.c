@@ -245,7 +245,8 @@ gw_responder_new(struct gw_instance *instance, struct gw_err *err)
 		.endpoints = gw_endpoints,
 		.n_endpoints = gw_n_endpoints,
 		.keys = {.max_body_bytes = "gateway.max_body_bytes",
-			 .cors_origins = "gateway.cors_origins"},
+			 .cors_origins = "gateway.cors_origins",
+			 .default_model = "default_model"},
 		.program = p,
 	};
 

@@ -42,6 +42,7 @@ struct gw_prober;
 struct gw_key_names {
 	const char *max_body_bytes;
 	const char *cors_origins;	/* NULL: it answers no preflights */
+	const char *default_model;	/* NULL: there is no such key */
 };
 
 struct gw_worker {

@@ -70,7 +70,7 @@ gw_stage_authenticate(struct gw_request *r)
 		   "%s; send a %s key as 'Authorization: Bearer KEY' or '%s: "
 		   "KEY'",
 		   authorization || header
-			   ? "the key is not one of the configured ones"
+			   ? "the key is not one of those configured"
 			   : "a key is required",
 		   node ? "node" : "client",
 		   node ? "X-RoleMesh-Node-Key" : "X-Api-Key");

@@ -12,8 +12,9 @@
 static bool
 may_repick(const struct gw_request *r)
 {
-	return r->model->type == GW_MODEL_DISCOVERED && !r->committed &&
-	       r->pick_attempts + 1 < GW_PICK_ATTEMPTS &&
+	return (r->model->type == GW_MODEL_DISCOVERED ||
+		r->worker->pipeline->picks_again) &&
+	       !r->committed && r->pick_attempts + 1 < GW_PICK_ATTEMPTS &&
 	       gw_transfer_may_repick(
 		       (enum gw_transfer_result)r->upstream_failure);
 }
@@ -21,9 +22,12 @@ may_repick(const struct gw_request *r)
 static enum gw_step
 try_another(struct gw_request *r)
 {
+	char model[300], node[160];
+
 	gw_log_limited(&r->worker->upstream_log, GW_EV_UPSTREAM_RETRY, r->id,
-		       "model=%s node=%s reason=\"%s\"", r->model->alias,
-		       r->target.node_id,
+		       "model=%s node=%s reason=\"%s\"",
+		       gw_log_word(model, sizeof(model), r->model->alias),
+		       gw_log_word(node, sizeof(node), r->target.node_id),
 		       gw_transfer_reason(
 			       (enum gw_transfer_result)r->upstream_failure));
 	gw_worker_count(r->worker, GW_COUNT_REPICKS, 1);

@@ -41,8 +41,13 @@ gw_stage_resolve_role(struct gw_request *r)
 	}
 	if (!name) {
 		gw_err_set(&r->err, GW_ERR_INVALID_REQUEST, 0,
-			   "the request names no model and no default_model is "
-			   "configured");
+			   "the request names no model%s%s%s",
+			   r->worker->keys.default_model ? " and no " : "",
+			   r->worker->keys.default_model
+				   ? r->worker->keys.default_model
+				   : "",
+			   r->worker->keys.default_model ? " is configured"
+							 : "");
 		gw_err_param(&r->err, "model");
 		return GW_FINISH;
 	}

@@ -352,3 +352,21 @@ keep_asking() {
   wait_until 10 agent_model_is a a stopped
   assert_equal "$(steps)" 'a:starting a:ready a:stopping a:stopped'
 }
+
+@test "failure: llama-server is gone and nobody knows yet -> the request waits for the next one" {
+  local pid guard
+  node_start 'devices: [cpu:0]' "{model_id: a, path: $(fake_model a)}"
+  agent_chat a a
+  assert_status 200
+  pid=$(llama_pids a)
+  guard=$(awk '{ print $4 }' "/proc/$pid/stat")
+  kill -STOP "$guard"
+  kill -KILL "$pid"
+  wait_until 5 gone "$pid"
+  ask a1 a
+  wait_until 10 agent_log_has a 'event=upstream_retry .*model=a .*reason="connection refused"'
+  kill -CONT "$guard"
+  answers_wait
+  assert_answered a1
+  assert_equal "$(llama_starts a)" 2
+}

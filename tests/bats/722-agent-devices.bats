@@ -269,3 +269,54 @@ tool_hangs() {
   agent_stop a
   assert_equal "$agent_status" 0
 }
+
+# --- devices that come and go ---
+
+# only_gpu_1 - GPU 0 has fallen off the bus.
+only_gpu_1() {
+  gpus '24000 20000' '24000 10000'
+  sed '/^0,/d' "$FAKE_NVIDIA_SMI_FILE" >"$FAKE_NVIDIA_SMI_FILE.cut"
+  mv "$FAKE_NVIDIA_SMI_FILE.cut" "$FAKE_NVIDIA_SMI_FILE"
+}
+
+# b_waits_for_gpu_0 [KEYS OF b] - a and c have a GPU each, b waits for that of a.
+b_waits_for_gpu_0() {
+  two_gpus 20000 10000 '' "{model_id: a, path: $(fake_model a), devices: ['gpu:0']}" \
+    "{model_id: c, path: $(fake_model c), devices: ['gpu:1']}" \
+    "{model_id: b, path: $(fake_model b)${1:-}}"
+  hold a
+  A_HOLDER=$HOLDER
+  hold c
+  queue b1 b
+  assert_equal "$(waiting gpu:0)" 1 'waiting for gpu:0'
+}
+
+@test "device: another one becomes free -> who waits for a busy one goes there" {
+  b_waits_for_gpu_0
+  leave "$HOLDER"
+  answers_wait
+  assert_answered b1
+  assert_equal "$(pinned_to b)" 1
+  assert_equal "$(holds a)" gpu:0 'a still streams'
+  leave "$A_HOLDER"
+}
+
+@test "device: a GPU falls off the bus while requests wait for it -> they go to another" {
+  b_waits_for_gpu_0
+  only_gpu_1
+  wait_until 15 waiting_is 1 gpu:1
+  leave "$HOLDER"
+  answers_wait
+  assert_answered b1
+  assert_equal "$(pinned_to b)" 1
+  leave "$A_HOLDER"
+}
+
+@test "device: the only GPU of a model falls off the bus -> who waits for it is told, 503" {
+  b_waits_for_gpu_0 ", devices: ['gpu:0']"
+  only_gpu_1
+  answers_wait
+  assert_refused b1 503 no_device
+  leave "$A_HOLDER"
+  leave "$HOLDER"
+}

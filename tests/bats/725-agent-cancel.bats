@@ -243,8 +243,7 @@ upstream_let_go() {
 
 @test "limit: total_s while another model has the device -> 504 that names it, its place is free" {
   node_start $'devices: [cpu:0]\ntimeouts: {total_s: 1}' "{model_id: a, path: $(fake_model a)}" \
-    "{model_id: b, path: $(fake_model b never_ready=1)}"
-  ask b1 b
+    "{model_id: b, preload: true, path: $(fake_model b never_ready=1)}"
   wait_until 10 llama_starts_are b 1
   agent_chat a a
   assert_error 504 upstream_timeout
@@ -285,4 +284,26 @@ upstream_let_go() {
   assert_json '.error.message | contains("timeouts.first_byte_s = 0.5 s")' true
   agent_chat a b
   assert_status 200
+}
+
+@test "limit: a client that does not read for idle_s -> its stream ends, the device is given on" {
+  one_device 'timeouts: {idle_s: 1}'
+  agent_stream a "$S" a '{"fake": {"tokens": 1000000, "big_tokens": 20000}}'
+  wait_until 15 test -s "$S"
+  kill -STOP "$STREAM_PID"
+  ask b1 b
+  answers_wait
+  assert_answered b1
+  assert_match "$(grep 'did not read' "$GW_DIR/agent-a.log")" 'status=200 .*error=upstream_timeout'
+  leave "$STREAM_PID"
+}
+
+@test "leave: nobody waits any more for a model that loads -> its load ends, the next one is served" {
+  one_device '' never_ready=1
+  stream_queued a1 a
+  queue b1 b
+  leave "$STREAM_PID"
+  answers_wait
+  assert_answered b1
+  assert_equal "$(steps a)" 'a:starting a:stopping a:stopped'
 }

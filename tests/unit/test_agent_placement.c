@@ -128,7 +128,7 @@ groups_by_free_memory(void)
 	   "placement: all were measured -> settled");
 	/* The one that runs was started after the sample. */
 	gpu.sample.memory_free_mib = 600;
-	list[1].since_ms = 100;
+	list[1].since_ms = 101;
 	ok(ag_place_fits(all, &list[0], &gpu),
 	   "placement: free memory less what was started since -> fits");
 	gpu.sample.memory_free_mib = 599;
