@@ -370,6 +370,23 @@ stalled() {
   assert_status 200
 }
 
+@test "fake: as a gateway -> agrees, obeys scripts; heartbeat_status is for heartbeats only" {
+  local path
+  for path in register heartbeat deregister; do
+    gw_post "$FAKE_URL_a/v1/nodes/$path" '{"node_id": "n"}'
+    assert_status 200
+    assert_json . '{"status":"ok"}'
+  done
+  fake_mode a '{"heartbeat_status": 404}'
+  gw_post "$FAKE_URL_a/v1/nodes/heartbeat" '{"node_id": "n"}'
+  assert_status 404
+  gw_post "$FAKE_URL_a/v1/nodes/register" '{"node_id": "n"}'
+  assert_status 200
+  fake_mode a '{"status": 500}'
+  gw_post "$FAKE_URL_a/v1/nodes/register" '{"node_id": "n"}'
+  assert_status 500
+}
+
 @test "fake: models_status, models_delay_ms, models_close -> probes obey, chats do not" {
   fake_mode a '{"models_status": 500, "models_delay_ms": 200}'
   gw_get "$FAKE_URL_a/v1/models"

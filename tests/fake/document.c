@@ -263,6 +263,13 @@ message_document(struct fake_conn *c)
 	return o;
 }
 
+static struct json_object *
+node(struct fake_conn *c)
+{
+	(void)c;
+	return fake_json("{'status':'ok'}");
+}
+
 static struct json_object *(*const documents[FAKE_KIND__MAX])(
 	struct fake_conn *c) = {
 	[FAKE_MODELS] = fake_models,
@@ -273,6 +280,8 @@ static struct json_object *(*const documents[FAKE_KIND__MAX])(
 	[FAKE_RESPONSES] = response,
 	[FAKE_MESSAGES] = message_document,
 	[FAKE_COUNT_TOKENS] = fake_count_tokens,
+	[FAKE_NODE] = node,
+	[FAKE_HEARTBEAT] = node,
 };
 
 struct json_object *

@@ -45,6 +45,7 @@ struct fake_script {
 	int64_t raw_split;	    /* bytes a write when replaying, 0 = all */
 	int64_t raw_delay_ms;	    /* between two such writes */
 	int64_t models_status;	    /* of GET /v1/models, 0 = 200 */
+	int64_t heartbeat_status;   /* of heartbeats, 0 = as scripted */
 	int64_t models_delay_ms;
 	bool half_event;
 	bool no_done;
@@ -143,6 +144,8 @@ enum fake_kind {
 	FAKE_RESPONSES,
 	FAKE_MESSAGES,
 	FAKE_COUNT_TOKENS,
+	FAKE_NODE, /* as a gateway */
+	FAKE_HEARTBEAT,
 	FAKE_CTL_MODE,
 	FAKE_CTL_STATS,
 	FAKE_CTL_EXIT,

@@ -142,7 +142,7 @@ wants_stream(const struct fake_conn *c)
 	const char *p;
 
 	if (c->x.kind == FAKE_EMBEDDINGS || c->x.kind == FAKE_RERANK ||
-	    c->x.kind == FAKE_COUNT_TOKENS)
+	    c->x.kind >= FAKE_COUNT_TOKENS)
 		return false;
 	if (c->x.request)
 		return json_object_object_get_ex(c->x.request, "stream", &v) &&

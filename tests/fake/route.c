@@ -26,6 +26,9 @@ static const struct {
 	{HTTP_POST, "/v1/responses", FAKE_RESPONSES},
 	{HTTP_POST, "/v1/messages", FAKE_MESSAGES},
 	{HTTP_POST, "/v1/messages/count_tokens", FAKE_COUNT_TOKENS},
+	{HTTP_POST, "/v1/nodes/register", FAKE_NODE},
+	{HTTP_POST, "/v1/nodes/heartbeat", FAKE_HEARTBEAT},
+	{HTTP_POST, "/v1/nodes/deregister", FAKE_NODE},
 	{HTTP_PUT, "/fake/mode", FAKE_CTL_MODE},
 	{HTTP_GET, "/fake/stats", FAKE_CTL_STATS},
 	{HTTP_PUT, "/fake/exit", FAKE_CTL_EXIT},
@@ -160,6 +163,16 @@ begin_stats(struct fake_conn *c)
 	fake_answer_json(c, 200, fake_stats_json(c->srv));
 }
 
+static void
+begin_heartbeat(struct fake_conn *c)
+{
+	if (c->x.script.heartbeat_status)
+		fake_answer_error(c, (int)c->x.script.heartbeat_status,
+				  "server_error", "scripted heartbeat answer");
+	else
+		fake_inference(c);
+}
+
 static void (*const begin[FAKE_KIND__MAX])(struct fake_conn *c) = {
 	[FAKE_NONE] = begin_none,
 	[FAKE_ROOT] = begin_root,
@@ -172,6 +185,8 @@ static void (*const begin[FAKE_KIND__MAX])(struct fake_conn *c) = {
 	[FAKE_RESPONSES] = fake_inference,
 	[FAKE_MESSAGES] = fake_inference,
 	[FAKE_COUNT_TOKENS] = fake_inference,
+	[FAKE_NODE] = fake_inference,
+	[FAKE_HEARTBEAT] = begin_heartbeat,
 	[FAKE_CTL_MODE] = put_mode,
 	[FAKE_CTL_STATS] = begin_stats,
 	[FAKE_CTL_EXIT] = fake_life_exit,

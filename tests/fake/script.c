@@ -42,6 +42,7 @@ static const struct key keys[] = {
 	KEY(raw_split, INTEGER),
 	KEY(raw_delay_ms, INTEGER),
 	KEY(models_status, INTEGER),
+	KEY(heartbeat_status, INTEGER),
 	KEY(models_delay_ms, INTEGER),
 	KEY(half_event, FLAG),
 	KEY(no_done, FLAG),
