@@ -14,7 +14,8 @@
 #   agent_start a
 # gw_teardown stops agents and fails when one left a process or a folder. NAME
 # is a word of letters, digits and _; AGENT_PORT_NAME and AGENT_URL_NAME hold
-# where it listens. Requests carry $AGENT_KEY as Bearer when set.
+# where it listens. Requests carry $AGENT_KEY as Bearer when set. agent_on puts
+# an agent on another host than 127.0.0.1.
 
 FAKE_LLAMA_SERVER=$TOP_SRCDIR/tests/fake/llama-server
 export FAKE_LLAMA_SERVER
@@ -29,6 +30,28 @@ _PORTS_SLOTS=375
 # in one step.
 agent_config() {
   gw_config "$GW_DIR/agent-$1.yaml"
+}
+
+# agent_node NAME - its configuration as a node of the gateway, with the rest of
+# it (models) from standard input: scripted llama-servers that are asked often,
+# one device. NODE_GATEWAY ($GW_URL) and NODE_KEY (none) lead to the gateway;
+# callers need $AGENT_KEY when set.
+agent_node() {
+  agent_ports "$1" 8
+  local ports=AGENT_LLAMA_PORTS_$1
+  {
+    cat <<YAML
+node_id: $1
+dispatcher_base_url: ${NODE_GATEWAY:-$GW_URL}
+dispatcher_api_key: ${NODE_KEY:-null}
+auth: {api_keys: [${AGENT_KEY:-}]}
+llama_server_bin: $FAKE_LLAMA_SERVER
+llama_server_port_base: ${!ports}
+llama_server_probe_interval_s: 0.05
+devices: [cpu:0]
+YAML
+    cat
+  } | agent_config "$1"
 }
 
 # agent_ports NAME N - choose N ports (32 at most) in a row for its
@@ -55,9 +78,15 @@ agent_ports() {
 }
 
 _agent_choose_port() {
-  local port
+  local port host_var=AGENT_HOST_$1
   port=$(free_ports 1)
-  export "AGENT_PORT_$1=$port" "AGENT_URL_$1=http://127.0.0.1:$port"
+  export "AGENT_PORT_$1=$port" "AGENT_URL_$1=http://${!host_var:-127.0.0.1}:$port"
+}
+
+# agent_via NAME - the words before a command that runs it on the agent's host.
+agent_via() {
+  local var=AGENT_VIA_$1
+  echo "${!var:-}"
 }
 
 # agent_url NAME
@@ -109,8 +138,9 @@ agent_start() {
 }
 
 _agent_launch() {
-  local name=$1 file=$GW_DIR/agent-$1 port_var=AGENT_PORT_$1
+  local name=$1 file=$GW_DIR/agent-$1 port_var=AGENT_PORT_$1 host_var=AGENT_HOST_$1 via
   shift
+  via=$(agent_via "$name")
   rm -f "$file.status" "$GW_DIR/pids/agent-$name"
   # a shell stays behind to keep the exit status: agent_stop may run in another
   (
@@ -119,8 +149,8 @@ _agent_launch() {
       exec {fd}>&-
     done
     _agent_environment
-    "$TOP_BUILDDIR/rolemesh-node-agent" --config "$file.yaml" --host 127.0.0.1 \
-      --port "${!port_var}" "$@" >"$file.out" 2>>"$file.log" &
+    $via "$TOP_BUILDDIR/rolemesh-node-agent" --config "$file.yaml" \
+      --host "${!host_var:-127.0.0.1}" --port "${!port_var}" "$@" >"$file.out" 2>>"$file.log" &
     gw_track "agent-$name" "$!"
     status=0
     wait "$!" || status=$?
@@ -131,7 +161,8 @@ _agent_launch() {
 
 # agent_is_up NAME - /health says 200.
 agent_is_up() {
-  [[ $(curl -s --noproxy '*' --max-time 2 -o /dev/null -w '%{http_code}' \
+  # shellcheck disable=SC2046 # words
+  [[ $($(agent_via "$1") curl -s --noproxy '*' --max-time 2 -o /dev/null -w '%{http_code}' \
     "$(agent_url "$1")/health") == 200 ]]
 }
 
@@ -186,7 +217,7 @@ agent_log_has() {
 agent_request() {
   local url
   url=$(agent_url "$1")$3
-  GW_KEY=${AGENT_KEY:-} gw_request "$2" "$url" "${@:4}"
+  GW_KEY=${AGENT_KEY:-} GW_VIA=$(agent_via "$1") gw_request "$2" "$url" "${@:4}"
 }
 
 # agent_get NAME PATH [CURL ARGS]
@@ -211,7 +242,8 @@ agent_stream() {
   local url extra
   url=$(agent_url "$1")/v1/chat/completions
   extra=$(jq -c '. + {stream: true}' <<<"${4:-{\}}")
-  GW_KEY=${AGENT_KEY:-} stream_to "$2" "$url" "$(chat_json "$3" "$extra")" "${@:5}"
+  GW_KEY=${AGENT_KEY:-} GW_VIA=$(agent_via "$1") stream_to "$2" "$url" \
+    "$(chat_json "$3" "$extra")" "${@:5}"
 }
 
 # --- what it says of itself ---
@@ -220,7 +252,8 @@ agent_stream() {
 agent_inventory() {
   local -a how=()
   [[ -z ${AGENT_KEY:-} ]] || how=(-H "Authorization: Bearer $AGENT_KEY")
-  curl -sS --noproxy '*' --fail-with-body --max-time 10 "${how[@]}" \
+  # shellcheck disable=SC2046 # words
+  $(agent_via "$1") curl -sS --noproxy '*' --fail-with-body --max-time 10 "${how[@]}" \
     "$(agent_url "$1")/v1/node/inventory" | jq -rc "${@:3}" "${2:-.}"
 }
 

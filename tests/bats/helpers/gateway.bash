@@ -24,7 +24,7 @@ gw_setup() {
 
 _gw_choose_port() {
   GW_PORT=$(free_ports 1)
-  GW_URL=http://127.0.0.1:$GW_PORT
+  GW_URL=http://${GW_HOST:-127.0.0.1}:$GW_PORT
   export GW_PORT GW_URL
 }
 
@@ -46,7 +46,7 @@ gw_run() {
 }
 
 # gw_start [ARGS] - run it on $GW_CONFIG and wait until /health answers. Host
-# and port come from the command line unless GW_PORT_FROM_CONFIG=1. GW_WORKERS
+# (GW_HOST, 127.0.0.1) and port come from the command line unless GW_PORT_FROM_CONFIG=1. GW_WORKERS
 # (2) sets --workers, empty: the configuration does. On a port that someone else just took: another port.
 gw_start() {
   local tries
@@ -64,7 +64,7 @@ gw_start() {
 }
 
 _gw_launch() {
-  local -a where=(--host 127.0.0.1 --port "$GW_PORT")
+  local -a where=(--host "${GW_HOST:-127.0.0.1}" --port "$GW_PORT")
   [[ ${GW_PORT_FROM_CONFIG:-0} == 1 ]] && where=()
   [[ -z ${GW_WORKERS-2} ]] || where+=(--workers "${GW_WORKERS-2}")
   rm -f "$GW_DIR/gateway.status" "$GW_DIR/pids/gateway"
@@ -74,7 +74,7 @@ _gw_launch() {
     TMPDIR="$GW_DIR/run" XDG_RUNTIME_DIR="$GW_DIR/run" \
       ROLEMESH_RESPONDER="$TOP_BUILDDIR/rolemesh-responder" \
       ROLEMESH_DATADIR="$TOP_SRCDIR/lighttpd" \
-      "$TOP_BUILDDIR/rolemesh-gateway" --config "$GW_CONFIG" "${where[@]}" "$@" \
+      ${GW_VIA:-} "$TOP_BUILDDIR/rolemesh-gateway" --config "$GW_CONFIG" "${where[@]}" "$@" \
       >"$GW_DIR/gateway.out" 2>>"$GW_DIR/gateway.log" &
     gw_track gateway "$!"
     status=0
@@ -86,7 +86,7 @@ _gw_launch() {
 
 # gw_is_up - /health says 200.
 gw_is_up() {
-  [[ $(curl -s --noproxy '*' --max-time 2 -o /dev/null -w '%{http_code}' \
+  [[ $(${GW_VIA:-} curl -s --noproxy '*' --max-time 2 -o /dev/null -w '%{http_code}' \
     "$GW_URL/health") == 200 ]]
 }
 
@@ -120,6 +120,21 @@ gw_responders() {
       grep -qx "ROLE_MESH_POOL=$1" || continue
     echo "$pid"
   done
+}
+
+# gw_node ID [FILTER] - a node as the gateway shows it, through jq; nothing when
+# it is not registered. Sends $GW_KEY as gw_request does.
+gw_node() {
+  local -a how=()
+  [[ -n ${GW_KEY:-} ]] && how=(-H "Authorization: Bearer $GW_KEY")
+  # shellcheck disable=SC2016 # jq's $id
+  ${GW_VIA:-} curl -sS --noproxy '*' --max-time 10 "${how[@]}" "$GW_URL/v1/models" |
+    jq -rc --arg id "$1" '.rolemesh.nodes[] | select(.node_id == $id) | '"${2:-.}"
+}
+
+# gw_node_has ID FILTER VALUE - for wait_until; VALUE "": it is not registered.
+gw_node_has() {
+  [[ $(gw_node "$1" "$2") == "$3" ]]
 }
 
 # gw_log_has REGEX - the gateway's log holds a line; for wait_until.

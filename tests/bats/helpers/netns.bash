@@ -5,6 +5,7 @@
 #
 # netns_start gw box   makes two hosts, 10.77.X.1 and 10.77.X.2
 # netns_exec box cmd   runs a program on one; netns_spawn: beside the test
+# gw_on gw             the gateway's host; agent_on a box: an agent's
 # netns_teardown       after gw_teardown, which ends what was spawned
 #
 # Each has its own loopback, ports and addresses; files and processes are
@@ -87,6 +88,25 @@ netns_spawn() {
   PATH=$PATH:/usr/sbin:/sbin ip netns exec "$host" "${@:3}" \
     >"$GW_DIR/$track.out" 2>&1 </dev/null 3>&- 4>&- &
   gw_track "$track" "$!"
+}
+
+# netns_via NAME - the words before a program's that run it there.
+netns_via() {
+  echo "$(PATH=$PATH:/usr/sbin:/sbin command -v ip) netns exec $(netns_name "$1")"
+}
+
+# gw_on NAME - from its next start on the gateway is there and listens on the
+# wire, and what asks it (gw_request, stream_to) asks from there.
+gw_on() {
+  GW_VIA=$(netns_via "$1")
+  GW_HOST=$(netns_address "$1")
+  export GW_VIA GW_HOST
+  _gw_choose_port
+}
+
+# agent_on AGENT NAME - the same for an agent; before agent_ports.
+agent_on() {
+  export "AGENT_VIA_$1=$(netns_via "$2")" "AGENT_HOST_$1=$(netns_address "$2")"
 }
 
 # netns_unplug NAME, netns_replug NAME - from now on no packet passes to or from

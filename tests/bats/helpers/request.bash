@@ -9,8 +9,9 @@
 # gw_request METHOD PATH [CURL ARGS] - one request to the gateway, or to any
 # address when PATH is one. Sets $status_code (000: no answer), $headers (last
 # head, no CR), $body (text), $body_file (bytes), $curl_status (curl's exit
-# status) and $time_total_ms. Sends $GW_KEY as Bearer when set. Always succeeds:
-# the asserts that follow say what is wrong.
+# status) and $time_total_ms. Sends $GW_KEY as Bearer when set, from the host
+# that $GW_VIA leads to (gw_on). Always succeeds: the asserts that follow say
+# what is wrong.
 gw_request() {
   local method=$1 url=$2 line
   local -a how=(-X "$method")
@@ -21,7 +22,7 @@ gw_request() {
   body_file=${GW_DIR:-$BATS_TEST_TMPDIR}/answer.body
   rm -f "$body_file" "$body_file.head"
   curl_status=0
-  line=$(curl -sS --noproxy '*' --globoff --max-time "${GW_TIMEOUT:-30}" "${how[@]}" \
+  line=$(${GW_VIA:-} curl -sS --noproxy '*' --globoff --max-time "${GW_TIMEOUT:-30}" "${how[@]}" \
     -o "$body_file" -D "$body_file.head" -w '%{http_code} %{time_total}' \
     "$@" "$url" 2>"$body_file.err") || curl_status=$?
   status_code=${line%% *}
@@ -91,7 +92,7 @@ stream_to() {
   mkfifo "$file.pipe"
   "$TOP_BUILDDIR/tests/fake/stamp_lines" <"$file.pipe" >"$file" 3>&- 4>&- &
   _STREAM_READER_PID=$!
-  curl -sSN --noproxy '*' --max-time "${GW_TIMEOUT:-60}" -D "$file.head" "${how[@]}" \
+  ${GW_VIA:-} curl -sSN --noproxy '*' --max-time "${GW_TIMEOUT:-60}" -D "$file.head" "${how[@]}" \
     -H 'Content-Type: application/json' --data-binary "$json" "$@" "$url" \
     >"$file.pipe" 2>"$file.err" 3>&- 4>&- &
   STREAM_PID=$!
