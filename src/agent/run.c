@@ -5,19 +5,14 @@
  */
 #include "agent/run.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
+#include "agent/address.h"
 #include "agent/agent.h"
 #include "agent/children.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "webserver/find.h"
 #include "webserver/webserver.h"
 
 #ifdef HAVE_CONFIG_H
@@ -25,8 +20,6 @@
 #endif
 
 #define PROGRAM "rolemesh-node-agent"
-#define SOCKET_NAME "agent" /* agent.conf.in names it */
-#define BACKLOG 4096
 #define TICK_S 1.
 #define STUCK_MS 7000 /* beyond stop_timeout_s: SIGKILL was sent long ago */
 
@@ -295,67 +288,6 @@ start_watchers(struct run *r)
 	r->stuck.data = r;
 }
 
-static void
-end_leftovers(const char *folder, void *arg)
-{
-	char path[PATH_MAX];
-
-	(void)arg;
-	snprintf(path, sizeof(path), "%s/" AG_CHILDREN_NAME, folder);
-	ag_children_end_leftovers(path);
-}
-
-/*
- * The port is what one agent at a time can have: who holds it owns the folder
- * of that address, and what a dead agent left in one.
- */
-static int
-prepare_site(struct run *r, struct gw_err *err)
-{
-	const struct ag_config *c = r->agent.config;
-	struct gw_site *s = &r->site;
-	char instance[300];
-	bool leftover;
-
-	snprintf(instance, sizeof(instance), "node agent %s %u", c->listen_host,
-		 (unsigned)c->listen_port);
-	if (gw_find_lighttpd(s->lighttpd, err) < 0 ||
-	    gw_find_program("rolemesh-guard", "ROLEMESH_GUARD", r->agent.guard,
-			    err) < 0)
-		return -1;
-	leftover = gw_folder_leftovers(instance, end_leftovers, NULL) > 0;
-	if (gw_site_listen(s, c->listen_host, c->listen_port, leftover,
-			   "--port or listen_port", err) < 0 ||
-	    gw_folder_create(&s->folder, instance, &leftover, err) < 0 ||
-	    gw_site_fill(s, err) < 0)
-		return -1;
-	snprintf(r->agent.children_path, sizeof(r->agent.children_path),
-		 "%s/" AG_CHILDREN_NAME, s->folder.path);
-	return gw_site_write_conf(s, "agent.conf.in", NULL, 0,
-				  c->max_body_bytes, err);
-}
-
-/* The socket behind lighttpd; only we and it can reach it. */
-static int
-listen_in_folder(const struct gw_site *s, struct gw_err *err)
-{
-	gw_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int out, n;
-
-	n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/" SOCKET_NAME,
-		     s->folder.path);
-	if (fd < 0 || n < 0 || n >= (int)sizeof(at.sun_path) ||
-	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    chmod(at.sun_path, 0600) < 0 || listen(fd, BACKLOG) < 0)
-		return gw_err_set(err, GW_ERR_INTERNAL, errno,
-				  "cannot listen on %s: %s", at.sun_path,
-				  strerror(errno));
-	out = fd;
-	fd = -1;
-	return out;
-}
-
 static int
 start_worker(struct run *r, struct gw_err *err)
 {
@@ -374,7 +306,7 @@ start_worker(struct run *r, struct gw_err *err)
 	a->worker = gw_worker_new(&setup, err);
 	if (!a->worker)
 		return -1;
-	fd = listen_in_folder(&r->site, err);
+	fd = ag_address_listen(&r->site, err);
 	return fd < 0 ? -1 : gw_fcgi_listen(a->worker->front, fd, err);
 }
 
@@ -388,7 +320,8 @@ prepare(struct run *r, struct gw_err *err)
 	if (!a->loop || !a->routes)
 		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 				  "out of memory");
-	if (prepare_site(r, err) < 0 || start_worker(r, err) < 0)
+	if (ag_address_prepare(&r->site, &r->agent, err) < 0 ||
+	    start_worker(r, err) < 0)
 		return -1;
 	a->models = ag_models_new(a);
 	a->dispatcher = ag_dispatcher_new(a);
