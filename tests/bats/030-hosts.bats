@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # 030-hosts.bats - hosts of their own for a test: what helpers/netns.bash
-# promises. Needs root.
+# promises.
 
 load helpers/all
 

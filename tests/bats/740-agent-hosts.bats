@@ -3,7 +3,7 @@
 #
 # 740-agent-hosts.bats - a gateway and two nodes, each on a host of its own, both
 # nodes with the same two roles on one device: requests are spread, a node that
-# dies or cannot be reached is left out, and comes back. Needs root.
+# dies or cannot be reached is left out, and comes back.
 #
 # Each test has hosts of its own, and its teardown fails when a process, a
 # folder or a host is left of them.

@@ -10,10 +10,38 @@
 #
 # Each has its own loopback, ports and addresses; files and processes are
 # shared. The wire is a bridge in one more namespace, so nothing of this shows
-# on the machine itself, and nothing of the machine is reachable. Needs root.
+# on the machine itself, and nothing of the machine is reachable. Who is not root
+# gets a user namespace first, in which he is; where the kernel allows none, root
+# is needed.
 
+# The words before a program's that take it into the user namespace; none for
+# root. A list cannot be exported: no word of it holds a blank.
 _ip() {
-  PATH=$PATH:/usr/sbin:/sbin ip "$@"
+  # shellcheck disable=SC2086
+  PATH=$PATH:/usr/sbin:/sbin ${NETNS_INSIDE:-} ip "$@"
+}
+
+# _netns_inside - sets NETNS_INSIDE. /run is a folder of its own in there, because
+# ip keeps its names in it.
+_netns_inside() {
+  local holder
+  NETNS_INSIDE=''
+  ((EUID != 0)) || return 0
+  env -u GW_TEST_ID -u ROLE_MESH_SHM \
+    unshare --user --map-root-user --net --mount sh -c '
+      mount -t tmpfs none /run && mkdir /run/netns && exec sleep infinity' \
+    >"$GW_DIR/userns.out" 2>&1 </dev/null 3>&- 4>&- &
+  holder=$!
+  disown "$holder" # its end is nobody's news
+  echo "$holder" >"$GW_DIR/userns"
+  NETNS_INSIDE="nsenter -t $holder -U -n -m --preserve-credentials"
+  export NETNS_INSIDE
+  wait_until 5 _netns_is_inside "$holder" && alive "$holder"
+}
+
+# True as well when it died: there is nothing left to wait for.
+_netns_is_inside() {
+  gone "$1" || $NETNS_INSIDE test -d /run/netns 2>/dev/null
 }
 
 # netns_requires - skip where there can be no namespaces; fail when
@@ -21,7 +49,9 @@ _ip() {
 netns_requires() {
   local probe=rolemesh-probe-$GW_TEST_ID why
   gw_requires ip || return 1
-  if why=$(_ip netns add "$probe" 2>&1); then
+  if ! _netns_inside; then
+    why="no user namespace ($(<"$GW_DIR/userns.out"))"
+  elif why=$(_ip netns add "$probe" 2>&1); then
     _ip netns del "$probe"
     return
   fi
@@ -85,14 +115,15 @@ netns_exec() {
 netns_spawn() {
   local track=$1 host
   host=$(netns_name "$2")
-  PATH=$PATH:/usr/sbin:/sbin ip netns exec "$host" "${@:3}" \
+  # shellcheck disable=SC2086
+  PATH=$PATH:/usr/sbin:/sbin ${NETNS_INSIDE:-} ip netns exec "$host" "${@:3}" \
     >"$GW_DIR/$track.out" 2>&1 </dev/null 3>&- 4>&- &
   gw_track "$track" "$!"
 }
 
 # netns_via NAME - the words before a program's that run it there.
 netns_via() {
-  echo "$(PATH=$PATH:/usr/sbin:/sbin command -v ip) netns exec $(netns_name "$1")"
+  echo "${NETNS_INSIDE:-} $(PATH=$PATH:/usr/sbin:/sbin command -v ip) netns exec $(netns_name "$1")"
 }
 
 # gw_on NAME - from its next start on the gateway is there and listens on the
@@ -141,5 +172,9 @@ netns_teardown() {
     _ip netns del "$name" || status=1
     rm -f "$file"
   done
+  if [[ -e $GW_DIR/userns ]]; then
+    kill -KILL "$(<"$GW_DIR/userns")" 2>/dev/null || true
+    rm -f "$GW_DIR/userns"
+  fi
   return "$status"
 }
