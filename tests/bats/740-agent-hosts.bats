@@ -115,10 +115,11 @@ no_llama() {
   wait_until 20 answered planner 20
   agent_kill east
   wait "$!"
-  # in mid-answer: the gateway cannot know whether it may ask again
-  assert_equal "$(grep -vcE '^(200|502)$' "$GW_DIR/planner.status")" 0 'other answers'
-  assert_equal "$(sort "$GW_DIR/planner.status" | uniq -c | awk '$2 == 502 && $1 > 4')" '' \
-    'more 502 than requests at one time'
+  # in mid-answer: the gateway cannot know whether it may ask again; and lighttpd
+  # outlives its agent for a moment, in which it says 500 or 503
+  assert_equal "$(grep -vcE '^(200|50[023])$' "$GW_DIR/planner.status")" 0 'other answers'
+  assert_equal "$(grep -c '^50' "$GW_DIR/planner.status" | awk '$1 > 4')" '' \
+    'more failures than requests at one time'
   wait_until 10 refuses east
   assert_equal "$(spread 4 planner)" ' 4 west '
 }

@@ -44,6 +44,14 @@ _netns_is_inside() {
   gone "$1" || $NETNS_INSIDE test -d /run/netns 2>/dev/null
 }
 
+# _in NAME PROGRAM [ARGS] - run it in a namespace, by the name ip netns has for
+# it. Not with `ip netns exec` or `ip -n`: those mount things, for which / has to
+# be a mount point, and in a chroot it is none.
+_in() {
+  # shellcheck disable=SC2086
+  PATH=$PATH:/usr/sbin:/sbin ${NETNS_INSIDE:-} nsenter "--net=/run/netns/$1" "${@:2}"
+}
+
 # netns_requires - skip where there can be no namespaces; fail when
 # GW_TEST_STRICT=1.
 netns_requires() {
@@ -74,8 +82,8 @@ netns_start() {
   subnet=10.77.$(($(cksum <<<"$GW_TEST_ID" | cut -d' ' -f1) % 256))
   wire=$(netns_name .wire)
   mkdir -p "$GW_DIR/netns"
-  _netns_add .wire && _ip -n "$wire" link add wire type bridge &&
-    _ip -n "$wire" link set wire up || return 1
+  _netns_add .wire && _in "$wire" ip link add wire type bridge &&
+    _in "$wire" ip link set wire up || return 1
   for name in "$@"; do
     n=$((n + 1))
     _netns_add "$name" && _netns_plug "$name" "$subnet.$n" "$wire" "port$n" ||
@@ -86,7 +94,7 @@ netns_start() {
 _netns_add() {
   : >"$GW_DIR/netns/$1"
   _ip netns add "$(netns_name "$1")" &&
-    _ip -n "$(netns_name "$1")" link set lo up
+    _in "$(netns_name "$1")" ip link set lo up
 }
 
 _netns_plug() { # _netns_plug NAME ADDRESS WIRE PORT
@@ -94,9 +102,9 @@ _netns_plug() { # _netns_plug NAME ADDRESS WIRE PORT
   host=$(netns_name "$1")
   echo "$2 $4" >"$GW_DIR/netns/$1"
   _ip link add eth0 netns "$host" type veth peer name "$4" netns "$3" &&
-    _ip -n "$3" link set "$4" master wire up &&
-    _ip -n "$host" addr add "$2/24" dev eth0 &&
-    _ip -n "$host" link set eth0 up
+    _in "$3" ip link set "$4" master wire up &&
+    _in "$host" ip addr add "$2/24" dev eth0 &&
+    _in "$host" ip link set eth0 up
 }
 
 # netns_address NAME - its address on the wire.
@@ -107,7 +115,7 @@ netns_address() {
 
 # netns_exec NAME PROGRAM [ARGS] - run it there; functions cannot.
 netns_exec() {
-  _ip netns exec "$(netns_name "$1")" "${@:2}"
+  _in "$(netns_name "$1")" "${@:2}"
 }
 
 # netns_spawn TRACK NAME PROGRAM [ARGS] - the same beside the test, to be ended
@@ -116,14 +124,14 @@ netns_spawn() {
   local track=$1 host
   host=$(netns_name "$2")
   # shellcheck disable=SC2086
-  PATH=$PATH:/usr/sbin:/sbin ${NETNS_INSIDE:-} ip netns exec "$host" "${@:3}" \
+  ${NETNS_INSIDE:-} nsenter "--net=/run/netns/$host" "${@:3}" \
     >"$GW_DIR/$track.out" 2>&1 </dev/null 3>&- 4>&- &
   gw_track "$track" "$!"
 }
 
 # netns_via NAME - the words before a program's that run it there.
 netns_via() {
-  echo "${NETNS_INSIDE:-} $(PATH=$PATH:/usr/sbin:/sbin command -v ip) netns exec $(netns_name "$1")"
+  echo "${NETNS_INSIDE:-} nsenter --net=/run/netns/$(netns_name "$1")"
 }
 
 # gw_on NAME - from its next start on the gateway is there and listens on the
@@ -153,7 +161,7 @@ netns_replug() {
 _netns_port() {
   local address port
   read -r address port <"$GW_DIR/netns/$1" &&
-    _ip -n "$(netns_name .wire)" link set "$port" "${@:2}"
+    _in "$(netns_name .wire)" ip link set "$port" "${@:2}"
 }
 
 # netns_teardown - remove them; fails, and ends them, when processes still run
