@@ -125,7 +125,7 @@ nothing_is_left() {
 @test "crash: each inference responder in turn, with open streams -> only its own streams break" {
   local victim round requests
   for round in 1 2; do
-    open_streams 8 reviewer '{"tokens": 16, "delay_ms": 150}'
+    open_streams 8 reviewer '{"tokens": 50, "delay_ms": 150}'
     assert_equal "$(gw_gauge open_requests)" 8 'open requests'
     leases_are 8
     requests=$(gw_counter requests)
@@ -147,7 +147,7 @@ nothing_is_left() {
 
 @test "crash: the control responder, with open streams -> they go on, the node stays known" {
   local victim
-  open_streams 4 reviewer '{"tokens": 8, "delay_ms": 150}'
+  open_streams 4 reviewer '{"tokens": 40, "delay_ms": 150}'
   victim=$(gw_responders control)
   kill -KILL "$victim"
   wait_until "$SOON_S" gw_is_up

@@ -157,10 +157,10 @@ answered() {
 @test "hosts: a node's link goes down -> its role moves once it is stale; up again -> it is back" {
   hosts_up 2
   wait_until 10 both_answer planner
-  _ip -n "$(netns_name east)" link set eth0 down
+  netns_link east down
   wait_until 20 gw_node_has east .status stale
   assert_equal "$(spread 6 planner)" ' 6 west '
-  _ip -n "$(netns_name east)" link set eth0 up
+  netns_link east up
   wait_until 60 gw_node_has east .status fresh
   wait_until 10 both_answer planner
 }

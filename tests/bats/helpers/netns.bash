@@ -148,6 +148,11 @@ agent_on() {
   export "AGENT_VIA_$1=$(netns_via "$2")" "AGENT_HOST_$1=$(netns_address "$2")"
 }
 
+# netns_link NAME up|down - its own end of the wire: it knows.
+netns_link() {
+  _in "$(netns_name "$1")" ip link set eth0 "$2"
+}
+
 # netns_unplug NAME, netns_replug NAME - from now on no packet passes to or from
 # it, or again. Nobody is told: the link stays up, as behind a broken switch.
 netns_unplug() {
@@ -174,7 +179,8 @@ netns_teardown() {
     pids=$(_ip netns pids "$name" 2>/dev/null)
     if [[ -n $pids ]]; then
       echo "processes left on the host ${file##*/}: ${pids//$'\n'/ }" >&2
-      xargs -r kill -KILL <<<"$pids" || true
+      # shellcheck disable=SC2086 # the shell's own: not every host has another
+      kill -KILL $pids || true
       status=1
     fi
     _ip netns del "$name" || status=1
