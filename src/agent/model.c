@@ -154,6 +154,15 @@ set_exit_error(struct ag_model *m, const struct ag_exit *how)
 }
 
 static void
+give_back_port(struct ag_model *m)
+{
+	if (m->port_hold >= 0)
+		close(m->port_hold);
+	m->port_hold = -1;
+	m->port = 0;
+}
+
+static void
 forget_process(struct ag_model *m)
 {
 	struct ag_agent *a = m->agent;
@@ -165,7 +174,7 @@ forget_process(struct ag_model *m)
 	m->process = NULL;
 	m->pid = 0;
 	m->start_time = 0;
-	m->port = 0;
+	give_back_port(m);
 	m->device = NULL;
 	ag_agent_children_changed(a);
 }
@@ -274,12 +283,12 @@ ag_model_start(struct ag_model *m, struct ag_device *d)
 	m->failing = false;
 	ag_output_ring_clear(&m->output);
 	if (ag_model_check(m, &m->error) < 0 ||
-	    ag_model_choose_port(m, &m->port, &m->error) < 0 ||
+	    ag_model_choose_port(m, &m->port, &m->port_hold, &m->error) < 0 ||
 	    ag_model_spawn(m, d, &process_ops, &m->process, &m->error) < 0) {
 		/* No memory, no descriptors: to a client a start that failed.
 		 */
 		m->error.code = GW_ERR_MODEL_START_FAILED;
-		m->port = 0;
+		give_back_port(m);
 		fail(m);
 		return;
 	}
@@ -368,6 +377,7 @@ ag_models_new(struct ag_agent *a)
 		m->agent = a;
 		m->config = &a->config->models[i];
 		m->index = i;
+		m->port_hold = -1;
 		m->since_wall_s = gw_wall_s();
 		m->since_ms = gw_mono_ms();
 		m->resident = m->config->preload;
@@ -396,6 +406,7 @@ ag_models_free(struct ag_agent *a, struct ag_model *models)
 		ev_timer_stop(a->loop, &m->idle);
 		ag_readiness_stop(&m->readiness);
 		ag_process_free(m->process);
+		give_back_port(m);
 	}
 	free(models);
 }

@@ -52,6 +52,7 @@ struct ag_model {
 	struct ag_device *device;	/* NULL unless there is a process */
 	struct ag_process *process;
 	unsigned port;			/* 0 = none */
+	int port_hold;			/* keeps it ours (port.h), -1 = none */
 	pid_t pid;			/* 0 = none */
 	uint64_t start_time;		/* of pid */
 	struct ag_readiness readiness;

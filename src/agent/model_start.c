@@ -33,26 +33,15 @@ ag_model_check(const struct ag_model *m, struct gw_err *err)
 	return 0;
 }
 
-/* Ours may be starting and not listening yet: the kernel does not know. */
-static bool
-is_anothers(const struct ag_model *m, unsigned port)
+/* Returns what ag_port_take() does. */
+static int
+take(unsigned port)
 {
-	const struct ag_agent *a = m->agent;
-
-	for (size_t i = 0; i < a->config->n_models; i++)
-		if (i != m->index && a->models[i].port == port)
-			return true;
-	return false;
-}
-
-static bool
-is_usable(const struct ag_model *m, unsigned port)
-{
-	return port <= 65535 && !is_anothers(m, port) && ag_port_is_free(port);
+	return port <= 65535 ? ag_port_take(port) : -1;
 }
 
 int
-ag_model_choose_port(const struct ag_model *m, unsigned *port,
+ag_model_choose_port(const struct ag_model *m, unsigned *port, int *hold,
 		     struct gw_err *err)
 {
 	const struct ag_agent *a = m->agent;
@@ -61,11 +50,13 @@ ag_model_choose_port(const struct ag_model *m, unsigned *port,
 	char id[300];
 
 	*port = first;
-	if (is_usable(m, first))
+	*hold = take(first);
+	if (*hold >= 0)
 		return 0;
 	for (unsigned i = 0; i < AG_SPARE_PORTS; i++) {
 		*port = spare + i;
-		if (!is_usable(m, *port))
+		*hold = take(*port);
+		if (*hold < 0)
 			continue;
 		gw_log(GW_EV_PORT_TAKEN, NULL, "model=%s port=%u using=%u",
 		       gw_log_quote(id, sizeof(id), m->config->model_id,

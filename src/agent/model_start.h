@@ -21,10 +21,11 @@ GW_MUSTCHECK int ag_model_check(const struct ag_model *m, struct gw_err *err);
 /*
  * ag_model_choose_port - llama_server_port_base + index of the model, or the
  * first spare one behind all models when somebody else has taken that.
- * @err  MODEL_START_FAILED: none of them is free
+ * @hold  set to a descriptor that keeps it (port.h); the caller closes it
+ * @err   MODEL_START_FAILED: none of them is free
  */
 GW_MUSTCHECK int ag_model_choose_port(const struct ag_model *m, unsigned *port,
-				      struct gw_err *err);
+				      int *hold, struct gw_err *err);
 
 /*
  * ag_model_spawn - start llama-server for @m on @d; m->port is chosen.

@@ -265,6 +265,21 @@ sockets_of() {
   fake_stop stranger
 }
 
+@test "agent: two agents with the same ports start a model at one moment -> each has its own port" {
+  gw_setup
+  own_agent <<YAML
+models: [{model_id: m1, path: $(fake_model m1 start_s=1), preload: true}]
+YAML
+  cp "$GW_DIR/agent-a.yaml" "$GW_DIR/agent-b.yaml"
+  agent_start a
+  agent_start b
+  wait_until 10 agent_model_is a m1 ready
+  wait_until 10 agent_model_is b m1 ready
+  assert_equal "$(agent_model a m1 '[.port, .starts, .crashes]')" "[$AGENT_LLAMA_PORTS_a,1,0]"
+  assert_equal "$(agent_model b m1 '[.port, .starts, .crashes]')" "[$((AGENT_LLAMA_PORTS_a + 1)),1,0]"
+  assert_equal "$(llama_pids m1 | sort)" "$({ agent_model a m1 .pid && agent_model b m1 .pid; } | sort)"
+}
+
 @test "agent: llama_server_bin is missing -> 503 that names the key, a new one is found by itself" {
   gw_setup
   FAKE_LLAMA_SERVER=$GW_DIR/bin/llama-server own_agent <<YAML
