@@ -71,7 +71,7 @@ check_unknown(struct gw_apply *ap, const char *prefix,
 	for (size_t i = 0; i < map->n; i++) {
 		const struct gw_node *key = map->child[i].key;
 		const struct gw_option *o = NULL;
-		char hint[400];
+		char hint[800]; /* every key of a mapping fits */
 		size_t before;
 
 		while ((o = gw_schema_child(ap->schema, prefix, o)))

@@ -30,6 +30,16 @@ static const struct finding values[] = {
 	{"models: nothing set", "models: [{}]\n",
 	 "base.yaml:1:10: error: `models[0].model_id` is missing\n"
 	 "base.yaml:1:10: error: `models[0].path` is missing\n"},
+	{"a key like no other: all keys there are, to the last",
+	 "bogus: 1\n" WITH("preload: true"),
+	 "base.yaml:1:1: error: unknown key `bogus`; known here: `version`, "
+	 "`node_id`, `listen_host`, `listen_port`, `advertise_url`, "
+	 "`dispatcher_base_url`, `dispatcher_api_key`, `heartbeat_interval_s`, "
+	 "`auth`, `llama_server_bin`, `llama_server_startup_timeout_s`, "
+	 "`llama_server_probe_interval_s`, `llama_server_port_base`, "
+	 "`max_pending_per_device`, `idle_unload_s`, `stop_timeout_s`, "
+	 "`shutdown_grace_s`, `max_body_bytes`, `sse_keepalive_s`, `timeouts`, "
+	 "`devices`, `models`\n"},
 	{"models: an unknown key", WITH("ctx_sise: 5"),
 	 "base.yaml:1:34: error: unknown key `models[0].ctx_sise`; did you "
 	 "mean `ctx_size`?\n"},
