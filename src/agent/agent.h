@@ -42,12 +42,11 @@ struct ag_agent {
 /* ag_routes_new - the agent's configuration as the pipeline's; NULL: memory. */
 GW_MUSTCHECK struct gw_config *ag_routes_new(const struct ag_config *c);
 
-/* The agent's stages and endpoints. */
+/* The agent's stages (stage_schedule.c) and endpoints (endpoints.c). */
 extern const struct gw_pipeline ag_pipeline;
 extern const struct gw_endpoint ag_endpoints[];
 extern const size_t ag_n_endpoints;
 
-enum gw_step ag_stage_schedule(struct gw_request *r);
 enum gw_step ag_answer_models(struct gw_request *r);
 enum gw_step ag_answer_model(struct gw_request *r);
 enum gw_step ag_answer_inventory(struct gw_request *r);

@@ -44,8 +44,8 @@ set_target(struct gw_request *r)
 	return GW_NEXT;
 }
 
-enum gw_step
-ag_stage_schedule(struct gw_request *r)
+static enum gw_step
+wait_for_turn(struct gw_request *r)
 {
 	if (r->err.code)
 		return GW_FINISH;
@@ -78,7 +78,7 @@ static const struct gw_stage stages[] = {
 	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
 	{"answer", gw_stage_answer, GW_EP_ANSWER},
 	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
-	{"schedule", ag_stage_schedule, GW_EP_RELAY},
+	{"schedule", wait_for_turn, GW_EP_RELAY},
 	{"forward", gw_stage_forward, GW_EP_RELAY},
 	{"stream", gw_stage_stream, GW_EP_RELAY},
 	{"account", gw_stage_account, GW_STAGE_ALWAYS},

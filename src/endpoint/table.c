@@ -9,8 +9,7 @@
 #define LISTED (GW_EP_CLIENT_KEY | GW_EP_ANSWER)
 #define FOR_NODES (GW_EP_NODE_KEY | GW_EP_DOCUMENT | GW_EP_ANSWER)
 
-/* tests/dev/check-openapi.sh reads path and method of these rows.
- */
+/* tests/dev/check-openapi.sh reads path and method of these rows. */
 /* clang-format off */
 const struct gw_endpoint gw_endpoints[] = {
 	{ "/health", GW_METHOD_GET, GW_EP_ANSWER, gw_answer_health,
