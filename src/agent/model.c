@@ -22,12 +22,6 @@ ag_model_has_process(const struct ag_model *m)
 	return m->process != NULL;
 }
 
-bool
-ag_model_holds_device(const struct ag_model *m)
-{
-	return m->device != NULL;
-}
-
 /* ---- failure ------------------------------------------------------------- */
 
 static void
@@ -95,6 +89,8 @@ on_retry(struct ev_loop *loop, ev_timer *t, int revents)
 	(void)loop;
 	(void)revents;
 	if (ag_model_check(m, &m->error) < 0) {
+		/* A device that is missing may show by the next time. */
+		ag_devices_refresh(m->agent->devices, AG_SAMPLE_AGE_MS);
 		arm_retry(m);
 		return;
 	}
@@ -285,9 +281,9 @@ ag_model_start(struct ag_model *m, struct ag_device *d)
 	if (ag_model_check(m, &m->error) < 0 ||
 	    ag_model_choose_port(m, &m->port, &m->port_hold, &m->error) < 0 ||
 	    ag_model_spawn(m, d, &process_ops, &m->process, &m->error) < 0) {
-		/* No memory, no descriptors: to a client a start that failed.
-		 */
-		m->error.code = GW_ERR_MODEL_START_FAILED;
+		/* No memory, no descriptors: a start that failed. */
+		if (m->error.code == GW_ERR_INTERNAL)
+			m->error.code = GW_ERR_MODEL_START_FAILED;
 		give_back_port(m);
 		fail(m);
 		return;

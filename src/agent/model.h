@@ -127,9 +127,6 @@ void ag_model_shut_down(struct ag_model *m, uint32_t grace_ms);
 /* ag_model_has_process - does something of it still run? */
 bool ag_model_has_process(const struct ag_model *m);
 
-/* ag_model_holds_device - STARTING .. STOPPING. */
-bool ag_model_holds_device(const struct ag_model *m);
-
 /* ag_state_word - as the inventory and the heartbeat say it; static. */
 const char *ag_state_word(enum ag_state s);
 

@@ -10,8 +10,22 @@
 #include "agent/agent.h"
 #include "agent/command.h"
 #include "agent/file_check.h"
+#include "agent/placement.h"
 #include "agent/port.h"
 #include "base/log.h"
+
+static bool
+has_device(const struct ag_model *m)
+{
+	const struct ag_device *d;
+	size_t n;
+
+	d = ag_devices_list(m->agent->devices, &n);
+	for (size_t i = 0; i < n; i++)
+		if (ag_place_allowed(m, &d[i]))
+			return true;
+	return false;
+}
 
 int
 ag_model_check(const struct ag_model *m, struct gw_err *err)
@@ -30,6 +44,11 @@ ag_model_check(const struct ag_model *m, struct gw_err *err)
 				  "the file of model '%s' cannot be used: %s: "
 				  "%s",
 				  m->config->model_id, path, why);
+	if (!has_device(m))
+		return gw_err_set(err, GW_ERR_NO_DEVICE, 0,
+				  "no device of this node can hold the model "
+				  "'%s'; the node's inventory lists them",
+				  m->config->model_id);
 	return 0;
 }
 

@@ -11,9 +11,10 @@
 #define AG_SPARE_PORTS 64 /* tried beyond the models' own */
 
 /*
- * ag_model_check - is everything there that can be looked at?
+ * ag_model_check - is everything there that can be looked at? The devices are
+ * known.
  * @err  MODEL_START_FAILED: the program or the model file is missing, unreadable
- *       or no file
+ *       or no file; NO_DEVICE: none that it may run on is there and large enough
  * Returns 0 / -1.
  */
 GW_MUSTCHECK int ag_model_check(const struct ag_model *m, struct gw_err *err);

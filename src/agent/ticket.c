@@ -36,7 +36,6 @@ ag_queue_may_run(const struct ag_scheduler *s, const struct ag_queue *q,
 	       (q->overtakes < AG_OVERTAKES_MAX || !is_in_the_way(s, q, m));
 }
 
-/* A first crash of what ran is over in a moment; more of them are not. */
 bool
 ag_queue_is_hopeless(const struct ag_model *m)
 {
@@ -106,19 +105,13 @@ ag_ticket_grant(struct ag_scheduler *s, struct ag_ticket *t)
 	gw_pipeline_resume(t->request);
 }
 
-static void
-refuse(struct ag_ticket *t, const struct gw_err *err)
-{
-	leave_queue(t);
-	t->state = AG_TICKET_REFUSED;
-	t->request->err = *err;
-	gw_pipeline_resume(t->request);
-}
-
 void
 ag_ticket_refuse(struct ag_ticket *t)
 {
-	refuse(t, &t->model->error);
+	leave_queue(t);
+	t->state = AG_TICKET_REFUSED;
+	t->request->err = t->model->error;
+	gw_pipeline_resume(t->request);
 }
 
 void
@@ -150,15 +143,6 @@ ag_scheduler_model_changed(struct ag_scheduler *s, struct ag_model *m)
 	ag_scheduler_wake(s);
 }
 
-static int
-set_no_device(const struct ag_model *m, struct gw_err *err)
-{
-	return gw_err_set(err, GW_ERR_NO_DEVICE, 0,
-			  "no device of this node can hold the model '%s'; the "
-			  "node's inventory lists them",
-			  m->config->model_id);
-}
-
 bool
 ag_ticket_is_stranded(const struct ag_ticket *t)
 {
@@ -170,14 +154,14 @@ void
 ag_ticket_rescue(struct ag_scheduler *s, struct ag_ticket *t)
 {
 	struct ag_queue *q = ag_queue_best(s, t->model);
-	struct gw_err err;
 
 	if (q) {
 		ag_ticket_gather(s, t->model, q);
 		return;
 	}
-	set_no_device(t->model, &err);
-	refuse(t, &err);
+	/* FAILED from here on, so that the gateway sends no more of them. */
+	ag_model_examine(t->model);
+	ag_ticket_refuse(t);
 }
 
 /* ---- taken and dropped --------------------------------------------------- */
@@ -203,15 +187,17 @@ refuse_at_once(const struct ag_model *m, struct gw_err *err)
 }
 
 static int
-check(const struct ag_scheduler *s, const struct ag_model *m,
+check(const struct ag_scheduler *s, struct ag_model *m,
       const struct ag_queue *q, struct gw_err *err)
 {
 	uint32_t max = s->agent->config->max_pending;
 
 	if (ag_queue_is_hopeless(m))
 		return refuse_at_once(m, err);
-	if (!q)
-		return set_no_device(m, err);
+	if (!q) { /* no device: FAILED, so that the gateway is told */
+		ag_model_examine(m);
+		return refuse_at_once(m, err);
+	}
 	if (q->n_waiting >= max && !at_once(s, q, m))
 		return gw_err_set(err, GW_ERR_DEVICE_QUEUE_FULL, 0,
 				  "%" PRIu32 " requests wait for device %s "

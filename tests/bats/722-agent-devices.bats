@@ -172,19 +172,25 @@ path_without() {
     "{model_id: b, path: $(fake_model b), memory_mib: 24001}"
   agent_chat a a
   assert_equal "$(holds a)" gpu:1
+  assert_equal "$(agent_model a b .state)" failed
   agent_chat a b
   assert_error 503 no_device
 }
 
-@test "device: one of the list is not there -> shown as missing, never used" {
+@test "device: one of the list is not there -> shown as missing, never used; its models are failed" {
   gpus '24000 24000'
   node_start 'devices: [gpu:7, gpu:0]' "{model_id: a, path: $(fake_model a)}" \
     "{model_id: b, path: $(fake_model b), devices: [gpu:7]}"
   assert_equal "$(agent_inventory a '[.devices[] | [.id, .missing]]')" '[["gpu:7",true],["gpu:0",null]]'
   agent_chat a a
   assert_equal "$(holds a)" gpu:0
+  assert_equal "$(agent_model a b .state)" failed
   agent_chat a b
   assert_error 503 no_device
+  gpus '24000 24000' '1 1' '1 1' '1 1' '1 1' '1 1' '1 1' '24000 24000'
+  wait_until 30 agent_model_is a b stopped
+  agent_chat a b
+  assert_equal "$(holds b)" gpu:7
 }
 
 @test "device: gpu:0,1 -> one llama-server over both, memory is their sum" {
@@ -317,6 +323,7 @@ b_waits_for_gpu_0() {
   only_gpu_1
   answers_wait
   assert_refused b1 503 no_device
+  assert_equal "$(agent_model a b .state)" failed
   leave "$A_HOLDER"
   leave "$HOLDER"
 }
