@@ -265,7 +265,8 @@ send_next(struct ag_dispatcher *d, enum what what)
 {
 	gw_auto_json struct json_object *doc = document(d, what);
 
-	ev_timer_stop(d->agent->loop, &d->timer);
+	if (!d->leaving) /* else it limits the goodbye */
+		ev_timer_stop(d->agent->loop, &d->timer);
 	d->what = what;
 	d->status = 0;
 	gw_buf_clear(&d->body);
@@ -276,8 +277,6 @@ send_next(struct ag_dispatcher *d, enum what what)
 		/* So that the next one tells what is true then. */
 		ag_devices_refresh(d->agent->devices, AG_SAMPLE_AGE_MS);
 	}
-	if (what == LEAVE)
-		wait_ms(d, AG_GATEWAY_LEAVE_MS);
 	if (gw_json_text(doc, &d->body) < 0 || start_transfer(d) < 0)
 		judge(d, GW_TRANSFER_INTERNAL);
 }
@@ -378,15 +377,14 @@ ag_dispatcher_leave(struct ag_dispatcher *d, void (*left)(void *arg), void *arg)
 	d->leaving = true;
 	d->left = left;
 	d->left_arg = arg;
-	ev_timer_stop(d->agent->loop, &d->timer);
-	if (d->transfer) {
-		/* A registration under way may arrive: after it, then. */
-		wait_ms(d, AG_GATEWAY_LEAVE_MS);
-	} else if (d->registered) {
-		send_next(d, LEAVE);
-	} else {
+	if (!d->transfer && !d->registered) {
 		finish_leaving(d);
+		return;
 	}
+	wait_ms(d, AG_GATEWAY_LEAVE_MS);
+	/* A registration under way may arrive: after it, then. */
+	if (!d->transfer)
+		send_next(d, LEAVE);
 }
 
 struct json_object *
