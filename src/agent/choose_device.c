@@ -91,9 +91,12 @@ ag_queue_choose(const struct ag_scheduler *s, const struct ag_model *m)
 
 	if (m->device)
 		return ag_queue_of(s, m->device);
-	for (size_t i = 0; m->waiting && i < s->n_queues; i++)
+	for (size_t i = 0; m->waiting && i < s->n_queues; i++) {
 		TAILQ_FOREACH(t, &s->queues[i].waiting, link)
-	if (t->model == m)
-		return &s->queues[i];
+		{
+			if (t->model == m)
+				return &s->queues[i];
+		}
+	}
 	return ag_queue_best(s, m);
 }
