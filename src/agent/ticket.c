@@ -200,9 +200,9 @@ check(const struct ag_scheduler *s, struct ag_model *m,
 	}
 	if (q->n_waiting >= max && !at_once(s, q, m))
 		return gw_err_set(err, GW_ERR_DEVICE_QUEUE_FULL, 0,
-				  "%" PRIu32 " requests wait for device %s "
-				  "already (max_pending_per_device)",
-				  max, q->device->id);
+				  "as many requests wait for device %s as may "
+				  "(max_pending_per_device = %" PRIu32 ")",
+				  q->device->id, max);
 	return 0;
 }
 
