@@ -30,6 +30,7 @@ set_model(struct gw_apply *ap, const struct gw_option *o,
 		ap->doc->no_memory = true;
 		return false;
 	}
+	free(model->default_model_json); /* twice in the file: reported there */
 	model->default_model_json = GW_STEAL(out.data);
 	return true;
 }
