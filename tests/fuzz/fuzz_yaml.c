@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_yaml.c - any bytes as a configuration file.
+ * fuzz_yaml.c - any bytes as a configuration file, of the gateway and of a node
+ * agent.
  *
  * Input: a base file and, behind a line `%%%`, an override. Checked: no fault;
  * a snapshot exactly when there are no errors; what loads prints, and what was
@@ -11,6 +12,7 @@
  */
 #include "unit/tap.h"
 #include "base/buf.h"
+#include "agent/config.h"
 #include "config/config.h"
 #include "fuzz/fuzz.h"
 
@@ -38,8 +40,57 @@ memory_file(const void *bytes, size_t n, char *path, size_t path_bytes)
 	return fd;
 }
 
-static struct gw_config *
-load(const void *base, size_t base_len, const void *over, size_t over_len)
+/* A program's way to load, print and free its configuration. */
+struct program {
+	void *(*load)(const char *const *paths, size_t n, struct gw_diag *diag);
+	int (*print)(const void *c, struct gw_buf *out);
+	void (*release)(void *c);
+};
+
+static void *
+gateway_load(const char *const *paths, size_t n, struct gw_diag *diag)
+{
+	return gw_config_load(paths, n, diag);
+}
+
+static int
+gateway_print(const void *c, struct gw_buf *out)
+{
+	return gw_config_print(c, out);
+}
+
+static void
+gateway_release(void *c)
+{
+	gw_config_unref(c);
+}
+
+static void *
+agent_load(const char *const *paths, size_t n, struct gw_diag *diag)
+{
+	return ag_config_load(paths, n, diag);
+}
+
+static int
+agent_print(const void *c, struct gw_buf *out)
+{
+	return ag_config_print(c, out);
+}
+
+static void
+agent_release(void *c)
+{
+	ag_config_free(c);
+}
+
+static const struct program programs[] = {
+	{gateway_load, gateway_print, gateway_release},
+	{agent_load, agent_print, agent_release},
+};
+
+static void *
+load(const struct program *p, const void *base, size_t base_len,
+     const void *over, size_t over_len)
 {
 	char names[2][64];
 	const char *paths[] = {names[0], names[1]};
@@ -47,7 +98,7 @@ load(const void *base, size_t base_len, const void *over, size_t over_len)
 	int b = over ? memory_file(over, over_len, names[1], sizeof(names[1]))
 		     : -1;
 	struct gw_diag diag = {0};
-	struct gw_config *c = gw_config_load(paths, over ? 2 : 1, &diag);
+	void *c = p->load(paths, over ? 2 : 1, &diag);
 
 	check((c == NULL) == (diag.errors > 0),
 	      "errors and no snapshot differ");
@@ -60,10 +111,35 @@ load(const void *base, size_t base_len, const void *over, size_t over_len)
 }
 
 static void
-print(const struct gw_config *c, struct gw_buf *out)
+print(const struct program *p, const void *c, struct gw_buf *out)
 {
 	gw_buf_init(out, PRINT_MAX);
-	check(gw_config_print(c, out) == 0, "what loads does not print");
+	check(p->print(c, out) == 0, "what loads does not print");
+}
+
+static void
+try_program(const struct program *p, const void *base, size_t base_len,
+	    const void *over, size_t over_len)
+{
+	void *c = load(p, base, base_len, over, over_len), *again;
+	struct gw_buf once, twice;
+
+	if (!c)
+		return;
+	print(p, c, &once);
+	again = load(p, once.data, once.len, NULL, 0);
+	/* Aliases written out can pass the limit of one file. */
+	check(again || once.len > (1u << 16), "what it printed does not load");
+	if (again) {
+		print(p, again, &twice);
+		check(once.len == twice.len &&
+			      memcmp(once.data, twice.data, once.len) == 0,
+		      "printed twice, two texts");
+		gw_buf_release(&twice);
+		p->release(again);
+	}
+	gw_buf_release(&once);
+	p->release(c);
 }
 
 int
@@ -72,28 +148,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const char mark[] = "\n%%%\n";
 	const uint8_t *over = memmem(data, size, mark, sizeof(mark) - 1);
 	size_t base_len = over ? (size_t)(over - data) + 1 : size;
-	struct gw_config *c, *again;
-	struct gw_buf once, twice;
 
 	if (over)
 		over += sizeof(mark) - 1;
-	c = load(data, base_len, over, over ? (size_t)(data + size - over) : 0);
-	if (!c)
-		return 0;
-	print(c, &once);
-	again = load(once.data, once.len, NULL, 0);
-	/* Aliases written out can pass the limit of one file. */
-	check(again || once.len > (1u << 16), "what it printed does not load");
-	if (again) {
-		print(again, &twice);
-		check(once.len == twice.len &&
-			      memcmp(once.data, twice.data, once.len) == 0,
-		      "printed twice, two texts");
-		gw_buf_release(&twice);
-	}
-	gw_buf_release(&once);
-	gw_config_unref(again);
-	gw_config_unref(c);
+	for (size_t i = 0; i < GW_ARRAY_LEN(programs); i++)
+		try_program(&programs[i], data, base_len, over,
+			    over ? (size_t)(data + size - over) : 0);
 	return 0;
 }
 
