@@ -235,6 +235,38 @@ warn_open(const struct check *k)
 		       gw_node_show(at, k->c->listen_host));
 }
 
+/* Nothing here logs prompts; a talkative llama-server does. */
+static void
+warn_talkative(const struct check *k)
+{
+	static const char *const talkative[] = {"verbose", "log-verbose",
+						"verbose-prompt", "verbosity",
+						"log-verbosity"};
+
+	for (size_t i = 0; i < k->c->n_models; i++) {
+		const struct gw_node *args = value_of(k, i, "server_args");
+
+		if (!args || args->kind != GW_NODE_MAP)
+			continue;
+		for (size_t a = 0; a < args->n; a++) {
+			const struct gw_node *key = args->child[a].key;
+			char name[AG_ARG_NAME_MAX + 1];
+
+			ag_arg_canonical(key, name);
+			for (size_t t = 0; t < GW_ARRAY_LEN(talkative); t++)
+				if (strcmp(name, talkative[t]) == 0)
+					gw_doc_warning(
+						k->doc, key,
+						"models[%zu].server_args.%.64s:"
+						" llama-server may print "
+						"prompts then; its last lines "
+						"are shown in the inventory, "
+						"and logged when it fails",
+						k->place[i].index, key->text);
+		}
+	}
+}
+
 void
 ag_config_check(const struct ag_config *c, struct gw_doc *doc)
 {
@@ -248,4 +280,5 @@ ag_config_check(const struct ag_config *c, struct gw_doc *doc)
 	check_args(&k);
 	check_ports(&k);
 	warn_open(&k);
+	warn_talkative(&k);
 }

@@ -171,6 +171,11 @@ static const struct finding across[] = {
 	 "base.yaml:1:14: warning: listen_host: `0.0.0.0` is not a loopback "
 	 "address and auth.api_keys is empty: everybody who reaches this host "
 	 "may use the models\n"},
+	{"server_args: a llama-server that prints prompts",
+	 WITH("server_args: {log_verbosity: 4}"),
+	 "base.yaml:1:48: warning: models[0].server_args.log_verbosity: "
+	 "llama-server may print prompts then; its last lines are shown in the "
+	 "inventory, and logged when it fails\n"},
 	{"listen_host: open, with keys",
 	 "listen_host: 0.0.0.0\nauth: {api_keys: [k]}\n" ONE_MODEL, ""},
 	{"roles: none for the gateway",
