@@ -330,12 +330,6 @@ ag_process_free(struct ag_process *p)
 		release(p);
 }
 
-pid_t
-ag_process_pid(const struct ag_process *p)
-{
-	return p->pid;
-}
-
 uint64_t
 ag_process_start_time(pid_t pid)
 {

@@ -83,9 +83,6 @@ void ag_process_kill(struct ag_process *p);
  */
 void ag_process_free(struct ag_process *p);
 
-/* ag_process_pid - of the command itself, 0 until it runs. */
-pid_t ag_process_pid(const struct ag_process *p);
-
 /*
  * ag_process_start_time - field 22 of /proc/PID/stat (clock ticks since boot).
  * Returns 0 when there is no such process.

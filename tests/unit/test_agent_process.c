@@ -52,15 +52,14 @@ told_at_start(void)
 
 	run_script(&r, "echo \"$$ $(cut -d' ' -f5,22 /proc/$$/stat)\"; "
 		       "echo ready; sleep 1000");
-	ok(r.started == 0 && ag_process_pid(r.process) == 0,
+	ok(r.started == 0,
 	   "process: started -> no callback before the loop runs");
 	run_until(is_ready, &r);
 	snprintf(want, sizeof(want), "%d %d %llu\nready\n", (int)r.pid,
 		 (int)r.pid, (unsigned long long)r.start_time);
 	is_str(r.output, want,
 	       "process: it runs -> its pid, its own group, its start time");
-	ok(ag_process_pid(r.process) == r.pid &&
-		   ag_process_start_time(r.pid) == r.start_time,
+	ok(ag_process_start_time(r.pid) == r.start_time,
 	   "process: it runs -> the same when asked");
 	ag_process_kill(r.process);
 	run_until(has_exited, &r);
