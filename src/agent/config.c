@@ -110,19 +110,12 @@ build(struct ag_config *c, struct gw_doc *doc, const char *host, uint32_t port)
 }
 
 struct ag_config *
-ag_config_load(const char *const *paths, size_t n, struct gw_diag *diag)
-{
-	return ag_config_load_at(paths, n, NULL, 0, diag);
-}
-
-struct ag_config *
-ag_config_load_at(const char *const *paths, size_t n, const char *host,
-		  uint32_t port, struct gw_diag *diag)
+ag_config_load(const char *const *paths, size_t n, const char *host,
+	       uint32_t port, struct gw_diag *diag)
 {
 	struct ag_config *c = calloc(1, sizeof(*c));
 	struct internal *in = calloc(1, sizeof(*in));
 	size_t errors = diag->errors;
-	bool broken;
 
 	if (!c || !in) {
 		free(c);
@@ -135,12 +128,7 @@ ag_config_load_at(const char *const *paths, size_t n, const char *host,
 	gw_doc_load(&in->doc, paths, n);
 	if (in->doc.root)
 		build(c, &in->doc, host, port);
-	if (in->doc.no_memory)
-		gw_diag_add(diag, false, NULL, 0, 0, "out of memory");
-	gw_diag_sort(diag, in->doc.paths, in->doc.n_paths);
-	broken = !in->doc.root || diag->errors != errors;
-	in->doc.diag = NULL;
-	if (!broken)
+	if (gw_doc_settle(&in->doc, errors))
 		return c;
 	ag_config_free(c);
 	return NULL;

@@ -85,21 +85,15 @@ struct ag_config {
 /*
  * ag_config_load - read, merge and check files.
  * @paths, @n  base file first, then overrides; 1 .. 16 files
+ * @host       listen there instead of on listen_host; NULL = the files'
+ * @port       instead of listen_port; 0 = the files'
  * @diag       every problem found, with file:line:column; warnings too
  * Returns a snapshot the caller frees, or NULL when @diag has errors. Blocks on
  * reading files of at most GW_CONFIG_FILE_MAX bytes.
  */
-GW_MUSTCHECK struct ag_config *ag_config_load(const char *const *paths,
-					      size_t n, struct gw_diag *diag);
-
-/*
- * ag_config_load_at - the same, listening somewhere else than the files say.
- * @host  instead of listen_host; NULL = the files'
- * @port  instead of listen_port; 0 = the files'
- */
 GW_MUSTCHECK struct ag_config *
-ag_config_load_at(const char *const *paths, size_t n, const char *host,
-		  uint32_t port, struct gw_diag *diag);
+ag_config_load(const char *const *paths, size_t n, const char *host,
+	       uint32_t port, struct gw_diag *diag);
 
 /* ag_config_free - NULL is allowed. */
 void ag_config_free(struct ag_config *c);

@@ -74,8 +74,7 @@ load(const struct options *o, const char *config)
 
 	for (size_t i = 0; i < o->overrides.n; i++)
 		paths[1 + i] = o->overrides.items[i];
-	c = ag_config_load_at(paths, 1 + o->overrides.n, o->host, o->port,
-			      &diag);
+	c = ag_config_load(paths, 1 + o->overrides.n, o->host, o->port, &diag);
 	/* Only now: the files may have taken something from there. */
 	ag_config_clean_environment(&diag);
 	if (c && o->check)

@@ -106,7 +106,6 @@ gw_config_load_version(const char *const *paths, size_t n, struct gw_diag *diag,
 	struct gw_config *c = gw_config_new();
 	struct gw_config_internal *in;
 	size_t errors = diag->errors;
-	bool broken;
 
 	*fingerprint = 0;
 	if (!c) {
@@ -118,13 +117,8 @@ gw_config_load_version(const char *const *paths, size_t n, struct gw_diag *diag,
 	gw_doc_load(&in->doc, paths, n);
 	if (in->doc.root)
 		build(c, in);
-	if (in->doc.no_memory)
-		gw_diag_add(diag, false, NULL, 0, 0, "out of memory");
-	gw_diag_sort(diag, in->doc.paths, in->doc.n_paths);
 	*fingerprint = c->fingerprint = in->doc.fingerprint;
-	broken = !in->doc.root || diag->errors != errors;
-	in->doc.diag = NULL;
-	if (!broken)
+	if (gw_doc_settle(&in->doc, errors))
 		return c;
 	gw_config_unref(c);
 	return NULL;

@@ -94,6 +94,14 @@ void gw_doc_release(struct gw_doc *d);
 void gw_doc_load(struct gw_doc *d, const char *const *paths, size_t n);
 
 /*
+ * gw_doc_settle - the last step of a load: its findings are complete.
+ * @errors  what d->diag counted before the load began
+ * Adds the finding that memory ran out, if it did, puts all in the order of the
+ * files, and lets go of d->diag. Returns whether the document can be used.
+ */
+GW_MUSTCHECK bool gw_doc_settle(struct gw_doc *d, size_t errors);
+
+/*
  * gw_doc_parse - the tree of one file's bytes (load.c).
  * @file  index into d->paths
  * Returns the root, or NULL: an empty file (*empty set), findings, or no memory.

@@ -180,3 +180,15 @@ gw_doc_load(struct gw_doc *d, const char *const *paths, size_t n)
 	if (usable)
 		d->root = merged;
 }
+
+bool
+gw_doc_settle(struct gw_doc *d, size_t errors)
+{
+	struct gw_diag *diag = d->diag;
+
+	if (d->no_memory)
+		gw_diag_add(diag, false, NULL, 0, 0, "out of memory");
+	gw_diag_sort(diag, d->paths, d->n_paths);
+	d->diag = NULL;
+	return d->root && diag->errors == errors;
+}

@@ -68,7 +68,7 @@ gateway_release(void *c)
 static void *
 agent_load(const char *const *paths, size_t n, struct gw_diag *diag)
 {
-	return ag_config_load(paths, n, diag);
+	return ag_config_load(paths, n, NULL, 0, diag);
 }
 
 static int

@@ -18,7 +18,7 @@ load_agent(const char *base, const char *over, struct gw_diag *diag)
 	write_text(paths[0], base);
 	if (over)
 		write_text(paths[1], over);
-	return ag_config_load(paths, over ? 2 : 1, diag);
+	return ag_config_load(paths, over ? 2 : 1, NULL, 0, diag);
 }
 
 /* The findings of a load are exactly @want (lines), and it failed or not. */

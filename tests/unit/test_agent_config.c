@@ -388,7 +388,7 @@ example(void)
 
 	snprintf(path, sizeof(path), "%s/configs/node_agent.example.yaml",
 		 fixture_source);
-	c = ag_config_load(paths, 1, &diag);
+	c = ag_config_load(paths, 1, NULL, 0, &diag);
 	said = diag_text(&diag);
 	is_str(said, "", "example: loads without a finding");
 	ok(c && c->n_models == 2 && c->models[0].parallel == 2,
@@ -404,7 +404,7 @@ example(void)
 				"models:\n"
 				"- {model_id: mine, path: /w.gguf,\n"
 				"   roles: [planner]}\n");
-	c = ag_config_load(paths, 2, &diag);
+	c = ag_config_load(paths, 2, NULL, 0, &diag);
 	said = diag_text(&diag);
 	is_str(said, "", "example: loads with an override");
 	ok(c && c->n_models == 1 && strcmp(c->models[0].model_id, "mine") == 0,
