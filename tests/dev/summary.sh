@@ -6,10 +6,14 @@
 #   summary.sh BUILD_FOLDER...
 #
 # Every test case counts once, from the .trs files that automake's TAP driver
-# writes; the cases that did not pass are named from the .log files beside them.
+# writes; the cases that did not pass are named from the .log files beside them,
+# with what they said, up to SAID_MAX lines each: what is on record of a run
+# elsewhere is often its end alone.
 # Ends with the line "N passed, N failed, N skipped"; the exit status is 0 only
 # when something passed and nothing failed or was skipped.
 set -eu
+
+SAID_MAX=60
 
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
@@ -22,8 +26,10 @@ while IFS= read -r results; do
 	{
 		# a step of bootstrap has no log: its name stands behind the result
 		grep -hE '^:test-result: (FAIL|ERROR) .' "$results" || true
-		[ ! -e "$log" ] ||
-			grep -hE '^not ok|^ok .*# SKIP|^Bail out|^ERROR' "$log" || true
+		[ ! -e "$log" ] || awk -v max="$SAID_MAX" '
+			/^(not )?ok / { said = 0; shown = /^not ok|# SKIP/ }
+			/^Bail out|^ERROR/ { print; next }
+			shown && said++ <= max { print }' "$log"
 	} | sed 's/^/  /'
 done <"$list"
 
