@@ -257,8 +257,8 @@ beside_a_stream() {
   kill "$stream"
   stream_wait
   (($(stream_tokens "$tokens" | wc -l) >= 10))
-  # a few ms on an idle machine; collecting such a body as a tree takes 28 s
-  assert_between "$(worst_delay "$tokens")" 0 1500 'ms that the slowest token took'
+  # a few ms on an idle machine, where collecting such a body as a tree takes 28 s
+  assert_between "$(worst_delay "$tokens")" 0 14000 'ms that the slowest token took'
 }
 
 @test "bad input: 31 MiB of {}, in a list -> passes, and streams beside it keep their pace" {

@@ -80,13 +80,21 @@ assert_some_comments() {
   assert_between "$n" 1 20 comments
 }
 
+# has_comments N - at least so many have arrived; for wait_until.
+has_comments() {
+  (($(grep -cF ': keep-alive' "$S") >= $1))
+}
+
 # --- comments ---
 
 @test "keepalive: the upstream is silent -> 200 and a comment each interval, then the stream" {
   local -a at
-  local i
+  local before
+  before=$(mono_ms)
   stream_to "$S" /v1/chat/completions "$(sse_json /v1/chat/completions planner \
-    '{"fake": {"tokens": 2, "first_delay_ms": 1100, "stamp": true}}')"
+    '{"fake": {"tokens": 2, "wait_head": true, "stamp": true}}')"
+  wait_until 10 has_comments 4
+  fake_go alpha
   stream_wait
   assert_equal "$stream_status" 0
   headers=$(_last_head "$S.head")
@@ -96,11 +104,8 @@ assert_some_comments() {
   assert_header X-Accel-Buffering no
   assert_header X-RoleMesh-Model planner
   mapfile -t at < <(grep -F ': keep-alive' "$S" | cut -d' ' -f1)
-  assert_between "${#at[@]}" 2 5 comments
-  for ((i = 1; i < ${#at[@]}; i++)); do
-    # a late one may be followed by one on time
-    assert_between $((at[i] - at[i - 1])) $((KEEPALIVE_MS / 3)) 1500 'ms between comments'
-  done
+  # none is early; the last one may be as late as it likes
+  assert_at_least $((at[-1] - before)) $((KEEPALIVE_MS * ${#at[@]} - 20)) "ms until comment ${#at[@]}"
   stream_has "$S" 2
   ((at[-1] <= $(stream_tokens "$S" | head -n 1 | cut -d@ -f2)))
   stream_text "$S" >"$S.text"

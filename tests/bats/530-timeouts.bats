@@ -67,7 +67,7 @@ teardown() {
 assert_timeout() {
   assert_error 504 upstream_timeout || return 1
   assert_json ".error.message | contains(\"timeouts.$1 = $2 s\")" true || return 1
-  assert_between "$time_total_ms" "$(awk "BEGIN { print int($2 * 1000) - 20 }")" 5000 'ms'
+  assert_at_least "$time_total_ms" "$(awk "BEGIN { print int($2 * 1000) - 20 }")" ms
 }
 
 # assert_timeout_event LIMIT SECONDS [PATH] - the same behind a 200.

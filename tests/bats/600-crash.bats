@@ -8,7 +8,6 @@
 
 load helpers/all
 
-SOON_S=2 # what "within a second" may be on a busy machine
 
 setup_file() {
   gw_setup
@@ -21,7 +20,7 @@ setup_file() {
 write_config() {
   gw_config <<YAML
 gateway:
-  shutdown_grace_s: 3
+  shutdown_grace_s: ${GRACE_S:-3}
   sse_keepalive_s: 0.5
 models:
   planner:
@@ -132,8 +131,8 @@ nothing_is_left() {
     victim=$(gw_responders inference | sed -n "${round}p")
     kill -KILL "$victim"
     wait_until 1 leases_are 4
-    wait_until "$SOON_S" chat_is_answered
-    wait_until "$SOON_S" another_serves inference "$victim" 2
+    wait_until 2 chat_is_answered
+    wait_until 2 another_serves inference "$victim" 2
     assert_between "$(gw_counter requests)" "$requests" 100000 'counter requests'
     close_streams
     # lighttpd spreads them evenly
@@ -150,7 +149,7 @@ nothing_is_left() {
   open_streams 4 reviewer '{"tokens": 40, "delay_ms": 150}'
   victim=$(gw_responders control)
   kill -KILL "$victim"
-  wait_until "$SOON_S" gw_is_up
+  wait_until 2 gw_is_up
   gw_get /v1/models
   assert_json '.rolemesh.nodes[] | [.node_id, .status, .in_flight]' '["box","fresh",4]'
   close_streams
@@ -190,7 +189,7 @@ nothing_is_left() {
   # all of them: which one has it is not known
   # shellcheck disable=SC2046
   kill -KILL $(gw_responders inference)
-  wait_until "$SOON_S" gone "$pid"
+  wait_until 2 gone "$pid"
   assert_match "$(<"$code")" '^50[0-9] application/json'
   assert_equal "$(jq -c '.error | keys' "$code.body")" '["code","message","param","type"]' 'envelope'
   # killed twice within a second, lighttpd waits two before it starts one
@@ -263,15 +262,12 @@ nothing_is_left() {
 }
 
 @test "crash: a second signal with open streams -> everything ends at once" {
-  local before
-  own_gateway
+  GRACE_S=600 own_gateway
   open_streams 6 planner '{"tokens": 1000, "delay_ms": 50}'
   kill -TERM "$(gw_pid gateway)"
   wait_until 2 gw_log_has 'graceful shutdown started'
-  before=$(mono_ms)
   kill -TERM "$(gw_pid gateway)"
   wait_until 5 test -s "$GW_DIR/gateway.status"
-  assert_between $(($(mono_ms) - before)) 0 2500 'ms from the second signal to the end'
   close_streams
   assert_equal "$CUT" 6 'streams that were cut'
   nothing_is_left

@@ -101,8 +101,8 @@ one_device() {
   assert_equal "$(stream_tokens "$s" | wc -l)" 20 tokens
   assert_equal "$(last_data "$s")" 'data: [DONE]'
   # by the llama-servers' own clock
-  assert_between "$(llama_last b .t_ms)" \
-    "$(fake_log a 'select(.event == "response_done" and .tokens == 20) | .t_ms')" 999999999999 \
+  assert_at_least "$(llama_last b .t_ms)" \
+    "$(fake_log a 'select(.event == "response_done" and .tokens == 20) | .t_ms')" \
     'start of b, against the end of the stream'
 }
 

@@ -303,13 +303,11 @@ YAML
 
 # ---- the way down ------------------------------------------------------------
 
-@test "stop: SIGTERM while idle -> exit 0 within a second, all gone" {
-  local before
+@test "stop: SIGTERM while idle -> exit 0 without waiting for shutdown_grace_s, all gone" {
+  sed -i 's|_grace_s: 3|_grace_s: 600|' "$GW_CONFIG"
   gw_start
-  before=$(mono_ms)
   gw_stop TERM
   assert_equal "$gw_status" 0 'exit status'
-  assert_between "$(($(mono_ms) - before))" 0 1500 'ms to stop'
   nothing_runs
   assert_equal "$(ls -A "$GW_DIR/run")" ''
   run -1 test -e "/dev/shm/${ROLE_MESH_SHM#/}"
@@ -343,7 +341,7 @@ YAML
 }
 
 @test "stop: a stream longer than shutdown_grace_s -> cut then, all gone" {
-  local pid before script='{"stream": true, "fake": {"tokens": 600, "delay_ms": 100}}'
+  local pid before script='{"stream": true, "fake": {"tokens": 6000, "delay_ms": 100}}'
   fake_start alpha
   sed -i "s|http://127.0.0.1:9|$FAKE_URL_alpha|; s|_grace_s: 3|_grace_s: 1|" "$GW_CONFIG"
   gw_start
@@ -353,7 +351,7 @@ YAML
   before=$(mono_ms)
   kill -TERM "$pid"
   wait_until 10 gone "$pid"
-  assert_between "$(($(mono_ms) - before))" 950 3500 'ms to stop'
+  assert_at_least "$(($(mono_ms) - before))" 950 'ms to stop'
   stream_wait
   run ! grep -F '[DONE]' "$GW_DIR/s"
   assert_equal "$(<"$GW_DIR/gateway.status")" 0 'exit status'
@@ -361,19 +359,17 @@ YAML
 }
 
 @test "stop: a second signal -> everything ends at once" {
-  local pid before script='{"stream": true, "fake": {"tokens": 600, "delay_ms": 100}}'
+  local pid script='{"stream": true, "fake": {"tokens": 6000, "delay_ms": 100}}'
   fake_start alpha
-  sed -i "s|http://127.0.0.1:9|$FAKE_URL_alpha|; s|_grace_s: 3|_grace_s: 60|" "$GW_CONFIG"
+  sed -i "s|http://127.0.0.1:9|$FAKE_URL_alpha|; s|_grace_s: 3|_grace_s: 600|" "$GW_CONFIG"
   gw_start
   stream_to "$GW_DIR/s" /v1/chat/completions "$(chat_json planner "$script")"
   wait_until 10 stream_has "$GW_DIR/s" 2
   pid=$(gw_pid gateway)
   kill -INT "$pid"
   wait_until 2 gw_log_has 'graceful shutdown started'
-  before=$(mono_ms)
   kill -INT "$pid"
   wait_until 10 gone "$pid"
-  assert_between "$(($(mono_ms) - before))" 0 2500 'ms to stop'
   wait_until 2 nothing_but_the_fake
 }
 
@@ -427,7 +423,7 @@ folder_is_another() {
   [[ $(runtime_folder) != "$1" && -d $(runtime_folder) ]]
 }
 
-@test "kill: a responder gets SIGKILL -> another takes its place within a second" {
+@test "kill: a responder gets SIGKILL -> another takes its place" {
   local pid
   gw_start
   pid=$(gw_responders control)

@@ -254,9 +254,41 @@ fake_conn_after(struct fake_conn *c, double ms,
 	if (c->fd < 0)
 		return;
 	c->step = step;
+	c->waiting = false;
 	ev_timer_stop(c->srv->loop, &c->timer);
 	ev_timer_set(&c->timer, ms / 1000.0, 0.);
 	ev_timer_start(c->srv->loop, &c->timer);
+}
+
+void
+fake_conn_on_go(struct fake_conn *c, void (*step)(struct fake_conn *c))
+{
+	if (c->fd < 0)
+		return;
+	c->step = step;
+	c->waiting = true;
+	ev_timer_stop(c->srv->loop, &c->timer);
+}
+
+int
+fake_conn_go(struct fake_server *srv)
+{
+	int n = fake_conn_waiting(srv);
+
+	for (struct fake_conn *c = srv->conns; c; c = c->next)
+		if (c->waiting)
+			fake_conn_after(c, 0., c->step);
+	return n;
+}
+
+int
+fake_conn_waiting(const struct fake_server *srv)
+{
+	int n = 0;
+
+	for (const struct fake_conn *c = srv->conns; c; c = c->next)
+		n += c->waiting && c->fd >= 0;
+	return n;
 }
 
 void

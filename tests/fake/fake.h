@@ -47,6 +47,8 @@ struct fake_script {
 	int64_t models_status;	    /* of GET /v1/models, 0 = 200 */
 	int64_t heartbeat_status;   /* of heartbeats, 0 = as scripted */
 	int64_t models_delay_ms;
+	bool wait_head;	  /* silence before the headers, until told to go */
+	bool wait_tokens; /* the same before every token, the first too */
 	bool half_event;
 	bool no_done;
 	bool never;
@@ -112,8 +114,8 @@ struct fake_conn;
 struct fake_server {
 	struct ev_loop *loop;
 	struct fake_options opt;
-	struct fake_script base; /* the command line */
-	struct fake_script mode; /* base + PUT /fake/mode */
+	struct fake_script base;       /* the command line */
+	struct fake_script mode;       /* base + PUT /fake/mode */
 	struct json_object *base_json; /* of --script */
 	struct json_object *mode_json;
 	struct fake_stats stats;
@@ -149,6 +151,7 @@ enum fake_kind {
 	FAKE_CTL_MODE,
 	FAKE_CTL_STATS,
 	FAKE_CTL_EXIT,
+	FAKE_CTL_GO,
 	FAKE_KIND__MAX
 };
 
@@ -190,6 +193,7 @@ struct fake_conn {
 	void (*drained)(struct fake_conn *c); /* runs when out is empty */
 	http_parser parser;
 	bool in_value, complete, closing;
+	bool waiting;	   /* @step runs with the next PUT /fake/go */
 	struct gw_buf in;  /* bytes behind the current request */
 	struct gw_buf out; /* not yet accepted by the kernel */
 	size_t out_off;
@@ -213,6 +217,15 @@ void fake_conn_write(struct fake_conn *c, const void *p, size_t n);
 /* Run @step in @ms milliseconds; replaces an earlier one. */
 void fake_conn_after(struct fake_conn *c, double ms,
 		     void (*step)(struct fake_conn *c));
+
+/* Run @step when a PUT /fake/go comes; replaces an earlier one. */
+void fake_conn_on_go(struct fake_conn *c, void (*step)(struct fake_conn *c));
+
+/* That PUT came. Returns how many connections waited for it. */
+int fake_conn_go(struct fake_server *srv);
+
+/* How many wait for one. */
+int fake_conn_waiting(const struct fake_server *srv);
 
 /* The answer is complete: keep the connection or close it when drained. */
 void fake_conn_done(struct fake_conn *c);

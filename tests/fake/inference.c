@@ -179,7 +179,9 @@ fake_inference(struct fake_conn *c)
 {
 	if (!load_script(c) || c->x.script.never)
 		return;
-	if (c->x.script.first_delay_ms)
+	if (c->x.script.wait_head)
+		fake_conn_on_go(c, step_answer);
+	else if (c->x.script.first_delay_ms)
 		fake_conn_after(c, (double)c->x.script.first_delay_ms,
 				step_answer);
 	else

@@ -169,6 +169,7 @@ fake_stats_json(const struct fake_server *srv)
 	gw_json_set_int(o, "tokens", (int64_t)st->tokens);
 	gw_json_set_int(o, "aborted", (int64_t)st->aborted);
 	gw_json_set_int(o, "active", (int64_t)st->active);
+	gw_json_set_int(o, "waiting", fake_conn_waiting(srv));
 	gw_json_set_int(o, "max_concurrent", (int64_t)st->active_max);
 	gw_json_set_int(o, "models_max_concurrent", (int64_t)st->models_max);
 	/* whoever asks for the counters is not a client */

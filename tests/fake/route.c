@@ -32,6 +32,7 @@ static const struct {
 	{HTTP_PUT, "/fake/mode", FAKE_CTL_MODE},
 	{HTTP_GET, "/fake/stats", FAKE_CTL_STATS},
 	{HTTP_PUT, "/fake/exit", FAKE_CTL_EXIT},
+	{HTTP_PUT, "/fake/go", FAKE_CTL_GO},
 };
 
 static enum fake_kind
@@ -91,6 +92,15 @@ put_mode(struct fake_conn *c)
 	json_object_put(srv->mode_json);
 	srv->mode_json = o;
 	fake_answer_json(c, 200, json_object_get(o));
+}
+
+static void
+put_go(struct fake_conn *c)
+{
+	struct json_object *o = json_object_new_object();
+
+	gw_json_set_int(o, "went", fake_conn_go(c->srv));
+	fake_answer_json(c, 200, o);
 }
 
 static bool
@@ -190,6 +200,7 @@ static void (*const begin[FAKE_KIND__MAX])(struct fake_conn *c) = {
 	[FAKE_CTL_MODE] = put_mode,
 	[FAKE_CTL_STATS] = begin_stats,
 	[FAKE_CTL_EXIT] = fake_life_exit,
+	[FAKE_CTL_GO] = put_go,
 };
 
 void

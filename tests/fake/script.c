@@ -44,6 +44,8 @@ static const struct key keys[] = {
 	KEY(models_status, INTEGER),
 	KEY(heartbeat_status, INTEGER),
 	KEY(models_delay_ms, INTEGER),
+	KEY(wait_head, FLAG),
+	KEY(wait_tokens, FLAG),
 	KEY(half_event, FLAG),
 	KEY(no_done, FLAG),
 	KEY(never, FLAG),

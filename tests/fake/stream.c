@@ -53,6 +53,10 @@ schedule(struct fake_conn *c, int64_t delay_ms,
 
 	if (c->fd < 0)
 		return;
+	if (c->x.script.wait_tokens) {
+		fake_conn_on_go(c, step);
+		return;
+	}
 	c->x.next_us += (uint64_t)delay_ms * 1000;
 	if (c->x.next_us + 1000000 < now)
 		c->x.next_us = now;
@@ -254,7 +258,7 @@ fake_stream_start(struct fake_conn *c)
 	}
 	fake_answer_head(c, 200, type ? type : "text/event-stream", -1);
 	x->next_us = gw_mono_us();
-	if (x->script.head_delay_ms)
+	if (x->script.head_delay_ms || x->script.wait_tokens)
 		schedule(c, x->script.head_delay_ms, step_token);
 	else if (c->fd >= 0)
 		step_token(c);

@@ -28,6 +28,12 @@ assert_between() {
     "  expected: $2 .. $3" "  actual:   $1"
 }
 
+# assert_at_least NUMBER LOW [WHAT] - integers. What a machine takes has no upper
+# bound, so this is all that a test may say of a time.
+assert_at_least() {
+  (($1 >= $2)) || _fail "${3:-number} is too small" "  expected: at least $2" "  actual:   $1"
+}
+
 # assert_status N
 assert_status() {
   [[ $status_code == "$1" ]] || _fail "HTTP status differs" "  expected: $1" \

@@ -62,6 +62,13 @@ fake_stat_is() {
   [[ $(fake_stats "$1" "$2") == "$3" ]]
 }
 
+# fake_go NAME [N] - once N answers (1) wait, let them all take one step (see
+# wait_head and wait_tokens).
+fake_go() {
+  wait_until 10 fake_stat_is "$1" .waiting "${2:-1}" || return 1
+  curl -sS --noproxy '*' --fail --max-time 10 -X PUT "$(_fake_url "$1")/fake/go" >/dev/null
+}
+
 # fake_log NAME [FILTER] - its events through jq, one a line:
 #   fake_log a 'select(.event == "client_closed") | .after_ms'
 fake_log() {

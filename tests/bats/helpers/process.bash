@@ -8,10 +8,14 @@
 # the teardown are recorded as files under $GW_DIR/pids, because setup_file and
 # the tests are different shells.
 
+# What a busy machine may take for each second of an idle one.
+PATIENCE=${GW_TEST_PATIENCE:-4}
+
 # wait_until SECONDS COMMAND [ARGS] - poll every 50 ms until COMMAND succeeds.
-# Fails, saying what it waited for, when the time is over.
+# Fails, saying what it waited for, when PATIENCE times SECONDS are over. Nothing
+# that a test waits for may come by itself within that time.
 wait_until() {
-  local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+  local deadline=$((${EPOCHREALTIME/./} + $1 * PATIENCE * 1000000))
   shift
   until "$@"; do
     if ((${EPOCHREALTIME/./} > deadline)); then
