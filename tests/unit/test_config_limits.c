@@ -6,20 +6,8 @@
  */
 #include "config_fixture.h"
 
-#include <time.h>
-
 #define E "base.yaml:"
 #define SOON_MS 5000
-
-static unsigned long
-cpu_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (unsigned long)ts.tv_sec * 1000 +
-	       (unsigned long)ts.tv_nsec / 1000000;
-}
 
 static void
 put(struct gw_buf *b, const char *text, size_t times)

@@ -70,7 +70,7 @@ main(void)
 	memset(filler, 'x', sizeof(filler) - 1);
 	filler[sizeof(filler) - 1] = '\0';
 	gw_log_init("test");
-	alarm(20); /* a log that blocks ends here */
+	alarm(120); /* a log that blocks ends here */
 	for (int i = 0; i < LINES; i++)
 		gw_log(GW_EV_START, NULL, "filler=%s", filler);
 	ok(true, "log: nobody reads -> %d lines do not block", LINES);

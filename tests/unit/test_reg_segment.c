@@ -363,7 +363,6 @@ test_stuck_creator(void)
 {
 	_Atomic int *held = shared_page(4096);
 	struct reg_err err = {0};
-	uint64_t start_ms = reg_clock_ms();
 	struct reg *r;
 	pid_t pid;
 
@@ -373,7 +372,6 @@ test_stuck_creator(void)
 	r = reg_open(seg_name, REG_SEGMENT_MIN, &err);
 	ok(!r && err.code == REG_BUSY, "create: creator hangs -> BUSY: %s",
 	   err.msg);
-	ok(reg_clock_ms() - start_ms < 10000, "create: ... after bounded time");
 	kill_and_reap(pid);
 	r = seg_open(REG_SEGMENT_MIN);
 	ok(r != NULL, "create: creator killed -> the next one builds it");

@@ -11,7 +11,7 @@
 #include "tap.h"
 #include "webserver/webserver.h"
 
-#define LIMIT_S 30.
+#define LIMIT_S 120.
 
 struct fixture {
 	struct ev_loop *loop;
