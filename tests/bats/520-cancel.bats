@@ -67,6 +67,7 @@ begin_upload() {
 leave_later() {
   local json=$1
   shift
+  rm -f "$S.bytes" # of an earlier one
   curl -sSN --max-time 60 --expect100-timeout 20 -o "$S.bytes" -H 'Expect: 100-continue' \
     -H "X-Request-Id: $RID" -H 'Content-Type: application/json' --data-binary "$json" "$@" \
     "$GW_URL/v1/chat/completions" 2>"$S.err" 3>&- 4>&- &

@@ -66,6 +66,7 @@ open_streams() {
   OUT=$BATS_TEST_TMPDIR/stream
   PIDS=()
   for ((i = 1; i <= $1; i++)); do
+    rm -f "$OUT.$i" # of an earlier round: curl replaces it with the first byte
     curl -sSN --max-time 60 -o "$OUT.$i" -H "X-Request-Id: stream-$BATS_TEST_NUMBER-$i" \
       -H 'Content-Type: application/json' --data-binary "$json" \
       "$GW_URL/v1/chat/completions" 2>"$OUT.$i.err" 3>&- 4>&- &

@@ -88,7 +88,8 @@ stream_to() {
   shift 3
   [[ $url == http* ]] || url=$GW_URL$url
   [[ -n ${GW_KEY:-} ]] && how=(-H "Authorization: Bearer $GW_KEY")
-  rm -f "$file.pipe"
+  rm -f "$file.pipe" "$file.head" # of an earlier one
+  : >"$file"
   mkfifo "$file.pipe"
   "$TOP_BUILDDIR/tests/fake/stamp_lines" <"$file.pipe" >"$file" 3>&- 4>&- &
   _STREAM_READER_PID=$!
