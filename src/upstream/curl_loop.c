@@ -82,7 +82,7 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 	int events = (what & CURL_POLL_IN ? EV_READ : 0) |
 		     (what & CURL_POLL_OUT ? EV_WRITE : 0);
 
-	(void)easy;
+	gw_curl_vanish_socket(easy, fd, what);
 	if (what == CURL_POLL_REMOVE) {
 		if (s) {
 			ev_io_stop(u->loop, &s->io);
@@ -151,6 +151,7 @@ gw_upstreams_new(struct ev_loop *loop, struct gw_err *err)
 			  (long)CURLPIPE_NOTHING);
 	ev_init(&u->timer, on_timer);
 	u->timer.data = u;
+	gw_curl_vanish_init(u);
 	ev_prepare_init(&u->reap, on_reap);
 	u->reap.data = u;
 	ev_prepare_start(loop, &u->reap);
@@ -176,6 +177,7 @@ gw_upstreams_free(struct gw_upstreams *u)
 	ev_prepare_stop(u->loop, &u->reap);
 	curl_multi_cleanup(u->multi);
 	ev_timer_stop(u->loop, &u->timer);
+	gw_curl_vanish_stop(u);
 	curl_global_cleanup();
 	free(u);
 }

@@ -32,6 +32,9 @@ struct gw_transfer {
 	bool paused;
 	bool connected;
 	uint64_t connected_ms; /* when it first was, CLOCK_MONOTONIC */
+	uint64_t sent_ms;      /* when the request last began to go out */
+	curl_socket_t fd;      /* what it waits for, CURL_SOCKET_BAD = none */
+	bool vanished;	       /* by the latest look of curl_vanish.c */
 	bool retried;	       /* its connection was dead; sent once more */
 	bool head_done;
 	struct gw_transfer_head head;
@@ -44,6 +47,7 @@ struct gw_upstreams {
 	struct ev_loop *loop;
 	CURLM *multi;
 	ev_timer timer;
+	ev_timer look;	  /* are their hosts still there? curl_vanish.c */
 	ev_prepare reap;  /* takes cancelled transfers down */
 	unsigned in_curl; /* depth of calls into libcurl */
 	struct gw_transfer *transfers;
@@ -59,9 +63,26 @@ void gw_curl_settle(struct gw_upstreams *u);
 /* gw_transfer_finished - libcurl reports the end of a transfer; frees it. */
 void gw_transfer_finished(struct gw_transfer *t, CURLcode code);
 
+/*
+ * gw_transfer_end - it has ended that way: frees it, then tells its owner, who
+ * may start, cancel and end others. Not from inside a call into libcurl.
+ */
+void gw_transfer_end(struct gw_transfer *t, enum gw_transfer_result result);
+
 /* gw_curl_result - what the end that libcurl reports means for a transfer. */
 enum gw_transfer_result gw_curl_result(const struct gw_transfer *t,
 				       CURLcode code);
+
+/*
+ * curl_vanish.c: while there are transfers, look once a second whether a host
+ * has stopped acknowledging a request; that ends its transfer as
+ * UNACKNOWLEDGED. init once; watch whenever a transfer begins (it stops by
+ * itself); socket with what CURLMOPT_SOCKETFUNCTION tells.
+ */
+void gw_curl_vanish_init(struct gw_upstreams *u);
+void gw_curl_vanish_watch(struct gw_upstreams *u);
+void gw_curl_vanish_socket(CURL *easy, curl_socket_t fd, int what);
+void gw_curl_vanish_stop(struct gw_upstreams *u);
 
 /* gw_transfer_free - take it off libcurl and free it; no callback. */
 void gw_transfer_free(struct gw_transfer *t);

@@ -44,6 +44,25 @@ connect_failure(CURL *easy)
 				   : GW_TRANSFER_UNREACHABLE;
 }
 
+/* The kernel gave the host up, or the network said that there is none. */
+static bool
+is_host_gone(CURL *easy)
+{
+	long sys = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &sys);
+	return sys == ETIMEDOUT || sys == EHOSTUNREACH || sys == ENETUNREACH;
+}
+
+static enum gw_transfer_result
+lost(const struct gw_transfer *t)
+{
+	if (t->head_done)
+		return GW_TRANSFER_BROKEN;
+	return is_host_gone(t->easy) ? GW_TRANSFER_VANISHED
+				     : GW_TRANSFER_CLOSED;
+}
+
 enum gw_transfer_result
 gw_curl_result(const struct gw_transfer *t, CURLcode code)
 {
@@ -67,6 +86,7 @@ gw_curl_result(const struct gw_transfer *t, CURLcode code)
 		return GW_TRANSFER_CLOSED;
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
+		return lost(t);
 	case CURLE_PARTIAL_FILE:
 		return t->head_done ? GW_TRANSFER_BROKEN : GW_TRANSFER_CLOSED;
 	case CURLE_UNSUPPORTED_PROTOCOL:

@@ -11,6 +11,10 @@
 #include "upstream/curl_private.h"
 
 #define CONNECTION_IDLE_S 4L /* llama-server closes after 5 s */
+/* A host that is gone while it works on a request is given up after a minute:
+ * Linux sends nine probes. */
+#define KEEPALIVE_IDLE_S 15L
+#define KEEPALIVE_INTERVAL_S 5L
 /* A kept connection that was dead shows at once. One that closes later took the
  * request: sending it again could run it twice, or kill the server twice. */
 #define RETRY_WITHIN_MS 1000
@@ -76,14 +80,19 @@ gw_transfer_cancel(struct gw_transfer *t)
 void
 gw_transfer_finished(struct gw_transfer *t, CURLcode code)
 {
+	if (t->reaping)
+		return; /* cancelled meanwhile; reap() frees it */
+	gw_transfer_end(t, gw_curl_result(t, code));
+}
+
+void
+gw_transfer_end(struct gw_transfer *t, enum gw_transfer_result result)
+{
 	const struct gw_transfer_ops *ops = t->ops;
-	enum gw_transfer_result result = gw_curl_result(t, code);
 	char detail[CURL_ERROR_SIZE];
 	void *arg = t->arg;
 
 	memcpy(detail, t->detail, sizeof(detail));
-	if (t->reaping)
-		return; /* cancelled meanwhile; reap() frees it */
 	gw_transfer_free(t);
 	if (ops)
 		ops->on_done(arg, result, detail);
@@ -223,9 +232,10 @@ on_prereq(void *arg, char *peer, char *local, int peer_port, int local_port)
 	(void)local_port;
 	t->retried = t->connected;
 	t->connected = true;
+	t->sent_ms = gw_mono_ms();
 	if (!t->retried)
-		t->connected_ms = gw_mono_ms();
-	else if (gw_mono_ms() - t->connected_ms > RETRY_WITHIN_MS)
+		t->connected_ms = t->sent_ms;
+	else if (t->sent_ms - t->connected_ms > RETRY_WITHIN_MS)
 		return CURL_PREREQFUNC_ABORT;
 	if (t->ops && t->ops->on_connected)
 		t->ops->on_connected(t->arg);
@@ -286,6 +296,8 @@ easy_new(void)
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_S);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_prereq);
@@ -343,6 +355,7 @@ gw_transfer_start(struct gw_upstreams *u, const struct gw_transfer_request *req,
 	if (!t)
 		goto out_of_memory;
 	t->upstreams = u;
+	t->fd = CURL_SOCKET_BAD;
 	t->ops = ops;
 	t->arg = arg;
 	t->next = u->transfers;
@@ -356,8 +369,10 @@ gw_transfer_start(struct gw_upstreams *u, const struct gw_transfer_request *req,
 	u->in_curl++;
 	rc = curl_multi_add_handle(u->multi, t->easy);
 	u->in_curl--;
-	if (rc == CURLM_OK)
+	if (rc == CURLM_OK) {
+		gw_curl_vanish_watch(u);
 		return t;
+	}
 	gw_err_set(err, GW_ERR_INTERNAL, 0, "libcurl: %s",
 		   curl_multi_strerror(rc));
 	gw_transfer_free(t);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * curl_vanish.c - the host of an upstream that is gone without a word: switched
+ * off, unplugged, its link down. The kernel would go on sending a request to it
+ * for a quarter of an hour.
+ *
+ * What counts is the other kernel, not the program: a llama-server may be busy
+ * for as long as it likes, its host acknowledges the request all the same. Once
+ * the whole request is acknowledged, TCP keep-alive watches (curl_transfer.c).
+ *
+ * Sources: tcp(7), struct tcp_info of <linux/tcp.h>. A full receive window is
+ * no silence: nothing is under way then, and the kernel's probes are answered.
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "upstream/curl_private.h"
+
+#define LOOK_S 1.0 /* between two looks at all transfers */
+#define SILENT_MS                                                              \
+	6000	     /* sooner than an early 200, so that another node may do */
+#define RESENT_MIN 2 /* unanswered: a lost packet is none */
+
+static bool
+is_unacknowledged(const struct gw_transfer *t, uint64_t now_ms)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	if (!t->ops || !t->connected || t->head_done ||
+	    now_ms - t->sent_ms < SILENT_MS || t->fd == CURL_SOCKET_BAD ||
+	    getsockopt(t->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return false;
+	return info.tcpi_unacked > 0 && info.tcpi_retransmits >= RESENT_MIN &&
+	       info.tcpi_last_ack_recv >= SILENT_MS;
+}
+
+static struct gw_transfer *
+find_vanished(const struct gw_upstreams *u)
+{
+	struct gw_transfer *t = u->transfers;
+
+	while (t && !t->vanished)
+		t = t->next;
+	return t;
+}
+
+/* Marked first: what the end of one transfer leads to may end others. */
+static void
+on_look(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct gw_upstreams *u = w->data;
+	uint64_t now_ms = gw_mono_ms();
+	struct gw_transfer *t;
+
+	(void)revents;
+	for (t = u->transfers; t; t = t->next)
+		t->vanished = is_unacknowledged(t, now_ms);
+	while ((t = find_vanished(u)))
+		gw_transfer_end(t, GW_TRANSFER_UNACKNOWLEDGED);
+	if (!u->transfers)
+		ev_timer_stop(loop, w);
+}
+
+/* CURLINFO_ACTIVESOCKET knows the socket only when the transfer has ended. */
+void
+gw_curl_vanish_socket(CURL *easy, curl_socket_t fd, int what)
+{
+	struct gw_transfer *t = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
+	if (!t)
+		return;
+	if (what != CURL_POLL_REMOVE)
+		t->fd = fd;
+	else if (t->fd == fd)
+		t->fd = CURL_SOCKET_BAD;
+}
+
+void
+gw_curl_vanish_init(struct gw_upstreams *u)
+{
+	ev_timer_init(&u->look, on_look, LOOK_S, LOOK_S);
+	u->look.data = u;
+}
+
+void
+gw_curl_vanish_watch(struct gw_upstreams *u)
+{
+	if (!ev_is_active(&u->look))
+		ev_timer_again(u->loop, &u->look);
+}
+
+void
+gw_curl_vanish_stop(struct gw_upstreams *u)
+{
+	ev_timer_stop(u->loop, &u->look);
+}

@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# 745-vanished-hosts.bats - the host of an upstream goes without a word, as one
+# that is switched off: what it did not take goes to another node within
+# seconds, what it took is told as an error, and neither waits for first_byte_s.
+# A busy upstream on a host that is there is not mistaken for one that is gone.
+#
+# shellcheck disable=SC2154 # set by the helpers
+
+load helpers/all
+
+setup() {
+  gw_setup
+  netns_start gw east west
+  gw_on gw
+  gw_config <<YAML
+gateway: {sse_keepalive_s: 20}
+models:
+  planner: {type: discovered, timeouts: {connect_s: 2, first_byte_s: 9000, idle_s: 9000}}
+YAML
+  # one inference process: it alone keeps connections
+  GW_WORKERS=1 ROLE_MESH_NODE_STALE_AFTER_S=9000 gw_start
+}
+
+teardown() {
+  gw_teardown
+  netns_teardown
+}
+
+# serve NAME - a scripted upstream on that host serves `planner`.
+serve() {
+  netns_spawn "fake-$1" "$1" "$TOP_BUILDDIR/tests/fake/fake_llama" --host 0.0.0.0 \
+    --port 8091 --name "$1" --log "$GW_DIR/fake-$1.log"
+  wait_until 10 grep -q 'listens on' "$GW_DIR/fake-$1.out"
+  gw_post /v1/nodes/register "$(jq -cn --arg id "$1" --arg url "http://$(netns_address "$1"):8091" \
+    '{node_id: $id, base_url: $url, roles: ["planner"]}')"
+  assert_status 200
+}
+
+# A connection is kept for four seconds: a busy machine may need several tries.
+@test "vanish: a host with a kept connection is gone -> the other node answers" {
+  local try
+  serve east
+  serve west
+  for try in 1 2 3 4 5; do
+    for _ in 1 2; do # by turns
+      gw_chat planner
+      assert_status 200
+    done
+    netns_unplug east
+    for _ in 1 2; do
+      gw_chat planner
+      assert_status 200
+      assert_header X-RoleMesh-Node west
+    done
+    netns_replug east
+    grep -q 'event=upstream_retry .*node=east reason="its host does not take the request"' \
+      "$GW_DIR/gateway.log" && return 0
+  done
+  echo "a connection was never kept until the request came, in $try tries" >&2
+  return 1
+}
+
+# The only node, so that there is no other to turn to.
+@test "vanish: the link of a host is down for a moment -> its request is answered all the same" {
+  serve east
+  gw_chat planner
+  netns_unplug east
+  gw_chat planner &
+  sleep 1 # what is tested is that nothing happens in this time
+  netns_replug east
+  wait "$!"
+  run ! grep -E 'event=upstream_(retry|failed)' "$GW_DIR/gateway.log"
+}
+
+# bats test_tags=slow
+@test "vanish: a host that took its requests is gone -> an error for each, no second node gets them" {
+  local s=$BATS_TEST_TMPDIR/s whole=$BATS_TEST_TMPDIR/whole pid
+  serve east
+  GW_TIMEOUT=300 stream_to "$s" /v1/chat/completions \
+    "$(chat_json planner '{"stream": true, "fake": {"tokens": 2, "delay_ms": 9000000}}')"
+  wait_until 10 stream_has "$s" 1
+  ${GW_VIA:-} curl -sS --noproxy '*' --max-time 300 -o "$whole" -w '%{http_code}' \
+    -H 'Content-Type: application/json' --data-binary \
+    "$(chat_json planner '{"fake": {"never": true}}')" \
+    "$GW_URL/v1/chat/completions" >"$whole.code" 3>&- 4>&- &
+  pid=$!
+  wait_until 10 has_requests east 2
+  serve west
+  netns_unplug east
+  wait "$pid"
+  assert_equal "$(<"$whole.code")" 502
+  assert_equal "$(jq -r .error.code "$whole")" upstream_unreachable
+  assert_match "$(jq -r .error.message "$whole")" "node 'east'.*is gone" message
+  stream_wait
+  stream_text "$s" >"$s.text"
+  assert_one_sse_error /v1/chat/completions upstream_protocol_error "$s.text"
+  assert_equal "$(fake_count west)" 0 'requests at the other node'
+}
+
+# has_requests NAME N - so many came; for wait_until.
+has_requests() {
+  (($(fake_count "$1") >= $2))
+}
+
+# bats test_tags=slow
+@test "vanish: an upstream takes neither connections nor bytes, its host lives -> waited for, answered once" {
+  local pid
+  serve east
+  head -c 8000000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/x"
+  { printf '{"model":"planner","messages":[],"x":"'; cat "$BATS_TEST_TMPDIR/x"; printf '"}'; } \
+    >"$BATS_TEST_TMPDIR/large"
+  kill -STOP "$(gw_pid fake-east)"
+  ${GW_VIA:-} curl -sS --noproxy '*' --max-time 120 -o /dev/null -w '%{http_code}' \
+    -H 'Content-Type: application/json' --data-binary "@$BATS_TEST_TMPDIR/large" \
+    "$GW_URL/v1/chat/completions" >"$BATS_TEST_TMPDIR/code" 3>&- 4>&- &
+  pid=$!
+  sleep 15 # what is tested is that nothing happens in this time
+  kill -CONT "$(gw_pid fake-east)"
+  wait "$pid"
+  assert_equal "$(<"$BATS_TEST_TMPDIR/code")" 200
+  assert_equal "$(fake_count east)" 1 requests
+  run ! grep -E 'event=upstream_(retry|failed)' "$GW_DIR/gateway.log"
+}
