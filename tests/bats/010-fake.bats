@@ -591,6 +591,7 @@ fake_end() {
   assert_status 200
   fake_stop late TERM
   "$TOP_BUILDDIR/tests/fake/fake_llama" --port 0 --start-s 1000 3>&- &
+  wait_until 5 grep -qsa start-s "/proc/$!/cmdline" # not the shell any more
   kill -TERM $!
   wait_until 5 gone $!
 }
