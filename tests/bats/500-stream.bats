@@ -72,20 +72,20 @@ rss_of_gateway() {
   local path i
   local -a pids=()
   for path in "${SSE_PATHS[@]}"; do
-    stream_to "$S.${path##*/}" "$path" "$(sse_json "$path" planner \
+    stream_to "$S${path//\//-}" "$path" "$(sse_json "$path" planner \
       '{"fake": {"tokens": 6, "wait_tokens": true}}')"
     pids+=("$STREAM_PID" "$_STREAM_READER_PID")
   done
   for ((i = 1; i <= 6; i++)); do
     fake_go alpha "${#SSE_PATHS[@]}"
     for path in "${SSE_PATHS[@]}"; do
-      wait_until 10 stream_has "$S.${path##*/}" "$i"
+      wait_until 10 stream_has "$S${path//\//-}" "$i"
     done
   done
   fake_go alpha "${#SSE_PATHS[@]}" # the end
   wait "${pids[@]}"
   for path in "${SSE_PATHS[@]}"; do
-    assert_equal "$(stream_tokens "$S.${path##*/}" | wc -l)" 6 "tokens at $path"
+    assert_equal "$(stream_tokens "$S${path//\//-}" | wc -l)" 6 "tokens at $path"
   done
 }
 
