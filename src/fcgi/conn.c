@@ -88,6 +88,25 @@ gw_conn_gone(struct gw_fcgi_conn *c)
 }
 
 void
+gw_conn_client_gone(struct gw_fcgi_conn *c)
+{
+	static const char head[] = "Status: 499\r\n\r\n";
+	void *request = c->request;
+
+	c->request = NULL;
+	gw_conn_hold(c);
+	c->front->ops->on_gone(request);
+	if (!gw_conn_unhold(c))
+		return;
+	/* A web server that gets no answer at all reports a crash. */
+	if (!c->wrote && gw_fcgi_backlog(c) == 0 &&
+	    gw_fcgi_write(c, head, sizeof(head) - 1) < 0)
+		gw_conn_close(c);
+	else
+		gw_fcgi_finish(c);
+}
+
+void
 gw_conn_protocol_error(struct gw_fcgi_conn *c, const char *what)
 {
 	gw_log_limited(&c->front->limit, GW_EV_FCGI_PROTOCOL, NULL,

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "fcgi/client_watch.h"
 #include "fcgi/exchange.h"
 #include "fcgi/fcgi_conn.h"
 #include "fcgi/record.h"
@@ -43,6 +44,9 @@ struct gw_fcgi_conn {
 	bool dirty;
 	bool above_high_water;
 	bool is_unix;
+	bool spoke;		/* wrote since the last look at its client */
+	enum gw_client client;	/* client_watch.c */
+	uint64_t looked_ms;	/* when, CLOCK_MONOTONIC */
 	long write_credit; /* bytes that surely fit into the socket */
 	long write_credit_full;
 	void *request;		      /* the owner's; NULL before and after */
@@ -63,6 +67,7 @@ struct gw_fcgi_front {
 	ev_io acceptable;
 	ev_timer accept_pause;
 	ev_prepare flush;
+	struct gw_client_watch client_watch;
 	struct gw_fcgi_conn *conns;
 	struct gw_fcgi_conn *dirty;
 	unsigned n_conns, n_requests, max_conns;
@@ -88,6 +93,10 @@ void gw_conn_close(struct gw_fcgi_conn *c);
 
 /* The peer is gone: tell the owner once, then close. */
 void gw_conn_gone(struct gw_fcgi_conn *c);
+
+/* The web server is there, its client is gone: tell the owner once, and end the
+ * answer, which nobody will read. */
+void gw_conn_client_gone(struct gw_fcgi_conn *c);
 
 /* gw_conn_gone() with a line in the log. */
 void gw_conn_protocol_error(struct gw_fcgi_conn *c, const char *what);

@@ -47,8 +47,9 @@ struct gw_fcgi_ops {
 	void (*on_body)(void *request, const char *p, size_t n);
 	/* The body is complete. */
 	void (*on_body_end)(void *request);
-	/* The web server went away (or its client did, where it says so). The
-	 * connection is gone when this returns. */
+	/* The web server went away, or its client did: the web server says so,
+	 * or the kernel (client_watch.h), within about a second. For the owner
+	 * the connection is gone when this returns. */
 	void (*on_gone)(void *request);
 	/* The backlog fell below GW_FCGI_LOW_WATER after being above the high
 	 * one. */

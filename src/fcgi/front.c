@@ -80,6 +80,7 @@ gw_fcgi_front_new(struct ev_loop *loop, const struct gw_fcgi_ops *ops,
 	f->arg = arg;
 	f->max_conns = max_conns;
 	f->listen_fd = -1;
+	gw_client_watch_init(f);
 	f->hatch = gw_hatch_new(GW_FCGI_HATCH_BYTES, err);
 	if (!f->hatch)
 		goto fail;
@@ -148,6 +149,7 @@ gw_fcgi_front_free(struct gw_fcgi_front *f)
 		ev_ref(f->loop);
 		ev_prepare_stop(f->loop, &f->flush);
 	}
+	gw_client_watch_free(f);
 	gw_hatch_free(f->hatch);
 	free(f);
 }

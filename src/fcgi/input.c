@@ -118,6 +118,7 @@ take_params_end(struct gw_fcgi_conn *c, const char *rest, size_t n)
 	c->input = GW_INPUT_BODY;
 	c->counted = true;
 	f->n_requests++;
+	gw_client_watch_begin(c);
 	request = f->ops->on_request(c, f->arg);
 	if (c->closed || c->finishing || c->breaking)
 		return; /* answered already, and forgotten by its owner */
@@ -272,8 +273,12 @@ on_readable_complete(struct gw_fcgi_conn *c)
 	char head[GW_RECORD_HEAD_BYTES];
 	ssize_t n = recv(c->fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
 
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
-	    (n > 0 && is_abort(c, head, (size_t)n)))
+	/* A half-close, by which lighttpd says that its client is gone, cannot be
+	 * told from a close; a write would tell. */
+	if (n == 0 && c->request)
+		gw_conn_client_gone(c);
+	else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
+		 (n > 0 && is_abort(c, head, (size_t)n)))
 		gw_conn_gone(c);
 	else if (n > 0) /* the next request of a kept connection */
 		ev_io_stop(c->front->loop, &c->readable);

@@ -4,9 +4,9 @@
 # 520-cancel.bats - a client that leaves: in every phase the upstream's
 # connection closes, and the access log says 499 and the phase, once.
 #
-# When a silent client's leaving shows is lighttpd's to say: at once on a
-# connection that it has waited on for input (these tests see to that, see
-# leave_later), else with our next comment.
+# A silent client's leaving shows at once on a connection that lighttpd has
+# waited on for input (most of these tests see to that, see leave_later), else
+# within a second: we ask the kernel.
 #
 # shellcheck disable=SC2154,SC2030,SC2031 # set by the helpers; a test is a subshell
 
@@ -231,17 +231,29 @@ tokens_stand_still() {
 
 # --- on a connection's first request, where lighttpd may not see it ---
 
-@test "cancel: first request of a connection, silent upstream -> let go with the comments" {
+# leave_first SCRIPT - four times a request that comes with its connection.
+leave_first() {
   local i
   for i in 1 2 3 4; do
-    RID=first-$i
+    RID=first-$BATS_TEST_NUMBER-$i
     BEFORE=$(fake_stats alpha .aborted)
-    stream_to "$S" /v1/chat/completions "$(sse_json /v1/chat/completions planner \
-      '{"fake": {"never": true}}')" -H "X-Request-Id: $RID"
+    stream_to "$S" /v1/chat/completions "$(chat_json planner "$1")" -H "X-Request-Id: $RID"
     wait_until 10 upstream_has 1
     leave
     assert_cancelled first_byte
   done
+}
+
+@test "cancel: first request of a connection, silent upstream, stream -> let go" {
+  leave_first '{"stream": true, "fake": {"never": true}}'
+}
+
+@test "cancel: first request of a connection, silent upstream, whole answer -> let go" {
+  leave_first '{"fake": {"never": true}}'
+}
+
+@test "cancel: a client leaves while it waits -> lighttpd reports no crash of ours" {
+  run ! grep -E 'fastcgi process died|response not received' "$GW_DIR/gateway.log"
 }
 
 # --- what is left ---

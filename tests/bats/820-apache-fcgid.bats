@@ -53,6 +53,7 @@ teardown() {
 @test "apache fcgid: the upstream is silent -> comments arrive before the first token" { core_test_stream_silence; }
 @test "apache fcgid: the client leaves mid-stream -> the upstream is cancelled" { core_test_leave_streaming; }
 @test "apache fcgid: the client leaves a silent stream -> the upstream is cancelled" { core_test_leave_silent; }
+@test "apache fcgid: the client leaves while it waits for a whole answer -> the upstream is cancelled" { core_test_leave_waiting; }
 @test "apache fcgid: 32 streams at once -> all of them flow, and end when left" { core_test_many_streams; }
 @test "apache fcgid: register, chat, heartbeat, deregister -> the node answers while it is there" { core_test_node; }
 @test "apache fcgid: SIGKILL of the responders -> a JSON error, then new ones serve" { core_test_workers_killed; }

@@ -219,16 +219,9 @@ test('break out of a stream -> the upstream is cancelled', async () => {
   await upstreamIsIdle();
 });
 
-// A warm connection: lighttpd does not watch one for the client's end when the
-// request came together with it, and then a silent answer is never cancelled.
-const chatOnWarmConnection = async (...options) => {
-  await collect(client.models.list());
-  return chat(...options);
-};
-
 test('a signal before the answer -> APIUserAbortError, the upstream is cancelled', async () => {
   const controller = new AbortController();
-  const request = chatOnWarmConnection({ never: true }, {}, { signal: controller.signal });
+  const request = chat({ never: true }, {}, { signal: controller.signal });
   await eventually('the upstream has the request',
     async () => (await upstream()).active === 1);
   controller.abort();
@@ -237,7 +230,7 @@ test('a signal before the answer -> APIUserAbortError, the upstream is cancelled
 });
 
 test("the client's own timeout -> APIConnectionTimeoutError, the upstream is cancelled", async () => {
-  await thrown(chatOnWarmConnection({ never: true }, {}, { timeout: 700 }),
+  await thrown(chat({ never: true }, {}, { timeout: 700 }),
     OpenAI.APIConnectionTimeoutError);
   await upstreamIsIdle();
 });

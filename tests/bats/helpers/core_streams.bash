@@ -156,6 +156,24 @@ core_test_leave_silent() {
   stream_wait
 }
 
+# Nothing is ever written to that client, so no web server need notice.
+core_test_leave_waiting() {
+  local pid id
+  curl -sS --max-time 60 -o /dev/null -H "Authorization: Bearer $GW_KEY" \
+    -H 'Content-Type: application/json' --data-binary "$(chat_json planner '{"fake": {"never": true}}')" \
+    "$GW_URL/v1/chat/completions" 3>&- 4>&- &
+  pid=$!
+  gw_track stream-waiting "$pid"
+  wait_until 10 fake_stat_is alpha .active 1
+  id=$(fake_last alpha .id)
+  kill "$pid"
+  wait "$pid" || true
+  wait_until 10 _left_upstream "$id"
+  wait_until 5 web_log_has 'event=access .*status=499 phase=first_byte '
+  gw_chat planner
+  assert_status 200
+}
+
 # 32 answers are under way in the same moment, then all leave.
 core_test_many_streams() {
   local pid

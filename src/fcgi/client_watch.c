@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client_watch.c - has the client of a request that waits for its answer left?
+ * No web server tells for sure: lighttpd does not look when a request came
+ * together with its connection, Apache never does. Their kernel knows, and
+ * tells by the addresses that every request's parameters hold.
+ *
+ * A request whose addresses are not those of a connection here (its web server
+ * runs elsewhere, or puts a proxy's client in) is left alone. A client that
+ * closes only its sending side counts as gone, as for nginx and lighttpd.
+ *
+ * Sources: sock_diag(7), <linux/inet_diag.h>; states as in <netinet/tcp.h>.
+ */
+#include "fcgi/client_watch.h"
+
+#include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "fcgi/conn.h"
+
+#define TICK_S 0.25
+#define LOOKS_MAX 256	      /* a tick: about a millisecond */
+#define INTERVAL_MS 1000      /* between two looks at one request */
+#define ANSWERS_MAX 8	      /* read for one question: late ones come first */
+#define ANSWER_MORE_BYTES 512 /* attributes that nobody asked for: read over   \
+			       */
+#define STATE_NONE 0	      /* no such connection */
+#define STATE_UNKNOWN (-1)    /* the kernel cannot be asked now */
+
+struct question {
+	struct nlmsghdr head;
+	struct inet_diag_req_v2 diag;
+};
+
+struct answer {
+	struct nlmsghdr head;
+	struct inet_diag_msg diag;
+	char more[ANSWER_MORE_BYTES];
+};
+
+static int
+put_address(const char *text, __be32 out[4])
+{
+	if (!text)
+		return -1;
+	if (inet_pton(AF_INET, text, out) == 1)
+		return AF_INET;
+	return inet_pton(AF_INET6, text, out) == 1 ? AF_INET6 : -1;
+}
+
+static int
+put_port(const char *text, __be16 *out)
+{
+	unsigned long port;
+	char *end;
+
+	if (!text)
+		return -1;
+	port = strtoul(text, &end, 10);
+	if (end == text || *end || port == 0 || port > 65535)
+		return -1;
+	*out = htons((uint16_t)port);
+	return 0;
+}
+
+/* The web server's end of the connection, as the kernel would look it up. */
+static int
+put_connection(const struct gw_fcgi_conn *c, struct inet_diag_req_v2 *diag)
+{
+	struct inet_diag_sockid *id = &diag->id;
+	int here = put_address(gw_fcgi_param(c, "SERVER_ADDR"), id->idiag_src);
+	int there = put_address(gw_fcgi_param(c, "REMOTE_ADDR"), id->idiag_dst);
+
+	if (here < 0 || here != there ||
+	    put_port(gw_fcgi_param(c, "SERVER_PORT"), &id->idiag_sport) < 0 ||
+	    put_port(gw_fcgi_param(c, "REMOTE_PORT"), &id->idiag_dport) < 0)
+		return -1;
+	diag->sdiag_family = (__u8)here;
+	diag->sdiag_protocol = IPPROTO_TCP;
+	diag->idiag_states = ~0u;
+	id->idiag_cookie[0] = id->idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+	return 0;
+}
+
+static int
+read_state(const struct answer *a, size_t n)
+{
+	if (a->head.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    n < offsetof(struct answer, more))
+		return STATE_NONE; /* an error: ENOENT above all */
+	return a->diag.idiag_state;
+}
+
+/* The kernel answers before send() returns. */
+static int
+ask(struct gw_client_watch *w, struct question *q)
+{
+	struct answer a;
+	ssize_t n;
+
+	q->head.nlmsg_len = sizeof(*q);
+	q->head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	q->head.nlmsg_flags = NLM_F_REQUEST;
+	q->head.nlmsg_seq = ++w->seq;
+	if (send(w->fd, q, sizeof(*q), MSG_NOSIGNAL) != (ssize_t)sizeof(*q))
+		return STATE_UNKNOWN;
+	for (int i = 0; i < ANSWERS_MAX; i++) {
+		n = recv(w->fd, &a, sizeof(a), MSG_DONTWAIT);
+		if (n < (ssize_t)sizeof(a.head))
+			return STATE_UNKNOWN;
+		if (a.head.nlmsg_seq == w->seq)
+			return read_state(&a, (size_t)n);
+	}
+	return STATE_UNKNOWN;
+}
+
+static void
+look(struct gw_client_watch *w, struct gw_fcgi_conn *c)
+{
+	struct question q = {0};
+	bool known = c->client == GW_CLIENT_SEEN;
+
+	if (put_connection(c, &q.diag) < 0) {
+		c->client = GW_CLIENT_ELSEWHERE;
+		return;
+	}
+	switch (ask(w, &q)) {
+	case STATE_UNKNOWN:
+		break;
+	case TCP_ESTABLISHED:
+		c->client = GW_CLIENT_SEEN;
+		break;
+	case TCP_CLOSE_WAIT:
+	case TCP_LAST_ACK:
+		c->client = GW_CLIENT_GONE;
+		break;
+	default: /* never one of ours, or not any more */
+		c->client = known ? GW_CLIENT_GONE : GW_CLIENT_ELSEWHERE;
+		break;
+	}
+}
+
+static bool
+is_due(struct gw_fcgi_conn *c, uint64_t now_ms, uint64_t interval_ms)
+{
+	if (!c->request || c->input != GW_INPUT_COMPLETE ||
+	    c->client == GW_CLIENT_ELSEWHERE ||
+	    now_ms - c->looked_ms < interval_ms)
+		return false;
+	c->looked_ms = now_ms;
+	/* Where bytes flow, a write that fails tells sooner. */
+	if (c->spoke) {
+		c->spoke = false;
+		return false;
+	}
+	return true;
+}
+
+static struct gw_fcgi_conn *
+find_gone(const struct gw_fcgi_front *f)
+{
+	struct gw_fcgi_conn *c = f->conns;
+
+	while (c && !(c->request && c->client == GW_CLIENT_GONE))
+		c = c->next;
+	return c;
+}
+
+/* Marked first: what the end of one request leads to may end others. */
+static void
+on_tick(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct gw_fcgi_front *f = t->data;
+	uint64_t now_ms = gw_mono_ms(), interval_ms = INTERVAL_MS;
+	struct gw_fcgi_conn *c;
+	unsigned looks = 0;
+
+	(void)revents;
+	/* With more requests than looks, each has its turn all the same. */
+	if (f->n_requests > interval_ms)
+		interval_ms = f->n_requests;
+	for (c = f->conns; c && looks < LOOKS_MAX; c = c->next) {
+		if (!is_due(c, now_ms, interval_ms))
+			continue;
+		look(&f->client_watch, c);
+		looks++;
+	}
+	while ((c = find_gone(f)))
+		gw_conn_client_gone(c);
+	if (f->n_requests == 0)
+		ev_timer_stop(loop, t);
+}
+
+void
+gw_client_watch_init(struct gw_fcgi_front *f)
+{
+	struct gw_client_watch *w = &f->client_watch;
+
+	/* Without it clients are watched as well as the web server does. */
+	w->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       NETLINK_SOCK_DIAG);
+	ev_timer_init(&w->tick, on_tick, TICK_S, TICK_S);
+	w->tick.data = f;
+}
+
+void
+gw_client_watch_begin(struct gw_fcgi_conn *c)
+{
+	struct gw_fcgi_front *f = c->front;
+
+	c->client = GW_CLIENT_UNKNOWN;
+	c->spoke = false;
+	c->looked_ms = gw_mono_ms();
+	if (f->client_watch.fd >= 0 && !ev_is_active(&f->client_watch.tick))
+		ev_timer_again(f->loop, &f->client_watch.tick);
+}
+
+void
+gw_client_watch_free(struct gw_fcgi_front *f)
+{
+	ev_timer_stop(f->loop, &f->client_watch.tick);
+	if (f->client_watch.fd >= 0)
+		close(f->client_watch.fd);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client_watch.h - notices clients that left while they wait for an answer, by
+ * asking the kernel about their connections to the web server, one look a
+ * second each. For the files of this folder only.
+ *
+ * State: a netlink socket and a timer of the front's, which runs only while
+ * there are requests; of each connection what the last look found. Nothing of
+ * it outlives the process.
+ */
+#ifndef GW_FCGI_CLIENT_WATCH_H
+#define GW_FCGI_CLIENT_WATCH_H
+
+#include <ev.h>
+#include <stdint.h>
+
+struct gw_fcgi_conn;
+struct gw_fcgi_front;
+
+/* What is known of the client of a request. */
+enum gw_client {
+	GW_CLIENT_UNKNOWN,   /* not looked at yet */
+	GW_CLIENT_SEEN,	     /* its connection stood at the last look */
+	GW_CLIENT_GONE,	     /* it closed it, or its sending side */
+	GW_CLIENT_ELSEWHERE, /* no connection of this host: not looked at again
+			      */
+};
+
+struct gw_client_watch {
+	int fd; /* of netlink; -1 = the kernel cannot be asked, nobody is
+		   watched */
+	uint32_t seq;
+	ev_timer tick;
+};
+
+/* gw_client_watch_init - for a new front. Cannot fail: see fd. */
+void gw_client_watch_init(struct gw_fcgi_front *f);
+
+/*
+ * gw_client_watch_begin - the parameters of a request are complete: watch its
+ * client from a second later until the request ends; when the client has left,
+ * gw_conn_client_gone() is called from the event loop.
+ */
+void gw_client_watch_begin(struct gw_fcgi_conn *c);
+
+/* gw_client_watch_free - with the front. */
+void gw_client_watch_free(struct gw_fcgi_front *f);
+
+#endif
