@@ -78,16 +78,19 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 }
 
 void
+gw_deadline_init(struct gw_request *r)
+{
+	ev_init(&r->deadline, on_deadline);
+	r->deadline.data = r;
+}
+
+void
 gw_deadline_update(struct gw_request *r)
 {
 	struct ev_loop *loop = r->worker->loop;
 	uint64_t now = gw_mono_ms(), next, keepalive;
 	enum gw_limit which;
 
-	if (!ev_is_active(&r->deadline)) {
-		ev_init(&r->deadline, on_deadline);
-		r->deadline.data = r;
-	}
 	next = next_limit(r, &which);
 	keepalive = next_keepalive(r);
 	if (keepalive < next)

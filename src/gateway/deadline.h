@@ -12,6 +12,12 @@
 #include "gateway/request.h"
 
 /*
+ * gw_deadline_init - once for a new request. Not later: a timer that has expired
+ * in this turn of the loop is inactive, and yet its call is still to come.
+ */
+void gw_deadline_init(struct gw_request *r);
+
+/*
  * gw_deadline_update - (re)compute when to look next.
  * Called when a transfer starts and when a request enters another phase.
  */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "gateway/deadline.h"
 #include "gateway/worker.h"
 
 #define HELD_MAX (64u << 10)
@@ -39,6 +40,7 @@ gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c)
 	gw_sse_init(&r->sse);
 	r->t_start_us = gw_mono_us();
 	r->t_client_ms = gw_mono_ms(); /* it is waiting from now on */
+	gw_deadline_init(r);
 	gw_worker_gauge(w, GW_GAUGE_OPEN_REQUESTS, 1);
 	return r;
 }
@@ -58,7 +60,7 @@ gw_request_free(struct gw_request *r)
 {
 	struct gw_worker *w = r->worker;
 
-	ev_timer_stop(w->loop, &r->deadline);
+	gw_deadline_stop(r);
 	ev_timer_stop(w->loop, &r->retry);
 	gw_target_clear(r);
 	gw_body_free(r->body);
