@@ -19,19 +19,21 @@
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "fcgi/conn.h"
 
 #define TICK_S 0.25
-#define LOOKS_MAX 256	      /* a tick: about a millisecond */
-#define INTERVAL_MS 1000      /* between two looks at one request */
-#define ANSWERS_MAX 8	      /* read for one question: late ones come first */
-#define ANSWER_MORE_BYTES 512 /* attributes that nobody asked for: read over   \
-			       */
-#define STATE_NONE 0	      /* no such connection */
-#define STATE_UNKNOWN (-1)    /* the kernel cannot be asked now */
+#define LOOKS_MAX 256	 /* a tick: about a millisecond */
+#define INTERVAL_MS 1000 /* between two looks at one request */
+#define ANSWERS_MAX 8	 /* read for one question: late ones come first */
+#define ANSWER_MORE_BYTES                                                      \
+	512		   /* attributes that nobody asked for: read over      \
+			    */
+#define STATE_NONE 0	   /* no such connection */
+#define STATE_UNKNOWN (-1) /* the kernel cannot be asked now */
 
 struct question {
 	struct nlmsghdr head;
@@ -40,7 +42,10 @@ struct question {
 
 struct answer {
 	struct nlmsghdr head;
-	struct inet_diag_msg diag;
+	union {
+		struct inet_diag_msg diag;
+		struct nlmsgerr error;
+	};
 	char more[ANSWER_MORE_BYTES];
 };
 
@@ -91,10 +96,13 @@ put_connection(const struct gw_fcgi_conn *c, struct inet_diag_req_v2 *diag)
 static int
 read_state(const struct answer *a, size_t n)
 {
-	if (a->head.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-	    n < offsetof(struct answer, more))
-		return STATE_NONE; /* an error: ENOENT above all */
-	return a->diag.idiag_state;
+	n -= sizeof(a->head);
+	if (a->head.nlmsg_type == SOCK_DIAG_BY_FAMILY && n >= sizeof(a->diag))
+		return a->diag.idiag_state;
+	if (a->head.nlmsg_type == NLMSG_ERROR && n >= sizeof(a->error.error) &&
+	    a->error.error == -ENOENT)
+		return STATE_NONE;
+	return STATE_UNKNOWN;
 }
 
 /* The kernel answers before send() returns. */
@@ -124,7 +132,6 @@ static void
 look(struct gw_client_watch *w, struct gw_fcgi_conn *c)
 {
 	struct question q = {0};
-	bool known = c->client == GW_CLIENT_SEEN;
 
 	if (put_connection(c, &q.diag) < 0) {
 		c->client = GW_CLIENT_ELSEWHERE;
@@ -140,8 +147,9 @@ look(struct gw_client_watch *w, struct gw_fcgi_conn *c)
 	case TCP_LAST_ACK:
 		c->client = GW_CLIENT_GONE;
 		break;
-	default: /* never one of ours, or not any more */
-		c->client = known ? GW_CLIENT_GONE : GW_CLIENT_ELSEWHERE;
+	default: /* not any more, or never one of ours */
+		c->client = c->client == GW_CLIENT_SEEN ? GW_CLIENT_GONE
+							: GW_CLIENT_ELSEWHERE;
 		break;
 	}
 }
@@ -202,9 +210,11 @@ gw_client_watch_init(struct gw_fcgi_front *f)
 {
 	struct gw_client_watch *w = &f->client_watch;
 
-	/* Without it clients are watched as well as the web server does. */
 	w->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		       NETLINK_SOCK_DIAG);
+	if (w->fd < 0)
+		gw_log(GW_EV_CLIENTS_UNWATCHED, NULL, "reason=\"%s\"",
+		       strerror(errno));
 	ev_timer_init(&w->tick, on_tick, TICK_S, TICK_S);
 	w->tick.data = f;
 }
@@ -214,10 +224,15 @@ gw_client_watch_begin(struct gw_fcgi_conn *c)
 {
 	struct gw_fcgi_front *f = c->front;
 
+	if (f->client_watch.fd < 0)
+		return;
 	c->client = GW_CLIENT_UNKNOWN;
 	c->spoke = false;
 	c->looked_ms = gw_mono_ms();
-	if (f->client_watch.fd >= 0 && !ev_is_active(&f->client_watch.tick))
+	/* Now, because a connection that is reset leaves nothing to be found.
+	 */
+	look(&f->client_watch, c);
+	if (!ev_is_active(&f->client_watch.tick))
 		ev_timer_again(f->loop, &f->client_watch.tick);
 }
 

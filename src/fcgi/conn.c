@@ -98,9 +98,12 @@ gw_conn_client_gone(struct gw_fcgi_conn *c)
 	c->front->ops->on_gone(request);
 	if (!gw_conn_unhold(c))
 		return;
-	/* A web server that gets no answer at all reports a crash. */
-	if (!c->wrote && gw_fcgi_backlog(c) == 0 &&
-	    gw_fcgi_write(c, head, sizeof(head) - 1) < 0)
+	/* Whoever closed his sending side alone must not take a part of the
+	 * answer for all of it; but a web server that gets no answer at all
+	 * reports a crash. */
+	if (c->wrote || gw_fcgi_backlog(c) > 0)
+		gw_fcgi_abort(c);
+	else if (gw_fcgi_write(c, head, sizeof(head) - 1) < 0)
 		gw_conn_close(c);
 	else
 		gw_fcgi_finish(c);

@@ -94,8 +94,8 @@ void gw_conn_close(struct gw_fcgi_conn *c);
 /* The peer is gone: tell the owner once, then close. */
 void gw_conn_gone(struct gw_fcgi_conn *c);
 
-/* The web server is there, its client is gone: tell the owner once, and end the
- * answer, which nobody will read. */
+/* The web server is there, its client is gone: tell the owner once, and break the
+ * answer off, or give a bare 499 where none has begun. */
 void gw_conn_client_gone(struct gw_fcgi_conn *c);
 
 /* gw_conn_gone() with a line in the log. */

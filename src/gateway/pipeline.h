@@ -28,6 +28,8 @@ struct gw_pipeline {
 	size_t n;		/* the last one is account */
 	size_t pick;		/* where REPICK goes */
 	bool picks_again;	/* REPICK makes sense for a proxy, too */
+	/* Another upstream could take the request right now. NULL = never. */
+	bool (*has_another)(const struct gw_request *r);
 	/* Let go of what the program gave to a request, the hold on its
 	 * upstream above all: before another upstream is chosen, and when the
 	 * request ends, however it ends. */
@@ -60,6 +62,9 @@ enum gw_step gw_stage_pick_node(struct gw_request *r);
 enum gw_step gw_stage_forward(struct gw_request *r);
 enum gw_step gw_stage_stream(struct gw_request *r);
 enum gw_step gw_stage_account(struct gw_request *r);
+
+/* gw_pick_has_another - the node view has a fresh node for it, untried. */
+bool gw_pick_has_another(const struct gw_request *r);
 
 /* Input events of the receive stage, called by the worker. */
 void gw_receive_body(struct gw_request *r, const char *p, size_t n);

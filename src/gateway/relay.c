@@ -104,6 +104,16 @@ on_data(void *arg, const char *p, size_t n)
 	return true;
 }
 
+static bool
+may_leave(void *arg)
+{
+	const struct gw_request *r = arg;
+	const struct gw_pipeline *p = r->worker->pipeline;
+
+	return !r->committed && r->pick_attempts + 1 < GW_PICK_ATTEMPTS &&
+	       p->has_another && p->has_another(r);
+}
+
 static void
 on_done(void *arg, enum gw_transfer_result result, const char *detail)
 {
@@ -120,6 +130,7 @@ static const struct gw_transfer_ops ops = {
 	.on_connected = on_connected,
 	.on_head = on_head,
 	.on_data = on_data,
+	.may_leave = may_leave,
 	.on_done = on_done,
 };
 

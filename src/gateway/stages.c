@@ -32,5 +32,6 @@ const struct gw_pipeline gw_pipeline = {
 	.stages = stages,
 	.n = GW_ARRAY_LEN(stages),
 	.pick = PICK_NODE,
+	.has_another = gw_pick_has_another,
 	.release = release,
 };

@@ -140,6 +140,26 @@ pick_discovered(struct gw_request *r)
 	return none_left(r);
 }
 
+bool
+gw_pick_has_another(const struct gw_request *r)
+{
+	const struct gw_candidate *all;
+	struct reg_node_ref ref, now = r->target.node;
+	size_t n;
+
+	if (r->model->type != GW_MODEL_DISCOVERED)
+		return false;
+	n = gw_node_view_fresh(r->worker->nodes, r->model->role, gw_mono_ms(),
+			       &all);
+	for (size_t i = 0; i < n; i++) {
+		ref = all[i].node->reg.ref;
+		if (!was_tried(r, ref) &&
+		    (ref.slot != now.slot || ref.generation != now.generation))
+			return true;
+	}
+	return false;
+}
+
 enum gw_step
 gw_stage_pick_node(struct gw_request *r)
 {

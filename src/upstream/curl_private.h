@@ -36,6 +36,7 @@ struct gw_transfer {
 	curl_socket_t fd;      /* what it waits for, CURL_SOCKET_BAD = none */
 	bool vanished;	       /* by the latest look of curl_vanish.c */
 	bool retried;	       /* its connection was dead; sent once more */
+	bool failed;	       /* libcurl keeps the errno in the handle */
 	bool head_done;
 	struct gw_transfer_head head;
 	char content_type[GW_HEAD_VALUE_MAX];

@@ -23,11 +23,12 @@
 /* ---- end of a transfer --------------------------------------------------- */
 
 static void
-easy_put_back(struct gw_upstreams *u, CURL *easy, bool retried)
+easy_put_back(struct gw_upstreams *u, CURL *easy, bool spent)
 {
 	/* libcurl counts a handle's retries over all of its transfers and fails
-	 * the sixth: a handle that has used one up is not used again. */
-	if (retried || u->n_idle >= GW_IDLE_EASY_MAX) {
+	 * the sixth: a handle that has used one up is not used again. Nor is
+	 * one that failed: it would tell that errno of later transfers, too. */
+	if (spent || u->n_idle >= GW_IDLE_EASY_MAX) {
 		curl_easy_cleanup(easy);
 		return;
 	}
@@ -54,7 +55,7 @@ gw_transfer_free(struct gw_transfer *t)
 		u->in_curl++;
 		curl_multi_remove_handle(u->multi, t->easy);
 		u->in_curl--;
-		easy_put_back(u, t->easy, t->retried);
+		easy_put_back(u, t->easy, t->retried || t->failed);
 	}
 	curl_slist_free_all(t->headers);
 	free(t);
@@ -82,6 +83,7 @@ gw_transfer_finished(struct gw_transfer *t, CURLcode code)
 {
 	if (t->reaping)
 		return; /* cancelled meanwhile; reap() frees it */
+	t->failed = code != CURLE_OK;
 	gw_transfer_end(t, gw_curl_result(t, code));
 }
 

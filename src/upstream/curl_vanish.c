@@ -8,33 +8,53 @@
  * for as long as it likes, its host acknowledges the request all the same. Once
  * the whole request is acknowledged, TCP keep-alive watches (curl_transfer.c).
  *
- * Sources: tcp(7), struct tcp_info of <linux/tcp.h>. A full receive window is
- * no silence: nothing is under way then, and the kernel's probes are answered.
+ * Sources: tcp(7), struct tcp_info and SIOCOUTQ. A full receive window is no
+ * silence as long as the kernel's probes of it are answered.
  */
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "upstream/curl_private.h"
 
-#define LOOK_S 1.0 /* between two looks at all transfers */
-#define SILENT_MS                                                              \
-	6000	     /* sooner than an early 200, so that another node may do */
-#define RESENT_MIN 2 /* unanswered: a lost packet is none */
+#define LOOK_S 1.0	 /* between two looks at all transfers */
+#define SILENT_MS 6000	 /* below the default of an early 200 */
+#define GIVE_UP_MS 60000 /* where there is no other node */
+#define UNANSWERED_MIN 2 /* a lost packet is none */
 
+/* No acknowledgement since @since_ms, although the kernel waits for one: bytes
+ * that were sent, or its questions whether a full window is still full. */
 static bool
-is_unacknowledged(const struct gw_transfer *t, uint64_t now_ms)
+is_silent(curl_socket_t fd, unsigned since_ms)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
+	int queued = 0;
 
-	if (!t->ops || !t->connected || t->head_done ||
-	    now_ms - t->sent_ms < SILENT_MS || t->fd == CURL_SOCKET_BAD ||
-	    getsockopt(t->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	    info.tcpi_last_ack_recv < since_ms)
 		return false;
-	return info.tcpi_unacked > 0 && info.tcpi_retransmits >= RESENT_MIN &&
-	       info.tcpi_last_ack_recv >= SILENT_MS;
+	if (info.tcpi_unacked > 0)
+		return info.tcpi_retransmits >= UNANSWERED_MIN;
+	/* Keep-alive has probes, too, and nothing queued. */
+	return info.tcpi_probes >= UNANSWERED_MIN &&
+	       ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0;
+}
+
+static bool
+has_vanished(const struct gw_transfer *t, uint64_t now_ms)
+{
+	if (!t->ops || t->reaping || !t->connected || t->head_done ||
+	    t->fd == CURL_SOCKET_BAD || now_ms - t->sent_ms < SILENT_MS ||
+	    !is_silent(t->fd, SILENT_MS))
+		return false;
+	if (t->ops->may_leave && t->ops->may_leave(t->arg))
+		return true;
+	return now_ms - t->sent_ms >= GIVE_UP_MS &&
+	       is_silent(t->fd, GIVE_UP_MS);
 }
 
 static struct gw_transfer *
@@ -57,7 +77,7 @@ on_look(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)revents;
 	for (t = u->transfers; t; t = t->next)
-		t->vanished = is_unacknowledged(t, now_ms);
+		t->vanished = has_vanished(t, now_ms);
 	while ((t = find_vanished(u)))
 		gw_transfer_end(t, GW_TRANSFER_UNACKNOWLEDGED);
 	if (!u->transfers)

@@ -43,6 +43,11 @@ struct gw_transfer_ops {
 	/* Bytes of the body; false = not taken: deliver them again after
 	 * gw_transfer_resume(). */
 	bool (*on_data)(void *arg, const char *p, size_t n);
+	/* Its host has not acknowledged the request for some seconds (it may
+	 * have got it all the same). True: end it now as UNACKNOWLEDGED, there
+	 * is another one to turn to; else it is asked again a second later, for
+	 * a minute in all. Must not start or end transfers. NULL = false. */
+	bool (*may_leave)(void *arg);
 	/* The end; the transfer does not exist any more. @detail is libcurl's
 	 * own message ("" = none), valid during the call. */
 	void (*on_done)(void *arg, enum gw_transfer_result result,

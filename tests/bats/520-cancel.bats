@@ -253,7 +253,33 @@ leave_first() {
 }
 
 @test "cancel: a client leaves while it waits -> lighttpd reports no crash of ours" {
-  run ! grep -E 'fastcgi process died|response not received' "$GW_DIR/gateway.log"
+  local before
+  before=$(wc -l <"$GW_DIR/gateway.log")
+  leave_first '{"fake": {"never": true}}'
+  run ! grep -E 'fastcgi process died|response not received' \
+    <(tail -n "+$((before + 1))" "$GW_DIR/gateway.log")
+}
+
+@test "cancel: a client that ends its sending side in mid-stream -> its stream is broken off, not ended" {
+  local status=0
+  node "$TOP_SRCDIR/tests/bats/helpers/leave.mjs" "$GW_PORT" \
+    "$(chat_json planner '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 50}}')" \
+    >"$S" || status=$?
+  assert_equal "$status" 0 "the client's exit status"
+  grep -q '"t1"' "$S"
+  run ! grep -zP '\r\n0\r\n\r\n$' "$S"
+}
+
+@test "cancel: a client resets its connection at once -> let go" {
+  local i
+  for i in 1 2 3 4; do
+    RID=reset-$i
+    BEFORE=$(fake_stats alpha .aborted)
+    LEFT_MS=$(mono_ms)
+    node "$TOP_SRCDIR/tests/bats/helpers/leave.mjs" "$GW_PORT" \
+      "$(chat_json planner '{"fake": {"never": true}}')" "$RID" reset "$FAKE_URL_alpha"
+    assert_cancelled first_byte
+  done
 }
 
 # --- what is left ---
