@@ -76,12 +76,15 @@ gw_requires() {
 # gw_processes - "PID COMMAND" of each living process of this test. The shells
 # of bats itself inherit the mark and are left out.
 gw_processes() {
-  local file pid words
-  grep -lszxF -e "GW_TEST_ID=$GW_TEST_ID" -e "ROLE_MESH_SHM=$ROLE_MESH_SHM" \
-    /proc/[0-9]*/environ | while read -r file; do
+  local file pid words files
+  # all of them first: the grep that finds them is one, and has ended by then
+  files=$(grep -lszxF -e "GW_TEST_ID=$GW_TEST_ID" -e "ROLE_MESH_SHM=$ROLE_MESH_SHM" \
+    /proc/[0-9]*/environ) || true
+  for file in $files; do
     pid=${file#/proc/}
     pid=${pid%/environ}
     words=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || continue
+    [[ -n $words ]] || continue
     [[ $words == *libexec/bats* || $words == *bats-exec* ]] && continue
     alive "$pid" || continue
     echo "$pid $words"
