@@ -13,7 +13,8 @@ setup_file() {
   gw_setup
   fake_start alpha
   write_config
-  gw_start
+  # box says that it is there only once
+  ROLE_MESH_NODE_STALE_AFTER_S=9000 gw_start
   register_box
 }
 
@@ -59,7 +60,8 @@ own_gateway() {
 }
 
 # open_streams N MODEL SCRIPT - N chat streams at once: curl's pids in PIDS,
-# bytes in $OUT.1 ..; returns when each has its first token.
+# bytes in $OUT.1 ..; returns when each has its first token. Those of a SCRIPT
+# with wait_tokens stay there until they are told to go on.
 open_streams() {
   local i json
   json=$(sse_json /v1/chat/completions "$2" "{\"fake\": $3}")
@@ -72,9 +74,16 @@ open_streams() {
       "$GW_URL/v1/chat/completions" 2>"$OUT.$i.err" 3>&- 4>&- &
     PIDS+=("$!")
   done
+  [[ $3 != *wait_tokens* ]] || fake_go alpha "$1"
   for ((i = 1; i <= $1; i++)); do
     wait_until 15 grep -qs '"t1"' "$OUT.$i"
   done
+}
+
+# finish_streams N - let the N that still wait take their second token and end.
+finish_streams() {
+  fake_go alpha "$1"
+  fake_go alpha "$1"
 }
 
 # close_streams - wait for their ends: WHOLE of them came to [DONE] and curl
@@ -125,16 +134,17 @@ nothing_is_left() {
 @test "crash: each inference responder in turn, with open streams -> only its own streams break" {
   local victim round requests
   for round in 1 2; do
-    open_streams 8 reviewer '{"tokens": 50, "delay_ms": 150}'
-    assert_equal "$(gw_gauge open_requests)" 8 'open requests'
+    open_streams 8 reviewer '{"tokens": 2, "wait_tokens": true}'
+    wait_until 5 gw_gauge_is open_requests 8
     leases_are 8
     requests=$(gw_counter requests)
     victim=$(gw_responders inference | sed -n "${round}p")
     kill -KILL "$victim"
-    wait_until 1 leases_are 4
-    wait_until 2 chat_is_answered
-    wait_until 2 another_serves inference "$victim" 2
+    wait_until 5 leases_are 4
+    wait_until 5 chat_is_answered
+    wait_until 5 another_serves inference "$victim" 2
     assert_between "$(gw_counter requests)" "$requests" 100000 'counter requests'
+    finish_streams 4
     close_streams
     # lighttpd spreads them evenly
     assert_equal "$WHOLE $CUT $OTHER" '4 4 0' 'streams whole, cut, other'
@@ -147,19 +157,21 @@ nothing_is_left() {
 
 @test "crash: the control responder, with open streams -> they go on, the node stays known" {
   local victim
-  open_streams 4 reviewer '{"tokens": 40, "delay_ms": 150}'
+  open_streams 4 reviewer '{"tokens": 2, "wait_tokens": true}'
   victim=$(gw_responders control)
   kill -KILL "$victim"
-  wait_until 2 gw_is_up
+  wait_until 5 gw_is_up
   gw_get /v1/models
   assert_json '.rolemesh.nodes[] | [.node_id, .status, .in_flight]' '["box","fresh",4]'
+  finish_streams 4
   close_streams
   assert_equal "$WHOLE $CUT $OTHER" '4 0 0' 'streams whole, cut, other'
 }
 
 @test "crash: responders killed under load -> only requests in their hands fail, as JSON errors" {
   local victim seen load
-  fake_mode alpha '{"first_delay_ms": 20}'
+  # slow enough to last until both are killed, quick for the rest
+  fake_mode alpha '{"first_delay_ms": 200}'
   node "$TOP_SRCDIR/tests/bats/helpers/load.mjs" "$GW_URL/v1/chat/completions" 1200 8 \
     '{"model":"planner","messages":[]}' >"$BATS_TEST_TMPDIR/seen" 3>&- 4>&- &
   load=$!
@@ -169,8 +181,8 @@ nothing_is_left() {
     kill -KILL "$victim"
     wait_until 5 another_serves inference "$victim" 2
   done
-  wait "$load" || true
   fake_mode alpha '{}'
+  wait "$load" || true
   seen=$(<"$BATS_TEST_TMPDIR/seen")
   echo "$seen"
   # two responders, at most 8 requests each at the moment of their end
@@ -190,7 +202,7 @@ nothing_is_left() {
   # all of them: which one has it is not known
   # shellcheck disable=SC2046
   kill -KILL $(gw_responders inference)
-  wait_until 2 gone "$pid"
+  wait_until 5 gone "$pid"
   assert_match "$(<"$code")" '^50[0-9] application/json'
   assert_equal "$(jq -c '.error | keys' "$code.body")" '["code","message","param","type"]' 'envelope'
   # killed twice within a second, lighttpd waits two before it starts one
@@ -208,7 +220,7 @@ nothing_is_left() {
   assert_equal "$WHOLE $CUT $OTHER" '0 4 0' 'streams whole, cut, other'
   wait_until 10 test -s "$GW_DIR/gateway.status"
   assert_equal "$(<"$GW_DIR/gateway.status")" 1 'exit status'
-  wait_until 1 nothing_is_left
+  wait_until 5 nothing_is_left
   wait_until 5 fake_stat_is alpha .active 0
 }
 
@@ -217,30 +229,34 @@ nothing_is_left() {
   gw_expect_leftovers
   open_streams 4 planner '{"tokens": 1000, "delay_ms": 50}'
   kill -KILL "$(gw_pid gateway)"
+  wait_until 5 test -s "$GW_DIR/gateway.status" # its own, not the next one's
   close_streams
   assert_equal "$WHOLE $OTHER" '0 0' 'streams whole, other'
   wait_until 10 nothing_but_the_fake
   wait_until 5 fake_stat_is alpha .active 0
   # and the next one starts on what is left
   gw_start
-  chat_is_answered
+  wait_until 5 chat_is_answered
 }
 
 # --- an orderly end under load ---
 
 @test "crash: SIGTERM with open streams and a pending answer -> all finish, nobody new gets in" {
   local pid
-  own_gateway
-  curl -sS --max-time 30 -o "$BATS_TEST_TMPDIR/pending" -w '%{http_code}' \
+  GRACE_S=60 own_gateway
+  open_streams 6 planner '{"tokens": 2, "wait_tokens": true}'
+  curl -sS --max-time 60 -o "$BATS_TEST_TMPDIR/pending" -w '%{http_code}' \
     -H 'Content-Type: application/json' --data-binary \
-    '{"model":"planner","messages":[],"fake":{"first_delay_ms":1500}}' \
+    '{"model":"planner","messages":[],"fake":{"wait_head":true}}' \
     "$GW_URL/v1/chat/completions" >"$BATS_TEST_TMPDIR/code" 3>&- 4>&- &
   pid=$!
-  open_streams 6 planner '{"tokens": 12, "delay_ms": 150}'
+  wait_until 10 fake_stat_is alpha .waiting 7
   kill -TERM "$(gw_pid gateway)"
-  wait_until 2 gw_log_has 'graceful shutdown started'
+  wait_until 5 gw_log_has 'graceful shutdown started'
   gw_request GET /health
   assert_status 000
+  fake_go alpha 7
+  fake_go alpha 6
   close_streams
   assert_equal "$WHOLE $CUT $OTHER" '6 0 0' 'streams whole, cut, other'
   wait "$pid"
@@ -266,7 +282,7 @@ nothing_is_left() {
   GRACE_S=600 own_gateway
   open_streams 6 planner '{"tokens": 1000, "delay_ms": 50}'
   kill -TERM "$(gw_pid gateway)"
-  wait_until 2 gw_log_has 'graceful shutdown started'
+  wait_until 5 gw_log_has 'graceful shutdown started'
   kill -TERM "$(gw_pid gateway)"
   wait_until 5 test -s "$GW_DIR/gateway.status"
   close_streams
