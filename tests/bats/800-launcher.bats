@@ -227,8 +227,12 @@ YAML
 
 @test "start: pools have --workers inference processes and one for control" {
   GW_WORKERS=3 gw_start
-  wait_until 5 test "$(gw_responders inference | wc -l)" == 3
+  wait_until 5 inference_are 3
   assert_equal "$(gw_responders control | wc -l)" 1
+}
+
+inference_are() {
+  [[ $(gw_responders inference | wc -l) == "$1" ]]
 }
 
 @test "start: the same instance runs already -> its pid is named, exit 1" {
@@ -321,22 +325,27 @@ YAML
 }
 
 @test "stop: an open stream -> it ends whole, new connections are refused" {
-  local pid script='{"stream": true, "fake": {"tokens": 12, "delay_ms": 100}}'
+  local pid script='{"stream": true, "fake": {"tokens": 3, "wait_tokens": true}}'
   fake_start alpha
-  sed -i "s|http://127.0.0.1:9|$FAKE_URL_alpha|" "$GW_CONFIG"
+  sed -i "s|http://127.0.0.1:9|$FAKE_URL_alpha|; s|_grace_s: 3|_grace_s: 60|" "$GW_CONFIG"
   gw_start
   stream_to "$GW_DIR/s" /v1/chat/completions "$(chat_json planner "$script")"
-  wait_until 10 stream_has "$GW_DIR/s" 2
+  fake_go alpha
+  wait_until 10 stream_has "$GW_DIR/s" 1
   pid=$(gw_pid gateway)
   kill -TERM "$pid"
-  wait_until 2 gw_log_has 'graceful shutdown started'
+  wait_until 5 gw_log_has 'graceful shutdown started'
   gw_request GET /health
   assert_status 000
+  fake_go alpha
+  fake_go alpha
+  fake_go alpha # the end
   stream_wait
   assert_equal "$stream_status" 0 "curl's exit status"
-  assert_equal "$(stream_tokens "$GW_DIR/s" | wc -l)" 12 tokens
+  assert_equal "$(stream_tokens "$GW_DIR/s" | wc -l)" 3 tokens
   grep -qF 'data: [DONE]' "$GW_DIR/s"
   wait_until 5 gone "$pid"
+  wait_until 10 test -s "$GW_DIR/gateway.status"
   assert_equal "$(<"$GW_DIR/gateway.status")" 0 'exit status'
 }
 
@@ -354,6 +363,7 @@ YAML
   assert_at_least "$(($(mono_ms) - before))" 950 'ms to stop'
   stream_wait
   run ! grep -F '[DONE]' "$GW_DIR/s"
+  wait_until 10 test -s "$GW_DIR/gateway.status"
   assert_equal "$(<"$GW_DIR/gateway.status")" 0 'exit status'
   nothing_but_the_fake
 }
@@ -380,6 +390,7 @@ YAML
   lighttpd=$(gw_processes | awk '/^[0-9]+ lighttpd / { print $1 }')
   kill -KILL "$lighttpd"
   wait_until 10 gone "$pid"
+  wait_until 10 test -s "$GW_DIR/gateway.status"
   assert_equal "$(<"$GW_DIR/gateway.status")" 1 'exit status'
   gw_log_has 'lighttpd was ended by signal 9'
   nothing_runs
@@ -393,6 +404,7 @@ YAML
   first=$(runtime_folder)
   pid=$(gw_pid gateway)
   kill -KILL "$pid"
+  wait_until 5 test -s "$GW_DIR/gateway.status" # its own, not the next one's
   wait_until 5 nothing_runs
   [[ -d $first ]]
   gw_start
@@ -405,22 +417,27 @@ YAML
 @test "kill: the port of a killed gateway is let go late -> the next start waits for it" {
   local first
   gw_expect_leftovers
-  gw_start
-  first=$(runtime_folder)
-  kill -KILL "$(gw_pid gateway)"
-  wait_until 5 nothing_runs
-  # stands in for a web server that is slow to die
-  export FAKE_PORT_slow=$GW_PORT
-  fake_start slow
-  _gw_launch
-  wait_until 5 folder_is_another "$first"
-  alive "$(gw_pid gateway)"
-  fake_stop slow
-  wait_until 10 gw_is_up
+  # it waits for five seconds: once more where this shell was away for longer
+  for _ in 1 2 3 4; do
+    gw_start
+    first=$(runtime_folder)
+    kill -KILL "$(gw_pid gateway)"
+    wait_until 5 test -s "$GW_DIR/gateway.status" # its own, not the next one's
+    wait_until 5 nothing_runs
+    # stands in for a web server that is slow to die
+    export FAKE_PORT_slow=$GW_PORT
+    fake_start slow
+    _gw_launch
+    wait_until 5 folder_is_another_or_dead "$first"
+    fake_stop slow
+    wait_until 10 _gw_up_or_dead
+    gone "$(gw_pid gateway)" || return 0
+  done
+  _fail 'it did not wait'
 }
 
-folder_is_another() {
-  [[ $(runtime_folder) != "$1" && -d $(runtime_folder) ]]
+folder_is_another_or_dead() {
+  gone "$(gw_pid gateway)" || [[ $(runtime_folder) != "$1" && -d $(runtime_folder) ]]
 }
 
 @test "kill: a responder gets SIGKILL -> another takes its place" {
@@ -428,7 +445,7 @@ folder_is_another() {
   gw_start
   pid=$(gw_responders control)
   kill -KILL "$pid"
-  wait_until 1 gw_is_up
+  wait_until 5 gw_is_up
   [[ $(gw_responders control) != "$pid" ]]
 }
 
