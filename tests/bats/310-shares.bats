@@ -189,17 +189,24 @@ three_responders_without() {
   fake_start four
   fake_start five
   gw_config <<<'models: {reviewer: {type: discovered}}'
-  ROLE_MESH_NODE_STALE_AFTER_S=1.5 gw_start
+  ROLE_MESH_NODE_STALE_AFTER_S=6 gw_start
   add_node n1 "$FAKE_PORT_four" m-1
   add_node n2 "$FAKE_PORT_five" m-2
   wait_until 10 beat_and_see_stale n1 n2
-  gw_post /v1/nodes/heartbeat '{"node_id":"n1"}'
+  # again where one that beats went stale before the last request
+  wait_until 10 shares_are '{"n1":20}' n1
+  wait_until 10 shares_are '{"n1":10,"n2":10}' n1 n2
+}
+
+# shares_are EXPECTED BEATING... - of 20 requests, right behind a heartbeat
+shares_are() {
+  local expected=$1 id
+  shift
+  for id in "$@"; do
+    gw_post /v1/nodes/heartbeat "{\"node_id\":\"$id\"}"
+  done
   load_chats 20
-  seen_is .node '{"n1":20}'
-  gw_post /v1/nodes/heartbeat '{"node_id":"n1"}'
-  gw_post /v1/nodes/heartbeat '{"node_id":"n2"}'
-  load_chats 20
-  seen_is .node '{"n1":10,"n2":10}'
+  seen_is .node "$expected"
 }
 
 # beat_and_see_stale BEATING SILENT
