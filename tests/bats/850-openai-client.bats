@@ -16,7 +16,8 @@ setup_file() {
   fi
   fake_start alpha
   gw_config <<YAML
-gateway: { max_body_bytes: 1048576, sse_keepalive_s: 1, shutdown_grace_s: 2 }
+gateway: { max_body_bytes: 1048576, sse_keepalive_s: 1, shutdown_grace_s: 2,
+  probe_timeout_s: 20 }
 auth: { client_api_keys: [sesame] }
 models:
   planner: { type: proxy, proxy_url: "$FAKE_URL_alpha" }
