@@ -218,6 +218,26 @@ ask_stream() {
   grep -qF '[DONE]' "$BATS_TEST_TMPDIR/w"
 }
 
+@test "fake: wait_tokens with raw_file -> the first piece, one more with each PUT /fake/go, and the end behind the last" {
+  local recorded=$TOP_SRCDIR/tests/fixtures/upstream/chat-stream.http size
+  size=$(stat -c %s "$recorded")
+  stream_to "$BATS_TEST_TMPDIR/w" "$FAKE_URL_a/v1/chat/completions" \
+    "$(chat_json m "{\"fake\": {\"raw_file\": \"chat-stream.http\", \"raw_split\": $((size / 3 + 1)),
+      \"wait_tokens\": true}}")" --raw -i -D /dev/null -o "$BATS_TEST_TMPDIR/w.bytes"
+  wait_until 5 has_bytes "$((size / 3 + 1))"
+  fake_go a
+  wait_until 5 has_bytes "$((size / 3 * 2 + 2))"
+  fake_go a
+  stream_wait
+  assert_equal "$stream_status" 0
+  cmp "$recorded" "$BATS_TEST_TMPDIR/w.bytes"
+}
+
+# has_bytes N - exactly so many have arrived; for wait_until.
+has_bytes() {
+  [[ $(stat -c %s "$BATS_TEST_TMPDIR/w.bytes" 2>/dev/null) == "$1" ]]
+}
+
 @test "fake: a client leaves while it waits for PUT /fake/go -> nobody waits" {
   GW_TIMEOUT=0.3 ask '{"wait_head": true}'
   assert_equal "$curl_status" 28

@@ -47,8 +47,10 @@ struct fake_script {
 	int64_t models_status;	    /* of GET /v1/models, 0 = 200 */
 	int64_t heartbeat_status;   /* of heartbeats, 0 = as scripted */
 	int64_t models_delay_ms;
-	bool wait_head;	  /* silence before the headers, until told to go */
-	bool wait_tokens; /* the same before every token, the first too */
+	bool wait_head; /* silence before the headers, until told to go */
+	/* The same before every token, the first too; of a replay, before every
+	 * piece but the first, which has the headers. */
+	bool wait_tokens;
 	bool half_event;
 	bool no_done;
 	bool never;

@@ -323,6 +323,8 @@ step_raw(struct fake_conn *c)
 	x->off += n;
 	if (x->off == x->rest.len)
 		fake_conn_done(c);
+	else if (x->script.wait_tokens)
+		fake_conn_on_go(c, step_raw);
 	else
 		fake_conn_after(c, (double)x->script.raw_delay_ms, step_raw);
 }
