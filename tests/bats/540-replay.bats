@@ -47,7 +47,7 @@ answer() {
   local out=$1 url=$2 model=$3 name=$4 split=${5:-0} result status=0
   : >"$out.body"
   result=$(curl -sSN -o "$out.body" -D "$out.head" -w '%{http_code} %{content_type}' \
-    --max-time 60 -H 'Content-Type: application/json' --data-binary "{\"model\": \"$model\",
+    --max-time 600 -H 'Content-Type: application/json' --data-binary "{\"model\": \"$model\",
       \"stream\": true, \"fake\": {\"raw_file\": \"$name\", \"raw_split\": $split}}" \
     "$url/v1/chat/completions" 2>"$out.err") || status=$?
   echo "$status $result" >"$out.result"
