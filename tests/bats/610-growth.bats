@@ -37,14 +37,14 @@ open_fds() {
   find "/proc/$1/fd" -mindepth 1 -maxdepth 1 | wc -l
 }
 
-# some_load N - N chats, a quarter of them refused, a quarter streamed, a quarter
-# broken off by the upstream.
+# some_load N [AT_ONCE] - N chats, a quarter of them refused, a quarter streamed, a
+# quarter broken off by the upstream; 16 at one time.
 some_load() {
   local n=$(($1 / 4)) body
   for body in '{"model":"planner","messages":[]}' '{"model":"nobody"}' \
     '{"model":"planner","messages":[],"stream":true}' \
     '{"model":"planner","messages":[],"stream":true,"fake":{"tokens":3,"end_after_tokens":1}}'; do
-    node "$TOP_SRCDIR/tests/bats/helpers/load.mjs" "$GW_URL/v1/chat/completions" "$n" 16 "$body"
+    node "$TOP_SRCDIR/tests/bats/helpers/load.mjs" "$GW_URL/v1/chat/completions" "$n" "${2:-16}" "$body"
   done
 }
 
@@ -54,7 +54,9 @@ some_load() {
   for pid in $(gw_responders); do
     fds[$pid]=$(open_fds "$pid")
   done
-  some_load 1600 # caches and pools have their size now
+  # Caches and pools have their size after this: each responder has held as many
+  # requests at one time as it can later, when it may get all 16.
+  some_load 1600 48
   for pid in $(gw_responders inference); do
     rss[$pid]=$(rss_kib "$pid")
   done
