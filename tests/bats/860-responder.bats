@@ -13,7 +13,7 @@ setup() {
   export GW_KEY='' WEB_KIND=nginx
   fake_start alpha
   gw_config <<YAML
-gateway: { shutdown_grace_s: 20 }
+gateway: { shutdown_grace_s: 120 }
 models:
   planner: { type: proxy, proxy_url: "$FAKE_URL_alpha" }
 YAML
@@ -218,24 +218,35 @@ _other_workers() {
   [[ $(wc -w <<<"$now") == 2 && " $now " != *" ${1%% *} "* ]]
 }
 
-# _drain_begins - a stream is open and its pool was told to end.
+# _drain_begins - a stream of four tokens has two of them, and its pool was told
+# to end.
 _drain_begins() {
   stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions "$(chat_json planner \
-    "{\"stream\": true, \"fake\": {\"tokens\": $1, \"delay_ms\": 100}}")"
+    '{"stream": true, "fake": {"tokens": 4, "wait_tokens": true}}')"
+  fake_go alpha
+  fake_go alpha
   wait_until 10 stream_has "$BATS_TEST_TMPDIR/s" 2
   POOL_PID=$(gw_pid pool-inference)
   kill -TERM "$POOL_PID"
   wait_until 10 grep -q event=drain "$GW_DIR/pool-inference.log"
 }
 
+# _stream_goes_on - the other two, and the end.
+_stream_goes_on() {
+  fake_go alpha
+  fake_go alpha
+  fake_go alpha
+  stream_wait
+  assert_equal "$(stream_tokens "$BATS_TEST_TMPDIR/s" | wc -l)" 4 tokens
+}
+
 @test "responder: SIGTERM -> the open stream ends whole, new requests are refused at once" {
   web_start nginx
-  _drain_begins 25
+  _drain_begins
   gw_chat planner
   assert_error 502 gateway_unreachable
   alive "$POOL_PID"
-  stream_wait
-  assert_equal "$(stream_tokens "$BATS_TEST_TMPDIR/s" | wc -l)" 25 tokens
+  _stream_goes_on
   assert_equal "$(stream_text "$BATS_TEST_TMPDIR/s" | grep -cF '[DONE]')" 1 ends
   pool_end
   assert_equal "$pool_status" 0 'exit status'
@@ -243,12 +254,11 @@ _drain_begins() {
 
 @test "responder: SIGTERM during a stream -> the address is free for the next pool" {
   web_start nginx
-  _drain_begins 40
+  _drain_begins
   web_pool_start next 1 "unix:$WEB_DIR/sockets/inference" --socket-mode 0666
   wait_until 10 _chat_works
   alive "$POOL_PID"
-  stream_wait
-  assert_equal "$(stream_tokens "$BATS_TEST_TMPDIR/s" | wc -l)" 40 tokens
+  _stream_goes_on
   pool_end
   [[ -S $WEB_DIR/sockets/inference ]]
   gw_chat planner
@@ -262,7 +272,7 @@ _chat_works() {
 
 @test "responder: a second signal -> the end at once, streams and all" {
   web_start nginx
-  _drain_begins 900
+  _drain_begins
   kill -INT "$POOL_PID"
   pool_end
   assert_equal "$pool_status" 0 'exit status'
