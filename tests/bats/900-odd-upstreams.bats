@@ -12,7 +12,7 @@ setup_file() {
   raw_files "$GW_DIR/raw"
   fake_start alpha --fixtures "$GW_DIR/raw"
   gw_config <<YAML
-gateway: {sse_keepalive_s: 0.2}
+gateway: {sse_keepalive_s: 20}
 models:
   planner:
     type: proxy
@@ -27,8 +27,13 @@ teardown_file() {
   gw_teardown
 }
 
+# A test that calls gw_setup has a gateway of its own.
 teardown() {
-  gw_dump_if_failed
+  if [[ $GW_DIR == "$BATS_TEST_TMPDIR" ]]; then
+    gw_teardown
+  else
+    gw_dump_if_failed
+  fi
 }
 
 # raw_files FOLDER - whole answers, byte for byte.
@@ -93,12 +98,31 @@ replay() {
 
 @test "upstream: an event stream of announced length is silent -> comments do not cut its end off" {
   local first=$(($(wc -c <"$GW_DIR/raw/events") - 11)) # all but one event
-  replay events "{\"raw_split\": $first, \"raw_delay_ms\": 700}"
-  assert_status 200
-  assert_match "$body" ': keep-alive' comments
-  assert_sse '[.[] | select(.data)] | length' 2
+  gw_setup
+  gw_config <<YAML
+gateway: {sse_keepalive_s: 0.2}
+models:
+  planner:
+    type: proxy
+    proxy_url: $FAKE_URL_alpha
+YAML
+  GW_WORKERS=1 gw_start
+  stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions "$(chat_json planner \
+    "{\"stream\": true, \"fake\": {\"raw_file\": \"events\", \"raw_split\": $first, \"wait_tokens\": true}}")"
+  wait_until 10 comment_behind_event
+  fake_go alpha
+  stream_wait
+  assert_equal "$stream_status" 0 "curl's exit status"
+  headers=$(_last_head "$BATS_TEST_TMPDIR/s.head")
+  assert_match "$headers" '^HTTP/1.1 200 '
   refute_header Content-Length
-  assert_equal "$curl_status" 0 "curl's exit status"
+  stream_text "$BATS_TEST_TMPDIR/s" >"$BATS_TEST_TMPDIR/text"
+  assert_sse '[.[] | .data | strings]' '["\"a\"","\"b\""]' "$BATS_TEST_TMPDIR/text"
+}
+
+# for wait_until
+comment_behind_event() {
+  sed '0,/ data: "a"$/d' "$BATS_TEST_TMPDIR/s" | grep -qF ': keep-alive'
 }
 
 @test "upstream: an event stream of announced length breaks off -> the error event is whole" {
