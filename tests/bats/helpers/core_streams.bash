@@ -74,19 +74,23 @@ core_test_chunked_limit() {
 
 # --- streams ---
 
+# Behind each token something is left open, so that no comment of the gateway's
+# can come in between and push the token out of a buffer.
 core_test_stream_pace() {
-  local file=$BATS_TEST_TMPDIR/s arrived token sent before='' n=0
-  stream_fake "$file" '{"tokens": 5, "delay_ms": 300, "stamp": true}'
+  local file=$BATS_TEST_TMPDIR/s n
+  stream_fake "$file" '{"wait_tokens": true, "pieces": ["data: \"t1\"\n\n: and",
+    "\ndata: \"t2\"\n\n: and", "\ndata: \"t3\"\n\n: and", "\ndata: \"t4\"\n\n: and",
+    "\ndata: \"t5\"\n\n: and", "\n"]}'
+  for n in 1 2 3 4 5; do
+    fake_go alpha
+    wait_until 10 stream_has "$file" "$n"
+    assert_equal "$(stream_tokens "$file" | wc -l)" "$n" 'tokens so far'
+  done
+  fake_go alpha
+  fake_go alpha
   stream_wait
   assert_equal "$stream_status" 0 'curl status'
-  while read -r arrived token; do
-    sent=${token#*@}
-    [[ -z $before ]] || assert_between "$before" 0 "$((sent - 1))" \
-      "arrival of t$n, before the next was sent"
-    before=$arrived
-    n=$((n + 1))
-  done < <(stream_tokens "$file")
-  assert_equal "$n" 5 tokens
+  assert_equal "$(stream_tokens "$file" | wc -l)" 5 tokens
 }
 
 core_test_stream_head() {
@@ -123,9 +127,10 @@ core_test_stream_broken() {
 
 core_test_stream_silence() {
   local file=$BATS_TEST_TMPDIR/s
-  stream_fake "$file" '{"first_delay_ms": 1600, "tokens": 2}'
+  stream_fake "$file" '{"wait_head": true, "tokens": 2}'
   wait_until 10 grep -qE '^[0-9]+ :' "$file"
   assert_equal "$(stream_tokens "$file" | wc -l)" 0 'tokens at the first comment'
+  fake_go alpha
   stream_wait
   assert_equal "$(stream_tokens "$file" | wc -l)" 2 tokens
 }
