@@ -130,6 +130,7 @@ agent_start() {
     wait_until "${AGENT_START_S:-15}" _agent_up_or_dead "$name" || break
     alive "$(gw_pid "agent-$name")" && return 0
     grep -qi 'in use' "$GW_DIR/agent-$name.log" || break
+    wait_until 5 test -s "$GW_DIR/agent-$name.status"
     _agent_choose_port "$name"
   done
   echo "the agent $name did not start (attempt $tries):" >&2
@@ -186,13 +187,14 @@ agent_stop() {
 }
 
 # agent_kill NAME - SIGKILL. The runtime folder that it could not remove is no
-# fault at the teardown; a process that it left behind is.
+# fault at the teardown; a process that it left behind is. Waits for its exit
+# status, or that would be written over the next start's.
 agent_kill() {
   local pid
   pid=$(gw_pid "agent-$1")
   : >"$GW_DIR/agent-killed"
   kill -KILL "$pid"
-  wait_until 5 gone "$pid"
+  wait_until 5 test -s "$GW_DIR/agent-$1.status"
   rm -f "$GW_DIR/pids/agent-$1"
 }
 
@@ -344,4 +346,21 @@ llama_put() {
 llama_stats() {
   curl -sS --noproxy '*' --max-time 10 \
     "http://127.0.0.1:$(llama_option "$1" --port)/fake/stats" | jq -rc "${2:-.}"
+}
+
+# llama_go ALIAS [N] - once N answers (1) of the last one wait, let them all take
+# one step (see wait_head and wait_tokens).
+llama_go() {
+  wait_until 10 _llama_waits "$1" "${2:-1}" && llama_put "$1" /fake/go ''
+}
+
+_llama_waits() {
+  [[ $(llama_stats "$1" .waiting) == "$2" ]]
+}
+
+# llama_loaded NAME MODEL - once that agent knows that the model loads, let it be
+# ready. Its file says 'script={"loading": true}', its alias is its id.
+llama_loaded() {
+  wait_until 15 agent_model_is "$1" "$2" loading &&
+    llama_put "$2" /fake/mode '{"loading": false}'
 }

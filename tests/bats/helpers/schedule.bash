@@ -20,11 +20,11 @@ node_start() {
 
 # ask ID MODEL [EXTRA [CURL ARGS]] - a chat beside the test, whole answer; ID is
 # its X-Request-Id. The answer goes to $BATS_TEST_TMPDIR/ID.answer, the status to
-# ID.status. Sets $ASKED, curl's pid.
+# ID.status. Sets $ASKED, curl's pid. It has time to wait while others are asked.
 ask() {
   local file=$BATS_TEST_TMPDIR/$1 url
   url=$(agent_url a)/v1/chat/completions
-  curl -sS --noproxy '*' --max-time "${GW_TIMEOUT:-60}" -o "$file.answer" -w '%{http_code}\n' \
+  curl -sS --noproxy '*' --max-time "${GW_TIMEOUT:-300}" -o "$file.answer" -w '%{http_code}\n' \
     -H "X-Request-Id: $1" -H 'Content-Type: application/json' "${@:4}" \
     --data-binary "$(chat_json "$2" "${3:-}")" "$url" \
     >"$file.status" 2>"$file.err" 3>&- 4>&- &
@@ -88,7 +88,7 @@ assert_refused() {
 # shellcheck disable=SC2034 # for the tests
 hold() {
   local file=$BATS_TEST_TMPDIR/hold-$1
-  agent_stream a "$file" "$1" "$(jq -cn --argjson extra "${2:-{\}}" \
+  GW_TIMEOUT=${GW_TIMEOUT:-600} agent_stream a "$file" "$1" "$(jq -cn --argjson extra "${2:-{\}}" \
     '{fake: {tokens: 1000000, delay_ms: 50}} + $extra')" -H "X-Request-Id: hold-$1"
   HOLDER=$STREAM_PID
   wait_until 15 stream_has "$file" 1
