@@ -95,6 +95,11 @@ steps_of() {
     "$GW_DIR/agent-$1.log" | tr '\n' ' '
 }
 
+# has_failed NAME MODEL [FROM] - by its log: the state itself lasts a second only.
+has_failed() {
+  agent_log_has "$1" "event=model_state model=\"?$2\"? from=${3:-[a-z]+} to=failed "
+}
+
 # message - of the error that came
 message() {
   jq -r .error.message <<<"$body"
@@ -108,8 +113,11 @@ other_works() {
 # ---- a start -----------------------------------------------------------------
 
 @test "agent: a request for a stopped model -> started, loaded, ready, in that order, answered" {
-  fake_model first loading_s=0.5 >/dev/null
-  agent_chat s first
+  fake_model first 'script={"loading": true}' >/dev/null
+  llama_loaded s first 3>&- 4>&- &
+  GW_TIMEOUT=90 agent_chat s first
+  wait "$!"
+  fake_model first >/dev/null # for later starts
   assert_status 200
   assert_json '.choices[0].message.content' '[scripted upstream first] You said: hello there'
   assert_equal "$(steps_of s first)" 'stopped>starting starting>loading loading>ready '
@@ -200,7 +208,8 @@ sockets_of() {
   agent_chat s invalid
   assert_error 503 model_start_failed
   assert_match "$(message)" "'invalid' ended with status 1 before it was ready"
-  assert_equal "$(agent_model s invalid '[.state, .last_exit.status, .crashes]')" '["failed",1,1]'
+  assert_equal "$(agent_model s invalid '[.last_exit.status, .crashes]')" '[1,1]'
+  has_failed s invalid
   assert_match "$(agent_model s invalid '.output | join("\n")')" \
     "invalid magic characters: 'no m', expected 'GGUF'"
   agent_log_has s 'event=model_failed model="?invalid"? failures=1 '
@@ -216,34 +225,35 @@ sockets_of() {
 }
 
 @test "agent: failed a moment ago -> refused without another start, Retry-After says when" {
-  local starts
+  local starts retry_in
   fake_model dies exit_at_start=42 >/dev/null
   agent_chat s dies
   assert_error 503 model_start_failed
   assert_match "$(message)" 'ended with status 42 before it was ready'
-  assert_header Retry-After 1
-  # from now on it is known: also while the model still waits for its next try
-  wait_until 10 agent_model_is s dies stopped
-  agent_chat s dies
-  assert_error 503 model_start_failed
-  assert_header Retry-After 2
-  starts=$(llama_starts dies)
-  agent_chat s dies
-  assert_error 503 model_start_failed
-  assert_header Retry-After '/^[12]$/'
-  assert_equal "$(llama_starts dies)" "$starts"
-  assert_between "$(agent_model s dies .retry_in_s)" 0 2
+  assert_header Retry-After '/^[0-9]+$/'
+  # On a busy machine the wait may be over before all has been looked at. Then
+  # there is another start, and the next wait is twice as long.
+  for _ in 1 2 3 4 5; do
+    starts=$(llama_starts dies)
+    agent_chat s dies
+    assert_error 503 model_start_failed
+    assert_header Retry-After '/^[0-9]+$/'
+    retry_in=$(agent_model s dies '.retry_in_s // empty')
+    [[ -z $retry_in || $(llama_starts dies) != "$starts" ]] || break
+  done
+  assert_equal "$(llama_starts dies)" "$starts" 'starts after the refusal'
+  assert_between "$retry_in" 0 32 retry_in_s
 }
 
 @test "agent: a file that is in order again -> the next try serves" {
   fake_model dies >/dev/null
-  wait_until 10 agent_model_is s dies stopped
+  wait_until 20 agent_model_is s dies stopped
   agent_chat s dies
   assert_status 200
 }
 
 @test "agent: an end by a signal -> its number in message and inventory" {
-  fake_model early die_after_s=0 die_signal=ABRT loading_s=5 >/dev/null
+  fake_model early die_after_s=0 die_signal=ABRT never_ready=1 >/dev/null
   agent_chat s early
   assert_error 503 model_start_failed
   assert_match "$(message)" 'was ended by signal 6 \(Aborted\) before it was ready'
@@ -310,8 +320,8 @@ YAML
   agent_chat a m1
   assert_error 503 model_start_failed
   assert_match "$(message)" "'m1' cannot be executed: No such file or directory"
-  assert_equal "$(agent_model a m1 '[.state, .last_exit.error]')" \
-    '["failed","No such file or directory"]'
+  assert_equal "$(agent_model a m1 .last_exit.error)" 'No such file or directory'
+  has_failed a m1
 }
 
 @test "agent: never ready -> 503 model_start_timeout that names the limit, then failed and gone" {
@@ -329,10 +339,12 @@ YAML
     assert_error 503 model_start_timeout
     assert_match "$(message)" "'$id' was not ready within llama_server_startup_timeout_s = 2 s"
     assert_header Retry-After '/^[0-9]+$/'
-    wait_until 10 agent_model_is a "$id" failed
+    wait_until 10 has_failed a "$id" stopping
   done
   wait_until 5 no_llama
-  assert_match "$(steps_of a loads)" '^stopped>starting starting>loading loading>stopping stopping>failed '
+  # a slow one was not heard to load within the two seconds
+  assert_match "$(steps_of a loads)" \
+    '^stopped>starting (starting>loading loading|starting)>stopping stopping>failed '
   assert_match "$(steps_of a hangs)" '^stopped>starting starting>stopping stopping>failed '
 }
 
@@ -346,7 +358,7 @@ no_llama() {
   agent_chat s once
   assert_status 200
   llama_put once /fake/exit '{"signal": 11}'
-  wait_until 5 agent_model_is s once failed
+  wait_until 5 agent_model_has s once .crashes 1
   agent_chat s once
   assert_status 200
   assert_equal "$(agent_model s once '[.state, .starts, .crashes, .last_exit.signal]')" \
@@ -367,13 +379,16 @@ no_llama() {
   assert_status 200
   llama_put again /fake/exit '{"signal": 9}'
   wait_until 20 agent_model_has s again '[.state, .starts]' '["ready",2]'
+  # a try that comes before the request fails, too
+  fake_model again exit_at_start=1 >/dev/null
   llama_put again /fake/exit '{"signal": 9}'
-  wait_until 5 agent_model_is s again failed
+  wait_until 5 agent_model_has s again '.crashes >= 2' true
   agent_chat s again
+  fake_model again >/dev/null
   assert_error 503 model_start_failed
-  assert_match "$(message)" "'again' was ended by signal 9"
-  assert_header Retry-After '/^[12]$/'
-  assert_equal "$(waits_of again)" '1:1000 2:2000 '
+  assert_match "$(message)" "'again' (was ended by signal 9|ended with status 1)"
+  assert_header Retry-After '/^[0-9]+$/'
+  assert_match "$(waits_of again)" '^1:1000 2:2000 '
 }
 
 # FAILURES:WAIT_MS of each failure.
@@ -397,7 +412,7 @@ waits_of() {
 
 @test "agent: a llama-server dies mid-stream -> what came, one error event, no [DONE]" {
   local file=$GW_DIR/mid
-  agent_stream s "$file" mid '{"fake": {"tokens": 100, "delay_ms": 100}}'
+  agent_stream s "$file" mid '{"fake": {"tokens": 100000, "delay_ms": 100}}'
   wait_until 20 stream_has "$file" 2
   llama_put mid /fake/exit '{"signal": 9}'
   stream_wait
@@ -412,7 +427,7 @@ waits_of() {
   local before after
   before=$(rss_kib "$(gw_pid agent-s)")
   fake_model loud print_mb=100 message=the-end >/dev/null
-  agent_chat s loud
+  GW_TIMEOUT=300 agent_chat s loud
   assert_status 200
   after=$(rss_kib "$(gw_pid agent-s)")
   assert_between "$after" 0 $((before + 4096)) 'KiB of memory'
