@@ -134,8 +134,8 @@ assert_all_gone() {
 @test "agent: a llama-server that takes its time -> waited for within stop_timeout_s" {
   agent 'idle_unload_s: 0.1' 'stop_timeout_s: 60' 'models:' "$(model m1 stop_s=1)"
   agent_chat a m1
-  wait_until 20 agent_model_is a m1 stopping
   wait_until 20 agent_model_is a m1 stopped
+  agent_log_has a 'event=model_state .*to=stopping'
   assert_equal "$(agent_model a m1 .last_exit.status)" 0
 }
 
@@ -169,7 +169,7 @@ assert_all_gone() {
   first=$(llama_last m1 .pid)
   kill -KILL "$(guard_pids)"
   wait_until 20 agent_model_has a m1 '[.state, .starts, .crashes, .last_exit.signal]' '["ready",2,1,9]'
-  gone "$first"
+  wait_until 5 gone "$first"
 }
 
 no_sleeper() {
@@ -183,8 +183,8 @@ no_sleeper() {
 @test "agent: SIGTERM or SIGINT -> exit 0, every llama-server and the folder are gone" {
   local signal
   for signal in TERM INT; do
-    agent 'models:' "$(model m1)" "$(model m2 wrapper=1)" "$(model m3 daemon=1)" \
-      "$(preloaded m4 loading_s=60)"
+    agent 'llama_server_startup_timeout_s: 600' 'models:' "$(model m1)" "$(model m2 wrapper=1)" \
+      "$(model m3 daemon=1)" "$(preloaded m4 loading_s=600)"
     agent_chat a m1
     agent_chat a m2
     agent_chat a m3
@@ -207,15 +207,19 @@ no_sleeper() {
 }
 
 @test "agent: SIGTERM, a stream is open -> it ends whole, new connections are refused" {
-  agent 'shutdown_grace_s: 30' 'models:' "$(model m1)"
-  agent_stream a "$GW_DIR/s" m1 '{"fake": {"tokens": 12, "delay_ms": 100}}'
+  agent 'shutdown_grace_s: 300' 'models:' "$(model m1)"
+  GW_TIMEOUT=300 agent_stream a "$GW_DIR/s" m1 '{"fake": {"tokens": 3, "wait_tokens": true}}'
+  llama_go m1
+  llama_go m1
   wait_until 20 stream_has "$GW_DIR/s" 2
   kill -TERM "$(gw_pid agent-a)"
   wait_until 5 refuses
   alive "$(gw_pid agent-a)"
+  llama_go m1
+  llama_go m1
   stream_wait
   assert_equal "$stream_status" 0 'curl status'
-  assert_equal "$(stream_tokens "$GW_DIR/s" | wc -l)" 12 tokens
+  assert_equal "$(stream_tokens "$GW_DIR/s" | wc -l)" 3 tokens
   grep -qF 'data: [DONE]' "$GW_DIR/s"
   ends_with 0
   assert_all_gone
@@ -250,7 +254,7 @@ refuses() {
 }
 
 @test "agent: SIGTERM while it starts -> exit 0, all gone" {
-  keys 'models:' "$(preloaded m1 loading_s=60)"
+  keys 'models:' "$(preloaded m1 loading_s=600)"
   _agent_launch a
   wait_until 10 agent_log_has a 'to=starting'
   agent_stop a
@@ -273,8 +277,8 @@ refuses() {
 # ---- the agent is killed -----------------------------------------------------
 
 @test "agent: SIGKILL while models run, load, have wrappers and daemons -> all of them end by themselves" {
-  agent 'models:' "$(model m1)" "$(model m2 wrapper=1)" "$(model m3 daemon=1)" \
-    "$(preloaded m4 loading_s=60)" "$(model m5 ignore_sigterm=1)"
+  agent 'llama_server_startup_timeout_s: 600' 'models:' "$(model m1)" "$(model m2 wrapper=1)" \
+    "$(model m3 daemon=1)" "$(preloaded m4 loading_s=600)" "$(model m5 ignore_sigterm=1)"
   local id
   for id in m1 m2 m3 m5; do
     agent_chat a "$id"
