@@ -131,7 +131,7 @@ one_device() {
   for ((i = 0; i < 24; i++)); do
     model=a
     ((i % 2)) || model=b
-    curl -sSN --noproxy '*' --max-time 60 -o "$BATS_TEST_TMPDIR/$i" -H 'Content-Type: application/json' \
+    curl -sSN --noproxy '*' --max-time 300 -o "$BATS_TEST_TMPDIR/$i" -H 'Content-Type: application/json' \
       --data-binary "$(sse_json $path $model '{"fake": {"tokens": 4, "delay_ms": 5}}')" \
       "$(agent_url a)$path" 3>&- 4>&- &
     pids+=("$!")
@@ -178,7 +178,7 @@ one_device() {
 keep_asking() {
   local url json
   url=$(agent_url a)/v1/chat/completions
-  json=$(chat_json "$2" '{"fake": {"first_delay_ms": 20}}')
+  json=$(chat_json "$2" '{"fake": {"first_delay_ms": 200}}')
   while [[ ! -e $BATS_TEST_TMPDIR/enough ]]; do
     curl -sS --noproxy '*' --max-time 60 -o /dev/null -w '%{http_code}\n' \
       -H 'Content-Type: application/json' --data-binary "$json" "$url" \
@@ -308,10 +308,14 @@ keep_asking() {
 }
 
 @test "failure: a connection breaks and the llama-server is not ready again in time -> those that wait are refused" {
-  one_device 'llama_server_startup_timeout_s: 2'
-  hold a '{"fake": {"tokens": 9, "delay_ms": 700, "die_after_tokens": 1}}'
+  local s=$BATS_TEST_TMPDIR/s
+  one_device 'llama_server_startup_timeout_s: 8'
+  agent_stream a "$s" a '{"fake": {"tokens": 9, "wait_tokens": true, "die_after_tokens": 1}}'
+  llama_go a
+  wait_until 15 stream_has "$s" 1
   queue_all a1
   llama_put a /fake/mode '{"loading": true}'
+  llama_go a # it breaks
   answers_wait
   assert_refused a1 503 model_start_timeout
   agent_chat a b
@@ -319,7 +323,7 @@ keep_asking() {
 }
 
 @test "failure: a llama-server crashes while it stops for another -> the other one is started" {
-  node_start $'devices: [cpu:0]\nstop_timeout_s: 60' \
+  node_start $'devices: [cpu:0]\nstop_timeout_s: 600' \
     "{model_id: a, path: $(fake_model a ignore_sigterm=1)}" "{model_id: b, path: $(fake_model b)}"
   agent_chat a a
   ask b1 b
