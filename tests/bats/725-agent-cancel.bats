@@ -48,13 +48,25 @@ stream_queued() {
   wait_until 15 has_comment "$S.$1"
 }
 
+# comments_everywhere - each stream of sse_everywhere began with one; for
+# wait_until.
+comments_everywhere() {
+  local path
+  for path in "${SSE_PATHS[@]}"; do
+    [[ $(head -c 1 "$(sse_file "$path")" 2>/dev/null) == : ]] || return 1
+  done
+}
+
 # --- what a waiting client sees ---
 
 @test "wait: a stream while its model loads -> comments, then the stream, at every endpoint" {
   local path file
   node_start $'devices: [cpu:0]\nsse_keepalive_s: 0.2' \
-    "{model_id: a, path: $(fake_model a loading_s=1), server_args: {parallel: 4}}"
-  GW_URL=$(agent_url a) sse_everywhere a '{"fake": {"tokens": 3}}'
+    "{model_id: a, path: $(fake_model a 'script={"loading": true}'), server_args: {parallel: 4}}"
+  GW_TIMEOUT=120 GW_URL=$(agent_url a) sse_everywhere a '{"fake": {"tokens": 3}}' 3>&- 4>&- &
+  wait_until 15 comments_everywhere
+  llama_loaded a a
+  wait "$!"
   for path in "${SSE_PATHS[@]}"; do
     file=$(sse_file "$path")
     head -n 1 "$file.head" | grep -q ' 200 '
@@ -87,8 +99,12 @@ stream_queued() {
 @test "wait: the model dies while it loads, behind comments -> one error event, at every endpoint" {
   local path
   node_start $'devices: [cpu:0]\nsse_keepalive_s: 0.2' \
-    "{model_id: a, path: $(fake_model a loading_s=60 die_after_s=2.5)}"
-  GW_URL=$(agent_url a) sse_everywhere a
+    "{model_id: a, path: $(fake_model a never_ready=1)}"
+  GW_TIMEOUT=120 GW_URL=$(agent_url a) sse_everywhere a 3>&- 4>&- &
+  wait_until 15 comments_everywhere
+  wait_until 10 agent_model_is a a loading
+  llama_put a /fake/exit '{"signal": 11}'
+  wait "$!"
   for path in "${SSE_PATHS[@]}"; do
     head -n 1 "$(sse_file "$path").head" | grep -q ' 200 '
     assert_one_sse_error "$path" model_start_failed "$(sse_file "$path")"
@@ -97,7 +113,7 @@ stream_queued() {
 
 @test "wait: the model is not ready in time, behind comments -> one error event, at every endpoint" {
   local path
-  node_start $'devices: [cpu:0]\nsse_keepalive_s: 0.2\nllama_server_startup_timeout_s: 2.5' \
+  node_start $'devices: [cpu:0]\nsse_keepalive_s: 0.2\nllama_server_startup_timeout_s: 6' \
     "{model_id: a, path: $(fake_model a never_ready=1)}"
   GW_URL=$(agent_url a) sse_everywhere a
   for path in "${SSE_PATHS[@]}"; do
@@ -109,10 +125,11 @@ stream_queued() {
 # --- a waiting client leaves ---
 
 @test "leave: a stream while its model loads -> its place is free, the llama-server never sees it" {
-  one_device '' loading_s=3
+  one_device '' 'script={"loading": true}'
   stream_queued a1 a
   leave "$STREAM_PID"
   wait_until 10 waiting_is 0
+  llama_loaded a a
   wait_until 15 agent_model_is a a ready
   agent_chat a a '' -H 'X-Request-Id: a2'
   assert_status 200
@@ -121,10 +138,11 @@ stream_queued() {
 }
 
 @test "leave: a whole answer while its model loads -> its place is free, the llama-server never sees it" {
-  one_device '' loading_s=3
+  one_device '' 'script={"loading": true}'
   watched a1 a
   leave "$ASKED"
   wait_until 10 waiting_is 0
+  llama_loaded a a
   wait_until 15 agent_model_is a a ready
   agent_chat a a '' -H 'X-Request-Id: a2'
   assert_status 200
@@ -253,15 +271,15 @@ upstream_let_go() {
 }
 
 @test "limit: total_s while its model loads, behind comments -> one error event" {
-  one_device $'timeouts: {total_s: 1.5}' never_ready=1
+  one_device 'timeouts: {total_s: 6}' never_ready=1
   agent_post a /v1/messages "$(sse_json /v1/messages a)" -N
   assert_status 200
   assert_one_sse_error /v1/messages upstream_timeout
-  assert_sse '.[-1].json.error.message | contains("timeouts.total_s = 1.5 s")' true
+  assert_sse '.[-1].json.error.message | contains("timeouts.total_s = 6 s")' true
 }
 
 @test "limit: total_s of a running stream -> one error event, the slot is given on" {
-  one_device $'timeouts: {total_s: 2}'
+  one_device 'timeouts: {total_s: 8}'
   agent_chat a a
   agent_post a /v1/chat/completions "$(sse_json /v1/chat/completions a \
     '{"fake": {"tokens": 1000000, "delay_ms": 50}}')" -N
@@ -272,22 +290,22 @@ upstream_let_go() {
 }
 
 @test "limit: loading takes longer than first_byte_s -> answered, the limit begins behind it" {
-  one_device $'timeouts: {first_byte_s: 0.5}' loading_s=1.5
+  one_device 'timeouts: {first_byte_s: 4}' loading_s=5
   agent_chat a a
   assert_status 200
 }
 
 @test "limit: first_byte_s of a silent llama-server -> 504 that names it, the slot is given on" {
-  one_device $'timeouts: {first_byte_s: 0.5}'
+  one_device 'timeouts: {first_byte_s: 5}'
   agent_chat a a '{"fake": {"never": true}}'
   assert_error 504 upstream_timeout
-  assert_json '.error.message | contains("timeouts.first_byte_s = 0.5 s")' true
+  assert_json '.error.message | contains("timeouts.first_byte_s = 5 s")' true
   agent_chat a b
   assert_status 200
 }
 
 @test "limit: a client that does not read for idle_s -> its stream ends, the device is given on" {
-  one_device 'timeouts: {idle_s: 1}'
+  one_device 'timeouts: {idle_s: 5}'
   agent_stream a "$S" a '{"fake": {"tokens": 1000000, "big_tokens": 20000}}'
   wait_until 15 test -s "$S"
   kill -STOP "$STREAM_PID"
