@@ -261,7 +261,8 @@ tool_hangs() {
       agent_chat a "$model"
       assert_status 200
     done
-    assert_equal "$(agent_device a gpu:0 .memory_free_mib)" 20000
+    # not known any more after some that were given up
+    assert_match "$(agent_device a gpu:0 .memory_free_mib)" '^(20000|null)$'
     [[ $(hanging_tool) != "$tool" ]] || return 0
   done
   echo 'no nvidia-smi hung from the first of three requests to the last' >&2
@@ -270,8 +271,8 @@ tool_hangs() {
 
 @test "device: told to end while nvidia-smi hangs at the start -> ends, leaves nothing" {
   export FAKE_NVIDIA_SMI_MODE=hang
-  AGENT_START_S=1 run ! node_start '' "{model_id: a, path: $(fake_model a)}"
-  test -s "$FAKE_NVIDIA_SMI_JOURNAL"
+  AGENT_START_S=0 run ! node_start '' "{model_id: a, path: $(fake_model a)}"
+  wait_until 10 test -s "$FAKE_NVIDIA_SMI_JOURNAL"
   agent_stop a
   assert_equal "$agent_status" 0
 }
