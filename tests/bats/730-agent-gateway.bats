@@ -15,7 +15,7 @@ load helpers/all
 setup_file() {
   gw_setup
   gw_config <<YAML
-gateway: {probe_ttl_s: 0, sse_keepalive_s: 0}
+gateway: {probe_ttl_s: 0, probe_timeout_s: 20, sse_keepalive_s: 0}
 auth: {node_api_keys: [the-node-key], upstream_node_key: the-agent-key}
 models:
   planner: {type: discovered}
@@ -42,7 +42,8 @@ teardown_file() {
   gw_teardown
 }
 
-# Agents but the first are a test's own.
+# Agents but the first are a test's own. What the gateway was too busy to hear at
+# their end it would believe for hours.
 teardown() {
   local file
   gw_dump_if_failed
@@ -50,8 +51,16 @@ teardown() {
     [[ ! -e $file ]] || _stop_tracked "${file##*/}" 2
   done
   for file in "$GW_DIR"/pids/agent-*; do
-    [[ ! -e $file || $file == */agent-first ]] || agent_stop "${file##*/agent-}"
+    [[ -e $file && $file != */agent-first ]] || continue
+    agent_stop "${file##*/agent-}"
+    forget second
+    forget "$(uname -n)"
   done
+}
+
+# forget ID - the gateway knows that node no more.
+forget() {
+  GW_KEY=$NODE_KEY gw_post /v1/nodes/deregister "{\"node_id\": \"$1\"}" >/dev/null
 }
 
 # second_node - the configuration of a test's own agent.
@@ -313,20 +322,25 @@ YAML
 
 @test "agent: SIGTERM -> the gateway knows it no more while its last stream goes on" {
   second_node <<YAML
+shutdown_grace_s: 300
 models: [{model_id: m-second, path: $(fake_model m-second), roles: [spare]}]
 YAML
   agent_start second
   wait_until 10 answers spare 200
-  stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions \
-    "$(chat_json spare '{"stream": true, "fake": {"tokens": 60, "delay_ms": 50}}')"
+  GW_TIMEOUT=300 stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions \
+    "$(chat_json spare '{"stream": true, "fake": {"tokens": 3, "wait_tokens": true}}')"
+  llama_go m-second
   wait_until 10 stream_has "$BATS_TEST_TMPDIR/s" 1
   kill "$(gw_pid agent-second)"
   wait_until 10 gw_node_has second .status ''
   run ! grep -qF '[DONE]' "$BATS_TEST_TMPDIR/s"
   gw_chat spare
   assert_error 503 no_available_node
+  for _ in 2 3 end; do
+    llama_go m-second
+  done
   stream_wait
-  assert_equal "$(stream_tokens "$BATS_TEST_TMPDIR/s" | wc -l)" 60 tokens
+  assert_equal "$(stream_tokens "$BATS_TEST_TMPDIR/s" | wc -l)" 3 tokens
   grep -qF '[DONE]' "$BATS_TEST_TMPDIR/s"
   agent_stop second
   assert_equal "$agent_status" 0 'exit status'
