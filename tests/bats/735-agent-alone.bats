@@ -22,7 +22,7 @@ teardown() {
 # gateway [AUTH] - one that knows the role planner.
 gateway() {
   gw_config <<YAML
-gateway: {probe_ttl_s: 0}
+gateway: {probe_ttl_s: 0, probe_timeout_s: 20}
 auth: ${1:-{node_api_keys: [the-node-key], upstream_node_key: the-agent-key\}}
 models: {planner: {type: discovered}}
 YAML
@@ -59,6 +59,11 @@ failed() {
   (($(failures) >= $1))
 }
 
+# registrations_are N - for wait_until.
+registrations_are() {
+  [[ $(grep -c event=gateway_registered "$GW_DIR/agent-a.log") == "$1" ]]
+}
+
 # The first three: each is at least half of what it may be, and that doubles.
 assert_waits_grow() {
   local -a waits
@@ -91,13 +96,13 @@ assert_waits_grow() {
   wait_until 10 gw_node_has a .status fresh
   gw_stop
   wait_until 10 failed 1
-  dispatcher_is .error 'connection refused'
+  wait_until 10 dispatcher_is .error 'connection refused'
   assert_local_service
   gw_start
   wait_until 20 gw_node_has a .status fresh
   gw_chat planner
   assert_status 200
-  assert_equal "$(grep -c event=gateway_registered "$GW_DIR/agent-a.log")" 2 registrations
+  wait_until 10 registrations_are 2
 }
 
 @test "agent: the gateway forgot its node in between -> the agent registers again, nothing failed" {
@@ -155,7 +160,7 @@ assert_waits_grow() {
   ROLE_MESH_NODE_STALE_AFTER_S=2 gateway
   agent 'heartbeat_interval_s: 10'
   wait_until 10 gw_node_has a .status fresh
-  agent_log_has a 'event=gateway_registered .*heartbeat_interval_ms=666'
+  wait_until 10 agent_log_has a 'event=gateway_registered .*heartbeat_interval_ms=666'
   # five times younger than the look before: for longer than it could be fresh
   for ((seen = 0; renewed < 5; seen++)); do
     now=$(gw_node a '.last_seen_s * 10 | round')
@@ -164,7 +169,7 @@ assert_waits_grow() {
     ((seen < 600)) || _fail "renewed $renewed times only"
     sleep 0.05
   done
-  assert_equal "$(gw_node a .status)" fresh
+  wait_until 10 gw_node_has a .status fresh
 }
 
 @test "agent: its interval is shorter than the gateway's -> its own" {
