@@ -25,13 +25,14 @@ teardown() {
   netns_teardown
 }
 
-# hosts_up [STALE_S] - everything runs, the gateway knows both nodes.
+# hosts_up [STALE_S [LIMIT_S]] - everything runs, the gateway knows both nodes.
+# LIMIT_S is how long it tries to connect one.
 hosts_up() {
   gw_config <<YAML
-gateway: {probe_ttl_s: 0, probe_timeout_s: 0.5}
+gateway: {probe_ttl_s: 0, probe_timeout_s: ${2:-10}}
 models:
-  planner: {type: discovered, timeouts: {connect_s: 0.3}}
-  coder: {type: discovered, timeouts: {connect_s: 0.3}}
+  planner: {type: discovered, timeouts: {connect_s: ${2:-10}}}
+  coder: {type: discovered, timeouts: {connect_s: ${2:-10}}}
 YAML
   ROLE_MESH_NODE_STALE_AFTER_S=${1:-9000} gw_start
   node_up east
@@ -65,9 +66,13 @@ spread() {
   nodes=$(nodes_of "$@") && sort <<<"$nodes" | uniq -c | tr -s ' \n' ' '
 }
 
-# both_answer ALIAS - for wait_until.
+# both_answer ALIAS, only_west ALIAS - for wait_until.
 both_answer() {
   [[ $(spread 2 "$1" 2>/dev/null) == ' 1 east 1 west ' ]]
+}
+
+only_west() {
+  [[ $(spread 6 "$1" 2>/dev/null) == ' 6 west ' ]]
 }
 
 # refuses NAME - nobody listens at the agent's address any more; for wait_until.
@@ -148,9 +153,9 @@ answered() {
 }
 
 @test "hosts: a fresh node cannot be reached -> the other one answers" {
-  hosts_up
+  hosts_up 9000 3
   netns_unplug east
-  assert_equal "$(spread 4 planner)" ' 4 west '
+  assert_equal "$(spread 2 planner)" ' 2 west '
   assert_equal "$(gw_node east '[.status, .reachable]')" '["fresh",false]'
 }
 
@@ -159,7 +164,8 @@ answered() {
   wait_until 10 both_answer planner
   netns_link east down
   wait_until 20 gw_node_has east .status stale
-  assert_equal "$(spread 6 planner)" ' 6 west '
+  # of two seconds: a busy machine makes west stale for a moment, too
+  wait_until 10 only_west planner
   netns_link east up
   wait_until 60 gw_node_has east .status fresh
   wait_until 10 both_answer planner

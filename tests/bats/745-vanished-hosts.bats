@@ -17,7 +17,7 @@ setup() {
   gw_config <<YAML
 gateway: {sse_keepalive_s: 20}
 models:
-  planner: {type: discovered, timeouts: {connect_s: 2, first_byte_s: 9000, idle_s: 9000}}
+  planner: {type: discovered, timeouts: {connect_s: 8, first_byte_s: 9000, idle_s: 9000}}
 YAML
   # one inference process: it alone keeps connections
   GW_WORKERS=1 ROLE_MESH_NODE_STALE_AFTER_S=9000 gw_start
