@@ -16,7 +16,8 @@
 #define KEEPALIVE_IDLE_S 15L
 #define KEEPALIVE_INTERVAL_S 5L
 /* A kept connection that was dead shows at once. One that closes later took the
- * request: sending it again could run it twice, or kill the server twice. */
+ * request, unless its host acknowledged nothing until then: sending it again
+ * could run it twice, or kill the server twice. */
 #define RETRY_WITHIN_MS 1000
 #define NO_LIMIT_MS 0x7fffffffL /* libcurl takes 0 for its default */
 
@@ -237,7 +238,7 @@ on_prereq(void *arg, char *peer, char *local, int peer_port, int local_port)
 	t->sent_ms = gw_mono_ms();
 	if (!t->retried)
 		t->connected_ms = t->sent_ms;
-	else if (t->sent_ms - t->connected_ms > RETRY_WITHIN_MS)
+	else if (!t->silent && t->sent_ms - t->connected_ms > RETRY_WITHIN_MS)
 		return CURL_PREREQFUNC_ABORT;
 	if (t->ops && t->ops->on_connected)
 		t->ops->on_connected(t->arg);

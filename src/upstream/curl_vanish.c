@@ -44,17 +44,19 @@ is_silent(curl_socket_t fd, unsigned since_ms)
 	       ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0;
 }
 
-static bool
-has_vanished(const struct gw_transfer *t, uint64_t now_ms)
+static void
+look_at(struct gw_transfer *t, uint64_t now_ms)
 {
-	if (!t->ops || t->reaping || !t->connected || t->head_done ||
-	    t->fd == CURL_SOCKET_BAD || now_ms - t->sent_ms < SILENT_MS ||
-	    !is_silent(t->fd, SILENT_MS))
-		return false;
-	if (t->ops->may_leave && t->ops->may_leave(t->arg))
-		return true;
-	return now_ms - t->sent_ms >= GIVE_UP_MS &&
-	       is_silent(t->fd, GIVE_UP_MS);
+	uint64_t since_ms = now_ms - t->sent_ms;
+
+	t->vanished = false;
+	t->silent = t->ops && !t->reaping && t->connected && !t->head_done &&
+		    t->fd != CURL_SOCKET_BAD && since_ms >= SILENT_MS &&
+		    is_silent(t->fd, SILENT_MS);
+	if (!t->silent)
+		return;
+	t->vanished = (t->ops->may_leave && t->ops->may_leave(t->arg)) ||
+		      (since_ms >= GIVE_UP_MS && is_silent(t->fd, GIVE_UP_MS));
 }
 
 static struct gw_transfer *
@@ -77,7 +79,7 @@ on_look(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)revents;
 	for (t = u->transfers; t; t = t->next)
-		t->vanished = has_vanished(t, now_ms);
+		look_at(t, now_ms);
 	while ((t = find_vanished(u)))
 		gw_transfer_end(t, GW_TRANSFER_UNACKNOWLEDGED);
 	if (!u->transfers)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # 745-vanished-hosts.bats - the host of an upstream goes without a word, as one
-# that is switched off: what it did not take goes to another node within
+# that is switched off: what it did not acknowledge goes to another node within
 # seconds, what it took is told as an error, and neither waits for first_byte_s.
 # A busy upstream on a host that is there is not mistaken for one that is gone.
 #
@@ -55,41 +55,76 @@ serve() {
       assert_header X-RoleMesh-Node west
     done
     netns_replug east
-    grep -q 'event=upstream_retry .*node=east reason="its host does not take the request"' \
+    grep -q 'event=upstream_retry .*node=east reason="its host does not acknowledge the request"' \
       "$GW_DIR/gateway.log" && return 0
   done
   echo "a connection was never kept until the request came, in $try tries" >&2
   return 1
 }
 
-# The only node, so that there is no other to turn to.
-@test "vanish: the link of a host is down for a moment -> its request is answered all the same" {
+# whole_to FILE [CURL ARGS] - a chat in the background, its status in FILE.code.
+# Sets WHOLE_PID.
+whole_to() {
+  local file=$1
+  shift
+  ${GW_VIA:-} curl -sS --noproxy '*' --max-time 300 -o "$file" -D "$file.head" -w '%{http_code}' \
+    -H 'Content-Type: application/json' "$@" "$GW_URL/v1/chat/completions" \
+    >"$file.code" 3>&- 4>&- &
+  WHOLE_PID=$!
+}
+
+# large_body FILE - more than the buffers between two hosts hold.
+large_body() {
+  {
+    printf '{"model":"planner","messages":[],"x":"'
+    head -c 8000000 /dev/zero | tr '\0' x
+    printf '"}'
+  } >"$1"
+}
+
+# Longer than another node would be waited for; there is none.
+# bats test_tags=slow
+@test "vanish: the link of the only host is down for nine seconds -> its request is answered all the same" {
+  local whole=$BATS_TEST_TMPDIR/whole
   serve east
   gw_chat planner
   netns_unplug east
-  gw_chat planner &
-  sleep 1 # what is tested is that nothing happens in this time
+  whole_to "$whole" --data-binary "$(chat_json planner)"
+  sleep 9 # what is tested is that nothing happens in this time
   netns_replug east
-  wait "$!"
+  wait "$WHOLE_PID"
+  assert_equal "$(<"$whole.code")" 200
   run ! grep -E 'event=upstream_(retry|failed)' "$GW_DIR/gateway.log"
 }
 
 # bats test_tags=slow
+@test "vanish: a host goes while its upstream does not read -> the other node answers" {
+  local whole=$BATS_TEST_TMPDIR/whole
+  serve east
+  large_body "$BATS_TEST_TMPDIR/large"
+  kill -STOP "$(gw_pid fake-east)"
+  whole_to "$whole" --data-binary "@$BATS_TEST_TMPDIR/large"
+  sleep 2 # the window fills
+  netns_unplug east
+  serve west
+  wait "$WHOLE_PID"
+  kill -CONT "$(gw_pid fake-east)"
+  assert_equal "$(<"$whole.code")" 200
+  grep -qi '^X-RoleMesh-Node: west' "$whole.head"
+}
+
+# bats test_tags=slow
 @test "vanish: a host that took its requests is gone -> an error for each, no second node gets them" {
-  local s=$BATS_TEST_TMPDIR/s whole=$BATS_TEST_TMPDIR/whole pid
+  local s=$BATS_TEST_TMPDIR/s whole=$BATS_TEST_TMPDIR/whole
   serve east
   GW_TIMEOUT=300 stream_to "$s" /v1/chat/completions \
     "$(chat_json planner '{"stream": true, "fake": {"tokens": 2, "delay_ms": 9000000}}')"
   wait_until 10 stream_has "$s" 1
-  ${GW_VIA:-} curl -sS --noproxy '*' --max-time 300 -o "$whole" -w '%{http_code}' \
-    -H 'Content-Type: application/json' --data-binary \
-    "$(chat_json planner '{"fake": {"never": true}}')" \
-    "$GW_URL/v1/chat/completions" >"$whole.code" 3>&- 4>&- &
-  pid=$!
+  whole_to "$whole" --data-binary "$(chat_json planner '{"fake": {"never": true}}')"
   wait_until 10 has_requests east 2
   serve west
   netns_unplug east
-  wait "$pid"
+  wait "$WHOLE_PID"
   assert_equal "$(<"$whole.code")" 502
   assert_equal "$(jq -r .error.code "$whole")" upstream_unreachable
   assert_match "$(jq -r .error.message "$whole")" "node 'east'.*is gone" message
@@ -106,20 +141,15 @@ has_requests() {
 
 # bats test_tags=slow
 @test "vanish: an upstream takes neither connections nor bytes, its host lives -> waited for, answered once" {
-  local pid
+  local whole=$BATS_TEST_TMPDIR/whole
   serve east
-  head -c 8000000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/x"
-  { printf '{"model":"planner","messages":[],"x":"'; cat "$BATS_TEST_TMPDIR/x"; printf '"}'; } \
-    >"$BATS_TEST_TMPDIR/large"
+  large_body "$BATS_TEST_TMPDIR/large"
   kill -STOP "$(gw_pid fake-east)"
-  ${GW_VIA:-} curl -sS --noproxy '*' --max-time 120 -o /dev/null -w '%{http_code}' \
-    -H 'Content-Type: application/json' --data-binary "@$BATS_TEST_TMPDIR/large" \
-    "$GW_URL/v1/chat/completions" >"$BATS_TEST_TMPDIR/code" 3>&- 4>&- &
-  pid=$!
+  whole_to "$whole" --data-binary "@$BATS_TEST_TMPDIR/large"
   sleep 15 # what is tested is that nothing happens in this time
   kill -CONT "$(gw_pid fake-east)"
-  wait "$pid"
-  assert_equal "$(<"$BATS_TEST_TMPDIR/code")" 200
+  wait "$WHOLE_PID"
+  assert_equal "$(<"$whole.code")" 200
   assert_equal "$(fake_count east)" 1 requests
   run ! grep -E 'event=upstream_(retry|failed)' "$GW_DIR/gateway.log"
 }

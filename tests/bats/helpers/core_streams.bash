@@ -161,10 +161,11 @@ core_test_leave_silent() {
   stream_wait
 }
 
-# Nothing is ever written to that client, so no web server need notice.
+# Nothing is ever written to that client, so no web server need notice. It gives
+# the server another name and port, as behind a reverse proxy.
 core_test_leave_waiting() {
   local pid id
-  curl -sS --max-time 60 -o /dev/null -H "Authorization: Bearer $GW_KEY" \
+  curl -sS --max-time 60 -o /dev/null -H 'Host: example.test:9999' -H "Authorization: Bearer $GW_KEY" \
     -H 'Content-Type: application/json' --data-binary "$(chat_json planner '{"fake": {"never": true}}')" \
     "$GW_URL/v1/chat/completions" 3>&- 4>&- &
   pid=$!
