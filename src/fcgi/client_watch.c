@@ -26,14 +26,12 @@
 #include "fcgi/conn.h"
 
 #define TICK_S 0.25
-#define LOOKS_MAX 256	 /* a tick: about a millisecond */
-#define INTERVAL_MS 1000 /* between two looks at one request */
-#define ANSWERS_MAX 8	 /* read for one question: late ones come first */
-#define ANSWER_MORE_BYTES                                                      \
-	512		   /* attributes that nobody asked for: read over      \
-			    */
-#define STATE_NONE 0	   /* no such connection */
-#define STATE_UNKNOWN (-1) /* the kernel cannot be asked now */
+#define LOOKS_MAX 256	      /* a tick: about a millisecond */
+#define INTERVAL_MS 1000      /* between two looks at one request */
+#define ANSWERS_MAX 8	      /* read for one question: late ones come first */
+#define ANSWER_MORE_BYTES 512 /* attributes nobody asked for: read over */
+#define STATE_NONE 0	      /* no such connection */
+#define STATE_UNKNOWN (-1)    /* the kernel cannot be asked now */
 
 struct question {
 	struct nlmsghdr head;
@@ -154,19 +152,16 @@ look(struct gw_client_watch *w, struct gw_fcgi_conn *c)
 	}
 }
 
+/* Once an answer has begun, the next write that fails tells: comments of a
+ * silent stream, too. */
 static bool
 is_due(struct gw_fcgi_conn *c, uint64_t now_ms, uint64_t interval_ms)
 {
-	if (!c->request || c->input != GW_INPUT_COMPLETE ||
+	if (!c->request || c->input != GW_INPUT_COMPLETE || c->wrote ||
 	    c->client == GW_CLIENT_ELSEWHERE ||
 	    now_ms - c->looked_ms < interval_ms)
 		return false;
 	c->looked_ms = now_ms;
-	/* Where bytes flow, a write that fails tells sooner. */
-	if (c->spoke) {
-		c->spoke = false;
-		return false;
-	}
 	return true;
 }
 
@@ -227,7 +222,6 @@ gw_client_watch_begin(struct gw_fcgi_conn *c)
 	if (f->client_watch.fd < 0)
 		return;
 	c->client = GW_CLIENT_UNKNOWN;
-	c->spoke = false;
 	c->looked_ms = gw_mono_ms();
 	/* Now, because a connection that is reset leaves nothing to be found.
 	 */

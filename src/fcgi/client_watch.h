@@ -37,9 +37,10 @@ struct gw_client_watch {
 void gw_client_watch_init(struct gw_fcgi_front *f);
 
 /*
- * gw_client_watch_begin - the parameters of a request are complete: watch its
- * client from a second later until the request ends; when the client has left,
- * gw_conn_client_gone() is called from the event loop.
+ * gw_client_watch_begin - the parameters of a request are complete: look whether
+ * its client's connection is one of this host, and watch it from a second later
+ * until the answer begins; when the client has left, gw_conn_client_gone() is
+ * called from the event loop.
  */
 void gw_client_watch_begin(struct gw_fcgi_conn *c);
 

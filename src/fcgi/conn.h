@@ -44,7 +44,6 @@ struct gw_fcgi_conn {
 	bool dirty;
 	bool above_high_water;
 	bool is_unix;
-	bool spoke;		/* wrote since the last look at its client */
 	enum gw_client client;	/* client_watch.c */
 	uint64_t looked_ms;	/* when, CLOCK_MONOTONIC */
 	long write_credit; /* bytes that surely fit into the socket */
@@ -94,8 +93,8 @@ void gw_conn_close(struct gw_fcgi_conn *c);
 /* The peer is gone: tell the owner once, then close. */
 void gw_conn_gone(struct gw_fcgi_conn *c);
 
-/* The web server is there, its client is gone: tell the owner once, and break the
- * answer off, or give a bare 499 where none has begun. */
+/* The web server is there, its client is gone: tell the owner once, and break
+ * the answer off, or give a bare 499 where none has begun. */
 void gw_conn_client_gone(struct gw_fcgi_conn *c);
 
 /* gw_conn_gone() with a line in the log. */

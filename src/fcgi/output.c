@@ -61,7 +61,7 @@ flush_conn(struct gw_fcgi_conn *c)
 			return;
 		}
 		c->out_sent += n;
-		c->wrote = c->spoke = true;
+		c->wrote = true;
 		if (last) {
 			gw_conn_answered(c);
 			return;

@@ -16,8 +16,8 @@
 #define KEEPALIVE_IDLE_S 15L
 #define KEEPALIVE_INTERVAL_S 5L
 /* A kept connection that was dead shows at once. One that closes later took the
- * request, unless its host acknowledged nothing until then: sending it again
- * could run it twice, or kill the server twice. */
+ * request, unless its host has acknowledged nothing for seconds: sending it
+ * again could run it twice, or kill the server twice. */
 #define RETRY_WITHIN_MS 1000
 #define NO_LIMIT_MS 0x7fffffffL /* libcurl takes 0 for its default */
 
