@@ -2,10 +2,10 @@
 //
 // leave.mjs - a client that leaves in a way that curl has no option for.
 //
-//   leave.mjs PORT JSON                  a chat; ends its sending side with
-//                                             the first token, prints what comes
-//   leave.mjs PORT JSON RID reset FAKE   a chat; resets its connection once
-//                                             the scripted upstream has it
+//   leave.mjs PORT JSON                  a chat; ends its sending side with the
+//                                        first token, prints what comes
+//   leave.mjs PORT JSON RID reset FAKE   a chat; resets its connection once the
+//                                        scripted upstream has it
 
 import net from 'node:net';
 
