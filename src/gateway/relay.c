@@ -104,14 +104,19 @@ on_data(void *arg, const char *p, size_t n)
 	return true;
 }
 
+bool
+gw_relay_may_move(const struct gw_request *r)
+{
+	return !r->committed && r->pick_attempts + 1 < GW_PICK_ATTEMPTS;
+}
+
 static bool
 may_leave(void *arg)
 {
 	const struct gw_request *r = arg;
 	const struct gw_pipeline *p = r->worker->pipeline;
 
-	return !r->committed && r->pick_attempts + 1 < GW_PICK_ATTEMPTS &&
-	       p->has_another && p->has_another(r);
+	return gw_relay_may_move(r) && p->has_another && p->has_another(r);
 }
 
 static void

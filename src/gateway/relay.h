@@ -39,6 +39,12 @@ bool gw_relay_wants_keepalive(const struct gw_request *r);
 GW_MUSTCHECK int gw_relay_keepalive(struct gw_request *r);
 
 /*
+ * gw_relay_may_move - another upstream may still be tried: nothing has reached
+ * the client, and fewer than GW_PICK_ATTEMPTS were chosen.
+ */
+bool gw_relay_may_move(const struct gw_request *r);
+
+/*
  * gw_relay_failure - set r->err from how the transfer ended.
  */
 void gw_relay_failure(struct gw_request *r);

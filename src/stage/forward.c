@@ -15,7 +15,7 @@ may_repick(const struct gw_request *r)
 	/* What a llama-server got and died of must not kill the next one. */
 	return (r->model->type == GW_MODEL_DISCOVERED ||
 		(r->worker->pipeline->picks_again && !r->t_connected_ms)) &&
-	       !r->committed && r->pick_attempts + 1 < GW_PICK_ATTEMPTS &&
+	       gw_relay_may_move(r) &&
 	       gw_transfer_may_repick(
 		       (enum gw_transfer_result)r->upstream_failure);
 }
