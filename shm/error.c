@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * error.c - the error value, the hash and the clock that the other files share.
+ * error.c - the error value and the clock that the other files share.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,17 +21,6 @@ reg_fail(struct reg_err *err, enum reg_code code, int sys, const char *fmt, ...)
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
 	return -1;
-}
-
-uint64_t
-reg_hash(const void *bytes, size_t len)
-{
-	const unsigned char *p = bytes;
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * UINT64_C(0x100000001b3);
-	return h;
 }
 
 uint64_t

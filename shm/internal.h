@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include "base/hash.h"
 #include "layout.h"
 
 /* What this process last found out about the owner of a row. */
@@ -62,9 +63,6 @@ void reg_crash_point(void);
 /* Fills @err (NULL is allowed) and returns -1. */
 int reg_fail(struct reg_err *err, enum reg_code code, int sys, const char *fmt,
 	     ...) __attribute__((format(printf, 4, 5)));
-
-/* 64-bit FNV-1a. */
-uint64_t reg_hash(const void *bytes, size_t len);
 
 /* CLOCK_MONOTONIC in ms, for bounds that callers do not inject. */
 uint64_t reg_clock_ms(void);

@@ -89,7 +89,7 @@ check_payload(const char *what, size_t len, struct reg_err *err)
 static uint32_t
 find(const struct reg *r, const char *id)
 {
-	uint64_t hash = reg_hash(id, strlen(id));
+	uint64_t hash = gw_hash(id, strlen(id));
 
 	for (uint32_t i = 0; i < REG_NODES_MAX; i++) {
 		struct reg_slot *slot = &r->seg->slots[i];
@@ -175,7 +175,7 @@ put_locked(struct reg *r, const char *id, const struct image *image,
 	slot = &r->seg->slots[index];
 	generation = reg_life_generation(atomic_load(&slot->life));
 	if (need.slot == REG_NO_SLOT) {
-		atomic_store(&slot->id_hash, reg_hash(id, strlen(id)));
+		atomic_store(&slot->id_hash, gw_hash(id, strlen(id)));
 		generation = next_generation(generation);
 	}
 	set_life(slot, generation, now_ms);

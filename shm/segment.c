@@ -42,7 +42,7 @@ shape(void)
 		REG_LEASES_MAX,
 	};
 
-	return reg_hash(sizes, sizeof(sizes));
+	return gw_hash(sizes, sizeof(sizes));
 }
 
 static uint64_t

@@ -70,7 +70,7 @@ reg_turn_open(struct reg *r, const char *name, uint32_t *index,
 		return reg_fail(err, REG_TOO_LARGE, 0,
 				"the name of a turn has 1 to %d bytes",
 				REG_TURN_NAME_MAX);
-	hash = reg_hash(name, bytes);
+	hash = gw_hash(name, bytes);
 	if (reg_lock(r, err))
 		return -1;
 	*index = find(r, name, bytes, hash, &found);

@@ -73,7 +73,7 @@ check_slot(const struct reg *r, struct survey *s, uint32_t i,
 		if (strlen(front.id) != front.head.id_bytes ||
 		    front.head.id_bytes == 0 ||
 		    atomic_load(&slot->id_hash) !=
-			    reg_hash(front.id, strlen(front.id)))
+			    gw_hash(front.id, strlen(front.id)))
 			return violation(err, "a node's id and its hash differ",
 					 i);
 		if (reg_life_generation(atomic_load(&slot->life)) == 0)
@@ -131,7 +131,7 @@ check_turns(const struct reg *r, struct reg_err *err)
 		if (bytes > REG_TURN_NAME_MAX)
 			return violation(err, "the name of a turn is too long",
 					 i);
-		if (bytes && t->name_hash != reg_hash(t->name, bytes))
+		if (bytes && t->name_hash != gw_hash(t->name, bytes))
 			return violation(err, "a turn's name and hash differ",
 					 i);
 		if (atomic_load(&t->used) >

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 #define CHUNK_BYTES (16u << 10)
-#define FNV_BASIS 0xcbf29ce484222325u
-#define FNV_PRIME 0x100000001b3u
 
 struct gw_chunk {
 	struct gw_chunk *next;
@@ -22,7 +22,7 @@ struct gw_chunk {
 void
 gw_doc_init(struct gw_doc *d, struct gw_diag *diag)
 {
-	*d = (struct gw_doc){.fingerprint = FNV_BASIS, .diag = diag};
+	*d = (struct gw_doc){.fingerprint = GW_HASH_INIT, .diag = diag};
 }
 
 void
@@ -76,15 +76,9 @@ gw_doc_text(struct gw_doc *d, const char *p, size_t n)
 void
 gw_doc_hash(struct gw_doc *d, const void *p, size_t n)
 {
-	const unsigned char *bytes = p;
-	uint64_t h = d->fingerprint;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ bytes[i]) * FNV_PRIME;
+	d->fingerprint = gw_hash_more(d->fingerprint, p, n);
 	/* The length as well, or bytes could move from one file to the next. */
-	for (size_t i = 0; i < sizeof(n); i++)
-		h = (h ^ ((n >> (i * 8)) & 0xff)) * FNV_PRIME;
-	d->fingerprint = h;
+	d->fingerprint = gw_hash_more(d->fingerprint, &n, sizeof(n));
 }
 
 static int

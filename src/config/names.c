@@ -10,22 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t
-hash(const char *text, size_t len)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)text[i]) * 0x100000001b3u;
-	return h ^ h >> 32;
-}
+#include "base/hash.h"
 
 /* The slot of a name: its own, or the free one where it belongs. */
 static struct gw_name *
 find(const struct gw_config_internal *in, const char *text, size_t len)
 {
 	size_t mask = in->names_size - 1;
-	size_t at = hash(text, len) & mask;
+	size_t at = gw_hash_slot(gw_hash(text, len), in->names_size);
 
 	while (in->names[at].text &&
 	       (in->names[at].len != len ||

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "config/doc.h"
 
 #define DEFAULT_CONFIG "configs/models.yaml"
@@ -107,16 +108,13 @@ static int
 derive_name(struct gw_instance *in, struct gw_err *err)
 {
 	gw_auto_free char *path = real_path(in->paths[0]);
-	uint64_t h = 0xcbf29ce484222325u;
 
 	if (!path)
 		return gw_err_set(err, GW_ERR_INVALID_REQUEST, errno,
 				  "configuration file `%s`: %s", in->paths[0],
 				  strerror(errno));
-	for (const char *s = path; *s; s++)
-		h = (h ^ (unsigned char)*s) * 0x100000001b3u;
 	snprintf(in->shm_name, sizeof(in->shm_name), "/rolemesh-%u-%016" PRIx64,
-		 (unsigned)getuid(), h);
+		 (unsigned)getuid(), gw_hash_text(path));
 	return 0;
 }
 

@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 static size_t
 bucket_of(const char *role)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (; *role; role++)
-		h = (h ^ (unsigned char)*role) * UINT64_C(1099511628211);
-	return (size_t)(h ^ h >> 32) % GW_ROLE_BUCKETS;
+	return gw_hash_slot(gw_hash_text(role), GW_ROLE_BUCKETS);
 }
 
 /* Every place of a role, in order; with @out NULL it only counts. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "gateway/worker.h"
 #include "stage/policy.h"
 
@@ -54,16 +55,14 @@ release(struct gw_worker *w)
 static void
 turn_name(const char *role, char out[REG_TURN_NAME_MAX + 1])
 {
-	uint64_t h = UINT64_C(14695981039346656037);
 	size_t n = strlen(role);
 
 	if (n <= REG_TURN_NAME_MAX) {
 		memcpy(out, role, n + 1);
 		return;
 	}
-	for (const char *p = role; *p; p++)
-		h = (h ^ (unsigned char)*p) * UINT64_C(1099511628211);
-	snprintf(out, REG_TURN_NAME_MAX + 1, "%.96s#%016" PRIx64, role, h);
+	snprintf(out, REG_TURN_NAME_MAX + 1, "%.96s#%016" PRIx64, role,
+		 gw_hash(role, n));
 }
 
 static int

@@ -15,6 +15,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/hash.h"
+
 #define LOCK_NAME "lock"
 #define REMOVE_DEPTH_MAX 16
 #define UNIQUE "XXXXXX" /* for mkdtemp() */
@@ -64,17 +66,6 @@ void
 gw_folder_remove(const char *path)
 {
 	remove_in(AT_FDCWD, path, 0);
-}
-
-/* FNV-1a: spreads names well enough to tell instances apart in a listing. */
-static uint32_t
-name_hash(const char *text)
-{
-	uint32_t h = 2166136261u;
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 16777619u;
-	return h;
 }
 
 /* Why a candidate cannot be used, or NULL. */
@@ -155,8 +146,10 @@ name_candidates(const char *parents[CANDIDATES])
 static void
 make_prefix(const char *instance, char out[PREFIX_BYTES])
 {
+	uint64_t h = gw_hash_text(instance);
+
 	snprintf(out, PREFIX_BYTES, "rolemesh-%08" PRIx32 "-",
-		 name_hash(instance));
+		 (uint32_t)(h ^ h >> 32));
 }
 
 static const char *

@@ -152,7 +152,7 @@ payload_make(char *bytes, size_t len, uint64_t seed)
 
 	for (size_t i = 8; i < len; i++)
 		bytes[i] = (char)random_next(&seed);
-	hash = reg_hash(bytes + 8, len - 8);
+	hash = gw_hash(bytes + 8, len - 8);
 	memcpy(bytes, &hash, 8);
 }
 
@@ -164,7 +164,7 @@ payload_is_whole(const char *bytes, size_t len)
 	if (len < 9)
 		return false;
 	memcpy(&hash, bytes, 8);
-	return hash == reg_hash(bytes + 8, len - 8);
+	return hash == gw_hash(bytes + 8, len - 8);
 }
 
 #define PROCESSES 8
