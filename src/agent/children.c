@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
-#include "config/doc.h"
+#include "config/yaml.h"
 #include "webserver/folder.h"
 
 #define DEPTH_MAX 8

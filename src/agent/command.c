@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/doc.h"
+#include "config/yaml.h"
 
 #define ENV_TEXT_MAX 4096 /* bytes of what ag_device_env() says */
 
@@ -65,7 +65,7 @@ free_list(char **item)
 
 /* `a_b` is --a-b. */
 static char *
-option_name(const struct gw_node *key)
+option_name(const struct gw_yaml_node *key)
 {
 	char *name;
 
@@ -78,25 +78,25 @@ option_name(const struct gw_node *key)
 }
 
 static bool
-is_true(const struct gw_node *v)
+is_true(const struct gw_yaml_node *v)
 {
 	return v->text[0] == 't' || v->text[0] == 'T';
 }
 
 static int
-put_arg(struct list *l, const struct gw_member *m)
+put_arg(struct list *l, const struct gw_yaml_member *m)
 {
 	gw_auto_free char *name = option_name(m->key);
-	const struct gw_node *v = m->value;
+	const struct gw_yaml_node *v = m->value;
 
 	if (!name)
 		return -1;
 	switch (v->kind) {
-	case GW_NODE_NULL:
+	case GW_YAML_NULL:
 		return 0;
-	case GW_NODE_BOOL:
+	case GW_YAML_BOOL:
 		return is_true(v) ? put(l, name) : 0;
-	case GW_NODE_LIST:
+	case GW_YAML_LIST:
 		for (size_t i = 0; i < v->n; i++)
 			if (put_pair(l, name, v->child[i].value->text) < 0)
 				return -1;
@@ -137,10 +137,10 @@ put_arguments(struct list *l, const struct ag_config *c,
 static bool
 is_overridden(const struct ag_model_config *m, const char *entry)
 {
-	const struct gw_member *own =
-		gw_node_get(m->env, entry, strcspn(entry, "="));
+	const struct gw_yaml_member *own =
+		gw_yaml_get(m->env, entry, strcspn(entry, "="));
 
-	return own && !gw_node_is_null(own->value);
+	return own && !gw_yaml_is_null(own->value);
 }
 
 static int
@@ -157,10 +157,10 @@ put_environment(struct list *l, const struct ag_model_config *m,
 		    put(l, text.data + at) < 0)
 			return -1;
 	for (size_t i = 0; m->env && i < m->env->n; i++) {
-		const struct gw_member *v = &m->env->child[i];
+		const struct gw_yaml_member *v = &m->env->child[i];
 		char *entry;
 
-		if (gw_node_is_null(v->value))
+		if (gw_yaml_is_null(v->value))
 			continue;
 		if (asprintf(&entry, "%s=%s", v->key->text, v->value->text) < 0)
 			entry = NULL;

@@ -13,24 +13,24 @@
 #include "reg.h"
 
 struct internal {
-	struct gw_doc doc; /* what was read, for printing and for places */
+	struct gw_yaml doc; /* what was read, for printing and for places */
 };
 
-struct gw_doc *
+struct gw_yaml *
 ag_config_doc(const struct ag_config *c)
 {
 	return &((struct internal *)c->internal)->doc;
 }
 
 void
-ag_config_places(const struct ag_config *c, const struct gw_doc *doc,
+ag_config_places(const struct ag_config *c, const struct gw_yaml *doc,
 		 struct ag_model_place place[AG_MODELS_MAX])
 {
-	const struct gw_node *list = gw_node_value(doc->root, "models");
+	const struct gw_yaml_node *list = gw_yaml_value(doc->root, "models");
 	size_t n = 0;
 
 	for (size_t i = 0; list && i < list->n && n < c->n_models; i++)
-		if (!gw_node_is_null(list->child[i].value))
+		if (!gw_yaml_is_null(list->child[i].value))
 			place[n++] = (struct ag_model_place){
 				.node = list->child[i].value,
 				.index = i,
@@ -39,17 +39,17 @@ ag_config_places(const struct ag_config *c, const struct gw_doc *doc,
 
 /* The name of the host, where node_id is not set. 0, or -1 = no memory. */
 static int
-name_node(struct ag_config *c, struct gw_doc *doc)
+name_node(struct ag_config *c, struct gw_yaml *doc)
 {
 	char name[REG_NODE_ID_MAX + 1] = "";
 
-	if (!gw_node_is_null(gw_node_value(doc->root, "node_id")))
+	if (!gw_yaml_is_null(gw_yaml_value(doc->root, "node_id")))
 		return 0;
 	if (gethostname(name, sizeof(name)) < 0 || !*name ||
 	    !memchr(name, '\0', sizeof(name))) {
-		gw_doc_error(doc, NULL,
-			     "node_id: this host has no name to be used; set "
-			     "one");
+		gw_yaml_error(doc, NULL,
+			      "node_id: this host has no name to be used; set "
+			      "one");
 		return 0;
 	}
 	c->node_id = strdup(name);
@@ -58,7 +58,7 @@ name_node(struct ag_config *c, struct gw_doc *doc)
 
 /* Defaults that are other values, not constants. */
 static int
-complete(struct ag_config *c, struct gw_doc *doc)
+complete(struct ag_config *c, struct gw_yaml *doc)
 {
 	if (name_node(c, doc) < 0 || ag_config_default_url(c, doc) < 0)
 		return -1;
@@ -95,9 +95,9 @@ listen_at(struct ag_config *c, const char *host, uint32_t port)
 }
 
 static void
-build(struct ag_config *c, struct gw_doc *doc, const char *host, uint32_t port)
+build(struct ag_config *c, struct gw_yaml *doc, const char *host, uint32_t port)
 {
-	gw_doc_substitute(doc);
+	gw_yaml_substitute(doc);
 	gw_schema_apply(&ag_config_schema, doc, c);
 	if (doc->no_memory)
 		return;
@@ -124,11 +124,11 @@ ag_config_load(const char *const *paths, size_t n, const char *host,
 		return NULL;
 	}
 	c->internal = in;
-	gw_doc_init(&in->doc, diag);
-	gw_doc_load(&in->doc, paths, n);
+	gw_yaml_init(&in->doc, diag);
+	gw_yaml_load(&in->doc, paths, n);
 	if (in->doc.root)
 		build(c, &in->doc, host, port);
-	if (gw_doc_settle(&in->doc, errors))
+	if (gw_yaml_settle(&in->doc, errors))
 		return c;
 	ag_config_free(c);
 	return NULL;
@@ -143,7 +143,7 @@ ag_config_free(struct ag_config *c)
 		return;
 	in = c->internal;
 	gw_schema_release(&ag_config_schema, c);
-	gw_doc_release(&in->doc);
+	gw_yaml_release(&in->doc);
 	free(in);
 	free(c);
 }

@@ -22,7 +22,7 @@
 #define AG_MODELS_MAX 64   /* as many as a gateway takes from one node */
 #define AG_PARALLEL_MAX 64 /* slots of one llama-server */
 
-struct gw_node;
+struct gw_yaml_node;
 
 /*
  * One structured flag of llama-server as the operator wrote it: text that goes
@@ -45,9 +45,9 @@ struct ag_model_config {
 	uint64_t memory_mib;	/* what it takes of a device; 0 = not known */
 	struct gw_keys devices;	/* only on these; empty = on any */
 	char *flag[AG_FLAG__MAX];
-	const struct gw_node *server_args; /* mapping, or NULL */
-	const struct gw_node *env;	   /* mapping, or NULL */
-	const struct gw_node *meta;	   /* mapping, or NULL */
+	const struct gw_yaml_node *server_args; /* mapping, or NULL */
+	const struct gw_yaml_node *env;		/* mapping, or NULL */
+	const struct gw_yaml_node *meta;	/* mapping, or NULL */
 
 	/* completed after the file was read */
 	char *alias;		/* --alias: flag `alias`, else the model_id */

@@ -16,7 +16,7 @@
 
 /* The name of an option, as it may stand in server_args. */
 static bool
-check_name(struct gw_apply *ap, const struct gw_node *key)
+check_name(struct gw_apply *ap, const struct gw_yaml_node *key)
 {
 	const char *bare = key->text + strspn(key->text, "-");
 	char name[AG_ARG_NAME_MAX + 1];
@@ -52,15 +52,15 @@ check_name(struct gw_apply *ap, const struct gw_node *key)
 
 static bool
 check_list(struct gw_apply *ap, const struct gw_option *o,
-	   const struct gw_node *v)
+	   const struct gw_yaml_node *v)
 {
 	bool good = true;
 
 	for (size_t i = 0; i < v->n; i++) {
-		const struct gw_node *item = v->child[i].value;
+		const struct gw_yaml_node *item = v->child[i].value;
 		size_t before = gw_path_item(&ap->path, i);
 
-		if (item->kind == GW_NODE_NULL || item->kind == GW_NODE_BOOL)
+		if (item->kind == GW_YAML_NULL || item->kind == GW_YAML_BOOL)
 			good = gw_apply_wrong_type(ap, o, item,
 						   "a string or a number");
 		else if (!ag_check_scalar(ap, o, item, "a string or a number"))
@@ -72,11 +72,11 @@ check_list(struct gw_apply *ap, const struct gw_option *o,
 
 static bool
 check_value(struct gw_apply *ap, const struct gw_option *o,
-	    const struct gw_node *v)
+	    const struct gw_yaml_node *v)
 {
-	if (v->kind == GW_NODE_LIST)
+	if (v->kind == GW_YAML_LIST)
 		return check_list(ap, o, v);
-	if (v->kind == GW_NODE_NULL)
+	if (v->kind == GW_YAML_NULL)
 		return true;
 	return ag_check_scalar(
 		ap, o, v,
@@ -86,15 +86,15 @@ check_value(struct gw_apply *ap, const struct gw_option *o,
 
 static bool
 set_parallel(struct gw_apply *ap, const struct gw_option *o,
-	     const struct gw_node *v, struct ag_model_config *m)
+	     const struct gw_yaml_node *v, struct ag_model_config *m)
 {
 	int64_t n;
 
-	if (gw_node_is_null(v))
+	if (gw_yaml_is_null(v))
 		return true;
-	if (v->kind != GW_NODE_INT)
+	if (v->kind != GW_YAML_INT)
 		return gw_apply_wrong_type(ap, o, v, "an integer");
-	if (gw_scalar_int(v, &n) < 0 || n < 1 || n > AG_PARALLEL_MAX) {
+	if (gw_yaml_scalar_int(v, &n) < 0 || n < 1 || n > AG_PARALLEL_MAX) {
 		gw_apply_error(ap, v, "must be from 1 to %d, not %.40s",
 			       AG_PARALLEL_MAX, v->text);
 		return false;
@@ -105,14 +105,14 @@ set_parallel(struct gw_apply *ap, const struct gw_option *o,
 
 /* The same option under another spelling, before entry @i. */
 static bool
-is_first(struct gw_apply *ap, const struct gw_node *args, size_t i)
+is_first(struct gw_apply *ap, const struct gw_yaml_node *args, size_t i)
 {
 	char name[AG_ARG_NAME_MAX + 1], other[AG_ARG_NAME_MAX + 1];
-	const struct gw_node *key = args->child[i].key;
+	const struct gw_yaml_node *key = args->child[i].key;
 
 	ag_arg_canonical(key, name);
 	for (size_t k = 0; k < i; k++) {
-		const struct gw_node *at = args->child[k].key;
+		const struct gw_yaml_node *at = args->child[k].key;
 
 		ag_arg_canonical(at, other);
 		/* Spelled the same it is a duplicate key, reported already. */
@@ -129,12 +129,12 @@ is_first(struct gw_apply *ap, const struct gw_node *args, size_t i)
 }
 
 static size_t
-count_values(const struct gw_node *args)
+count_values(const struct gw_yaml_node *args)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < args->n; i++)
-		n += args->child[i].value->kind == GW_NODE_LIST
+		n += args->child[i].value->kind == GW_YAML_LIST
 			     ? args->child[i].value->n
 			     : 1;
 	return args->n > n ? args->n : n;
@@ -142,7 +142,7 @@ count_values(const struct gw_node *args)
 
 static bool
 set_args(struct gw_apply *ap, const struct gw_option *o,
-	 const struct gw_node *v, void *slot)
+	 const struct gw_yaml_node *v, void *slot)
 {
 	struct ag_model_config *m =
 		(struct ag_model_config *)((char *)slot -
@@ -158,8 +158,8 @@ set_args(struct gw_apply *ap, const struct gw_option *o,
 		return false;
 	}
 	for (size_t i = 0; i < v->n; i++) {
-		const struct gw_node *key = v->child[i].key;
-		const struct gw_node *value = v->child[i].value;
+		const struct gw_yaml_node *key = v->child[i].key;
+		const struct gw_yaml_node *value = v->child[i].value;
 		size_t before = gw_path_key(&ap->path, key->text, key->len);
 
 		good = check_name(ap, key) && is_first(ap, v, i) && good;
@@ -191,7 +191,7 @@ is_secret(const char *name)
 
 static void
 emit_args(struct gw_emit *e, const struct gw_option *o,
-	  const struct gw_node *source, const void *slot)
+	  const struct gw_yaml_node *source, const void *slot)
 {
 	(void)o;
 	(void)slot;

@@ -14,23 +14,23 @@
 
 struct check {
 	const struct ag_config *c;
-	struct gw_doc *doc;
+	struct gw_yaml *doc;
 	struct ag_model_place place[AG_MODELS_MAX];
 };
 
 /* A key of a model, or NULL when it is not set. */
-static const struct gw_node *
+static const struct gw_yaml_node *
 value_of(const struct check *k, size_t model, const char *key)
 {
-	const struct gw_node *v = gw_node_value(k->place[model].node, key);
+	const struct gw_yaml_node *v = gw_yaml_value(k->place[model].node, key);
 
-	return gw_node_is_null(v) ? NULL : v;
+	return gw_yaml_is_null(v) ? NULL : v;
 }
 
 /* "key of models[2] (file:line:column)" */
 static void
 name_place(const struct check *k, size_t model, const char *key,
-	   const struct gw_node *at, char *out, size_t out_bytes)
+	   const struct gw_yaml_node *at, char *out, size_t out_bytes)
 {
 	snprintf(out, out_bytes, "the %s of models[%zu] (%s:%u:%u)", key,
 		 k->place[model].index, at ? k->doc->paths[at->file] : "",
@@ -42,7 +42,7 @@ check_ids(const struct check *k)
 {
 	for (size_t i = 0; i < k->c->n_models; i++) {
 		const char *id = k->c->models[i].model_id;
-		const struct gw_node *at = value_of(k, i, "model_id");
+		const struct gw_yaml_node *at = value_of(k, i, "model_id");
 		char place[256];
 		size_t other = 0;
 
@@ -54,9 +54,9 @@ check_ids(const struct check *k)
 			continue;
 		name_place(k, other, "model_id", value_of(k, other, "model_id"),
 			   place, sizeof(place));
-		gw_doc_error(k->doc, at,
-			     "models[%zu].model_id: `%s` is already %s",
-			     k->place[i].index, gw_node_show(at, id), place);
+		gw_yaml_error(k->doc, at,
+			      "models[%zu].model_id: `%s` is already %s",
+			      k->place[i].index, gw_yaml_show(at, id), place);
 	}
 }
 
@@ -84,28 +84,28 @@ check_aliases(const struct check *k)
 {
 	for (size_t i = 0; i < k->c->n_models; i++) {
 		const struct ag_model_config *m = &k->c->models[i];
-		const struct gw_node *at = value_of(k, i, "alias");
+		const struct gw_yaml_node *at = value_of(k, i, "alias");
 		const char *key = at ? "alias" : "model_id";
 		char place[256];
 
 		if (m->alias && strchr(m->alias, ',')) {
 			at = value_of(k, i, key);
-			gw_doc_error(k->doc, at,
-				     "models[%zu].%s: `%s` holds a comma, "
-				     "where llama-server splits its --alias%s",
-				     k->place[i].index, key,
-				     gw_node_show(at, m->alias),
-				     *key == 'm' ? "; set `alias`" : "");
+			gw_yaml_error(k->doc, at,
+				      "models[%zu].%s: `%s` holds a comma, "
+				      "where llama-server splits its --alias%s",
+				      k->place[i].index, key,
+				      gw_yaml_show(at, m->alias),
+				      *key == 'm' ? "; set `alias`" : "");
 			continue;
 		}
 		for (size_t o = 0; at && m->alias && o < k->c->n_models; o++) {
 			if (o == i ||
 			    !is_name_of(k, i, o, place, sizeof(place)))
 				continue;
-			gw_doc_error(k->doc, at,
-				     "models[%zu].alias: `%s` is already %s",
-				     k->place[i].index,
-				     gw_node_show(at, m->alias), place);
+			gw_yaml_error(k->doc, at,
+				      "models[%zu].alias: `%s` is already %s",
+				      k->place[i].index,
+				      gw_yaml_show(at, m->alias), place);
 			break;
 		}
 	}
@@ -118,11 +118,11 @@ check_groups(const struct check *k)
 		const struct ag_model_config *m = &k->c->models[i];
 
 		if (m->group && !m->memory_mib)
-			gw_doc_error(k->doc, value_of(k, i, "group"),
-				     "models[%zu].group: needs `memory_mib`, "
-				     "or nobody knows what fits onto a device "
-				     "together",
-				     k->place[i].index);
+			gw_yaml_error(k->doc, value_of(k, i, "group"),
+				      "models[%zu].group: needs `memory_mib`, "
+				      "or nobody knows what fits onto a device "
+				      "together",
+				      k->place[i].index);
 	}
 }
 
@@ -147,20 +147,20 @@ check_devices(const struct check *k)
 	/* auto: what there is will be known when the agent runs. */
 	for (size_t i = 0; k->c->devices.n && i < k->c->n_models; i++) {
 		const struct gw_keys *names = &k->c->models[i].devices;
-		const struct gw_node *list = value_of(k, i, "devices");
+		const struct gw_yaml_node *list = value_of(k, i, "devices");
 
 		for (size_t n = 0; n < names->n; n++) {
-			const struct gw_node *at =
+			const struct gw_yaml_node *at =
 				list && n < list->n ? list->child[n].value
 						    : list;
 
 			if (is_configured(&k->c->devices, names->key[n]))
 				continue;
-			gw_doc_error(k->doc, at,
-				     "models[%zu].devices[%zu]: `%s` is not "
-				     "among the configured `devices`",
-				     k->place[i].index, n,
-				     gw_node_show(at, names->key[n]));
+			gw_yaml_error(k->doc, at,
+				      "models[%zu].devices[%zu]: `%s` is not "
+				      "among the configured `devices`",
+				      k->place[i].index, n,
+				      gw_yaml_show(at, names->key[n]));
 		}
 	}
 }
@@ -178,11 +178,11 @@ check_args(const struct check *k)
 	};
 
 	for (size_t i = 0; i < k->c->n_models; i++) {
-		const struct gw_node *args = value_of(k, i, "server_args");
+		const struct gw_yaml_node *args = value_of(k, i, "server_args");
 		char name[AG_ARG_NAME_MAX + 1];
 
 		for (size_t n = 0; args && n < args->n; n++) {
-			const struct gw_node *key = args->child[n].key;
+			const struct gw_yaml_node *key = args->child[n].key;
 			size_t f = 0;
 
 			if (!key)
@@ -193,11 +193,11 @@ check_args(const struct check *k)
 				f++;
 			if (f == AG_FLAG__MAX || !value_of(k, i, flags[f].key))
 				continue;
-			gw_doc_error(k->doc, key,
-				     "models[%zu].server_args.%s: the key `%s` "
-				     "sets this already",
-				     k->place[i].index, key->text,
-				     flags[f].key);
+			gw_yaml_error(
+				k->doc, key,
+				"models[%zu].server_args.%s: the key `%s` "
+				"sets this already",
+				k->place[i].index, key->text, flags[f].key);
 		}
 	}
 }
@@ -206,33 +206,34 @@ static void
 check_ports(const struct check *k)
 {
 	uint32_t last = k->c->port_base + (uint32_t)k->c->n_models;
-	const struct gw_node *at =
-		gw_node_value(k->doc->root, "llama_server_port_base");
+	const struct gw_yaml_node *at =
+		gw_yaml_value(k->doc->root, "llama_server_port_base");
 
-	if (gw_node_is_null(at))
-		at = gw_node_value(k->doc->root, "listen_port");
+	if (gw_yaml_is_null(at))
+		at = gw_yaml_value(k->doc->root, "listen_port");
 	if (k->c->port_base && k->c->listen_port >= k->c->port_base &&
 	    k->c->listen_port <= last)
-		gw_doc_error(k->doc, at,
-			     "llama_server_port_base: the agent listens on "
-			     "%u, which is among the ports %u to %u of its "
-			     "llama-servers",
-			     k->c->listen_port, k->c->port_base, last);
+		gw_yaml_error(k->doc, at,
+			      "llama_server_port_base: the agent listens on "
+			      "%u, which is among the ports %u to %u of its "
+			      "llama-servers",
+			      k->c->listen_port, k->c->port_base, last);
 }
 
 static void
 warn_open(const struct check *k)
 {
-	const struct gw_node *at = gw_node_value(k->doc->root, "listen_host");
+	const struct gw_yaml_node *at =
+		gw_yaml_value(k->doc->root, "listen_host");
 
 	if (!k->c->listen_host || gw_host_is_loopback(k->c->listen_host) ||
 	    k->c->api_keys.n)
 		return;
-	gw_doc_warning(k->doc, at,
-		       "listen_host: `%s` is not a loopback address and "
-		       "auth.api_keys is empty: everybody who reaches this "
-		       "host may use the models",
-		       gw_node_show(at, k->c->listen_host));
+	gw_yaml_warning(k->doc, at,
+			"listen_host: `%s` is not a loopback address and "
+			"auth.api_keys is empty: everybody who reaches this "
+			"host may use the models",
+			gw_yaml_show(at, k->c->listen_host));
 }
 
 /* Nothing here logs prompts; a talkative llama-server does. */
@@ -244,18 +245,18 @@ warn_talkative(const struct check *k)
 						"log-verbosity"};
 
 	for (size_t i = 0; i < k->c->n_models; i++) {
-		const struct gw_node *args = value_of(k, i, "server_args");
+		const struct gw_yaml_node *args = value_of(k, i, "server_args");
 
-		if (!args || args->kind != GW_NODE_MAP)
+		if (!args || args->kind != GW_YAML_MAP)
 			continue;
 		for (size_t a = 0; a < args->n; a++) {
-			const struct gw_node *key = args->child[a].key;
+			const struct gw_yaml_node *key = args->child[a].key;
 			char name[AG_ARG_NAME_MAX + 1];
 
 			ag_arg_canonical(key, name);
 			for (size_t t = 0; t < GW_ARRAY_LEN(talkative); t++)
 				if (strcmp(name, talkative[t]) == 0)
-					gw_doc_warning(
+					gw_yaml_warning(
 						k->doc, key,
 						"models[%zu].server_args.%.64s:"
 						" llama-server may print "
@@ -268,7 +269,7 @@ warn_talkative(const struct check *k)
 }
 
 void
-ag_config_check(const struct ag_config *c, struct gw_doc *doc)
+ag_config_check(const struct ag_config *c, struct gw_yaml *doc)
 {
 	struct check k = {.c = c, .doc = doc};
 

@@ -97,7 +97,7 @@ static const struct {
 };
 
 void
-ag_arg_canonical(const struct gw_node *key, char out[AG_ARG_NAME_MAX + 1])
+ag_arg_canonical(const struct gw_yaml_node *key, char out[AG_ARG_NAME_MAX + 1])
 {
 	snprintf(out, AG_ARG_NAME_MAX + 1, "%s", key->text);
 	for (char *s = out; *s; s++)

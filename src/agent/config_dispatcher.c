@@ -41,16 +41,16 @@ host_of(const char *url, char out[HOST_MAX])
 }
 
 int
-ag_config_default_url(struct ag_config *c, struct gw_doc *doc)
+ag_config_default_url(struct ag_config *c, struct gw_yaml *doc)
 {
-	const struct gw_node *at = gw_node_value(doc->root, "listen_host");
+	const struct gw_yaml_node *at = gw_yaml_value(doc->root, "listen_host");
 	struct gw_buf url GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(HOST_MAX);
 	const char *host = c->listen_host;
 	bool bare = host && strchr(host, ':') && host[0] != '[';
 	struct gw_err err = {0};
 
 	if (!host || !c->listen_port ||
-	    !gw_node_is_null(gw_node_value(doc->root, "advertise_url")))
+	    !gw_yaml_is_null(gw_yaml_value(doc->root, "advertise_url")))
 		return 0;
 	if (gw_buf_printf(&url, "http://%s", bare ? "[" : "") < 0)
 		return -1;
@@ -65,22 +65,24 @@ ag_config_default_url(struct ag_config *c, struct gw_doc *doc)
 		return 0;
 	if (err.code == GW_ERR_INTERNAL)
 		return -1;
-	gw_doc_error(doc, at,
-		     "listen_host: no address for the gateway can be made of "
-		     "`%s`; set `advertise_url`",
-		     gw_node_show(at, host));
+	gw_yaml_error(doc, at,
+		      "listen_host: no address for the gateway can be made of "
+		      "`%s`; set `advertise_url`",
+		      gw_yaml_show(at, host));
 	return 0;
 }
 
 static void
-check_advertised(const struct ag_config *c, struct gw_doc *doc)
+check_advertised(const struct ag_config *c, struct gw_yaml *doc)
 {
-	const struct gw_node *set = gw_node_value(doc->root, "advertise_url");
-	const struct gw_node *listen = gw_node_value(doc->root, "listen_host");
-	const struct gw_node *gateway =
-		gw_node_value(doc->root, "dispatcher_base_url");
-	bool own = !gw_node_is_null(set);
-	const struct gw_node *at = own ? set : listen;
+	const struct gw_yaml_node *set =
+		gw_yaml_value(doc->root, "advertise_url");
+	const struct gw_yaml_node *listen =
+		gw_yaml_value(doc->root, "listen_host");
+	const struct gw_yaml_node *gateway =
+		gw_yaml_value(doc->root, "dispatcher_base_url");
+	bool own = !gw_yaml_is_null(set);
+	const struct gw_yaml_node *at = own ? set : listen;
 	char told[HOST_MAX], asked[HOST_MAX];
 
 	if (!c->dispatcher_base_url || !c->advertise_url)
@@ -88,39 +90,39 @@ check_advertised(const struct ag_config *c, struct gw_doc *doc)
 	host_of(c->advertise_url, told);
 	host_of(c->dispatcher_base_url, asked);
 	if (is_wildcard(told))
-		gw_doc_error(doc, at,
-			     "%s: the gateway cannot reach `%s`; set "
-			     "`advertise_url` to an address of this host",
-			     own ? "advertise_url" : "listen_host",
-			     gw_node_show(at, told));
+		gw_yaml_error(doc, at,
+			      "%s: the gateway cannot reach `%s`; set "
+			      "`advertise_url` to an address of this host",
+			      own ? "advertise_url" : "listen_host",
+			      gw_yaml_show(at, told));
 	else if (gw_host_is_loopback(told) && !gw_host_is_loopback(asked))
-		gw_doc_warning(doc, gw_node_is_null(at) ? gateway : at,
-			       "advertise_url: the gateway on another host is "
-			       "told `%s`, which only this host reaches; set "
-			       "%s",
-			       gw_node_show(at, c->advertise_url),
-			       own ? "another address"
-				   : "`listen_host` and `advertise_url`");
+		gw_yaml_warning(doc, gw_yaml_is_null(at) ? gateway : at,
+				"advertise_url: the gateway on another host is "
+				"told `%s`, which only this host reaches; set "
+				"%s",
+				gw_yaml_show(at, c->advertise_url),
+				own ? "another address"
+				    : "`listen_host` and `advertise_url`");
 }
 
 void
-ag_config_check_dispatcher(const struct ag_config *c, struct gw_doc *doc)
+ag_config_check_dispatcher(const struct ag_config *c, struct gw_yaml *doc)
 {
-	const struct gw_node *gateway =
-		gw_node_value(doc->root, "dispatcher_base_url");
-	const struct gw_node *key =
-		gw_node_value(doc->root, "dispatcher_api_key");
+	const struct gw_yaml_node *gateway =
+		gw_yaml_value(doc->root, "dispatcher_base_url");
+	const struct gw_yaml_node *key =
+		gw_yaml_value(doc->root, "dispatcher_api_key");
 	size_t roles = 0;
 
 	check_advertised(c, doc);
-	if (c->dispatcher_api_key && gw_node_is_null(gateway))
-		gw_doc_warning(doc, key,
-			       "dispatcher_api_key: has no effect without "
-			       "`dispatcher_base_url`");
+	if (c->dispatcher_api_key && gw_yaml_is_null(gateway))
+		gw_yaml_warning(doc, key,
+				"dispatcher_api_key: has no effect without "
+				"`dispatcher_base_url`");
 	for (size_t i = 0; i < c->n_models; i++)
 		roles += c->models[i].roles.n;
 	if (c->dispatcher_base_url && c->n_models && !roles)
-		gw_doc_warning(doc, gateway,
-			       "dispatcher_base_url: no model has `roles`: "
-			       "there is nothing to register");
+		gw_yaml_warning(doc, gateway,
+				"dispatcher_base_url: no model has `roles`: "
+				"there is nothing to register");
 }

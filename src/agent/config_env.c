@@ -12,11 +12,11 @@
 
 bool
 ag_check_scalar(struct gw_apply *ap, const struct gw_option *o,
-		const struct gw_node *v, const char *wanted)
+		const struct gw_yaml_node *v, const char *wanted)
 {
 	if (v->broken)
 		return false;
-	if (v->kind == GW_NODE_LIST || v->kind == GW_NODE_MAP)
+	if (v->kind == GW_YAML_LIST || v->kind == GW_YAML_MAP)
 		return gw_apply_wrong_type(ap, o, v, wanted);
 	if (v->len > AG_ARG_TEXT_MAX) {
 		gw_apply_error(ap, v, "is at most %u bytes long",
@@ -30,27 +30,27 @@ ag_check_scalar(struct gw_apply *ap, const struct gw_option *o,
 }
 
 void
-ag_emit_masked(struct gw_emit *e, const struct gw_node *source,
+ag_emit_masked(struct gw_emit *e, const struct gw_yaml_node *source,
 	       bool (*is_secret)(const char *name))
 {
-	bool empty = gw_node_is_null(source) || !source->n;
+	bool empty = gw_yaml_is_null(source) || !source->n;
 
-	gw_emit_open(e, GW_NODE_MAP, empty);
+	gw_emit_open(e, GW_YAML_MAP, empty);
 	for (size_t i = 0; !empty && i < source->n; i++) {
-		const struct gw_member *m = &source->child[i];
+		const struct gw_yaml_member *m = &source->child[i];
 
 		gw_emit_key(e, m->key->text, m->key->len);
-		if (is_secret(m->key->text) && !gw_node_is_null(m->value))
+		if (is_secret(m->key->text) && !gw_yaml_is_null(m->value))
 			gw_emit_string(e, "***", 3);
 		else
 			gw_emit_node(e, m->value);
 	}
-	gw_emit_close(e, GW_NODE_MAP);
+	gw_emit_close(e, GW_YAML_MAP);
 }
 
 static bool
 check_variable(struct gw_apply *ap, const struct gw_option *o,
-	       const struct gw_member *m)
+	       const struct gw_yaml_member *m)
 {
 	const char *name = m->key->text, *advice = ag_decided_variable(name);
 
@@ -67,14 +67,14 @@ check_variable(struct gw_apply *ap, const struct gw_option *o,
 		gw_apply_error(ap, m->key, "cannot be set here: %s", advice);
 		return false;
 	}
-	return m->value->kind == GW_NODE_NULL ||
+	return m->value->kind == GW_YAML_NULL ||
 	       ag_check_scalar(ap, o, m->value,
 			       "a string, a number or a boolean");
 }
 
 static bool
-set_env(struct gw_apply *ap, const struct gw_option *o, const struct gw_node *v,
-	void *slot)
+set_env(struct gw_apply *ap, const struct gw_option *o,
+	const struct gw_yaml_node *v, void *slot)
 {
 	bool good = true;
 
@@ -86,7 +86,7 @@ set_env(struct gw_apply *ap, const struct gw_option *o, const struct gw_node *v,
 		return false;
 	}
 	for (size_t i = 0; i < v->n; i++) {
-		const struct gw_node *key = v->child[i].key;
+		const struct gw_yaml_node *key = v->child[i].key;
 		size_t before = gw_path_key(&ap->path, key->text, key->len);
 
 		good = check_variable(ap, o, &v->child[i]) && good;
@@ -110,7 +110,7 @@ is_secret(const char *name)
 
 static void
 emit_env(struct gw_emit *e, const struct gw_option *o,
-	 const struct gw_node *source, const void *slot)
+	 const struct gw_yaml_node *source, const void *slot)
 {
 	(void)o;
 	(void)slot;

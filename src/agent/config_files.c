@@ -9,30 +9,32 @@
 #include "agent/file_check.h"
 
 static void
-warn(struct gw_diag *diag, const struct gw_doc *doc, const struct gw_node *at,
-     const char *key, const char *path, const char *why)
+warn(struct gw_diag *diag, const struct gw_yaml *doc,
+     const struct gw_yaml_node *at, const char *key, const char *path,
+     const char *why)
 {
 	gw_diag_add(diag, true, at ? doc->paths[at->file] : NULL,
 		    at ? at->line : 0, at ? at->column : 0, "%s: `%s`: %s", key,
-		    gw_node_show(at, path), why);
+		    gw_yaml_show(at, path), why);
 }
 
 static void
-warn_program(const struct ag_config *c, const struct gw_doc *doc,
+warn_program(const struct ag_config *c, const struct gw_yaml *doc,
 	     struct gw_diag *diag)
 {
-	const struct gw_node *at = gw_node_value(doc->root, "llama_server_bin");
+	const struct gw_yaml_node *at =
+		gw_yaml_value(doc->root, "llama_server_bin");
 	const char *why = ag_why_no_program(c->llama_server_bin);
 
 	if (why)
-		warn(diag, doc, gw_node_is_null(at) ? NULL : at,
+		warn(diag, doc, gw_yaml_is_null(at) ? NULL : at,
 		     "llama_server_bin", c->llama_server_bin, why);
 }
 
 void
 ag_config_warn_files(const struct ag_config *c, struct gw_diag *diag)
 {
-	const struct gw_doc *doc = ag_config_doc(c);
+	const struct gw_yaml *doc = ag_config_doc(c);
 	struct ag_model_place place[AG_MODELS_MAX] = {{0}};
 
 	ag_config_places(c, doc, place);
@@ -44,7 +46,7 @@ ag_config_warn_files(const struct ag_config *c, struct gw_diag *diag)
 
 		snprintf(key, sizeof(key), "models[%zu].path", place[i].index);
 		if (why)
-			warn(diag, doc, gw_node_value(place[i].node, "path"),
+			warn(diag, doc, gw_yaml_value(place[i].node, "path"),
 			     key, path, why);
 	}
 	gw_diag_sort(diag, doc->paths, doc->n_paths);

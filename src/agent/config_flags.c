@@ -35,7 +35,7 @@ release_flag(void *slot)
 /* Numbers, and the few words that stand beside them. */
 static void
 emit_plain(struct gw_emit *e, const struct gw_option *o,
-	   const struct gw_node *source, const void *slot)
+	   const struct gw_yaml_node *source, const void *slot)
 {
 	const char *text = *(char *const *)slot;
 
@@ -46,14 +46,15 @@ emit_plain(struct gw_emit *e, const struct gw_option *o,
 
 static bool
 set_count(struct gw_apply *ap, const struct gw_option *o,
-	  const struct gw_node *v, void *slot)
+	  const struct gw_yaml_node *v, void *slot)
 {
 	char text[32];
 	int64_t value;
 
-	if (v->kind != GW_NODE_INT)
+	if (v->kind != GW_YAML_INT)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
-	if (gw_scalar_int(v, &value) < 0 || value < o->min || value > o->max) {
+	if (gw_yaml_scalar_int(v, &value) < 0 || value < o->min ||
+	    value > o->max) {
 		gw_apply_error(ap, v,
 			       "must be from %" PRId64 " to %" PRId64
 			       "%s%s, not %.40s",
@@ -75,9 +76,9 @@ const struct gw_kind ag_kind_count = {
 
 static bool
 set_layers(struct gw_apply *ap, const struct gw_option *o,
-	   const struct gw_node *v, void *slot)
+	   const struct gw_yaml_node *v, void *slot)
 {
-	if (v->kind == GW_NODE_STRING &&
+	if (v->kind == GW_YAML_STRING &&
 	    (strcmp(v->text, "auto") == 0 || strcmp(v->text, "all") == 0))
 		return store(ap, slot, v->text);
 	return set_count(ap, o, v, slot);
@@ -94,13 +95,13 @@ const struct gw_kind ag_kind_layers = {
 /* YAML 1.2: on and off are strings, true and false are not. */
 static bool
 set_flash(struct gw_apply *ap, const struct gw_option *o,
-	  const struct gw_node *v, void *slot)
+	  const struct gw_yaml_node *v, void *slot)
 {
-	if (v->kind == GW_NODE_BOOL)
+	if (v->kind == GW_YAML_BOOL)
 		return store(ap, slot,
 			     v->text[0] == 't' || v->text[0] == 'T' ? "on"
 								    : "off");
-	if (v->kind == GW_NODE_STRING &&
+	if (v->kind == GW_YAML_STRING &&
 	    (strcmp(v->text, "on") == 0 || strcmp(v->text, "off") == 0 ||
 	     strcmp(v->text, "auto") == 0))
 		return store(ap, slot, v->text);
@@ -130,7 +131,7 @@ is_share(const char *text, size_t len)
 /* "3,1": @text is what comes out of either spelling. */
 static bool
 check_split(struct gw_apply *ap, const struct gw_option *o,
-	    const struct gw_node *v, const char *text)
+	    const struct gw_yaml_node *v, const char *text)
 {
 	int64_t n = 0;
 
@@ -153,12 +154,13 @@ check_split(struct gw_apply *ap, const struct gw_option *o,
 }
 
 static bool
-join_shares(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
+join_shares(struct gw_apply *ap, const struct gw_yaml_node *v,
+	    struct gw_buf *out)
 {
 	for (size_t i = 0; i < v->n; i++) {
-		const struct gw_node *item = v->child[i].value;
+		const struct gw_yaml_node *item = v->child[i].value;
 
-		if (item->kind != GW_NODE_INT && item->kind != GW_NODE_FLOAT) {
+		if (item->kind != GW_YAML_INT && item->kind != GW_YAML_FLOAT) {
 			gw_apply_error(ap, item,
 				       "expected a number as share %zu", i);
 			return false;
@@ -174,16 +176,16 @@ join_shares(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
 
 static bool
 set_split(struct gw_apply *ap, const struct gw_option *o,
-	  const struct gw_node *v, void *slot)
+	  const struct gw_yaml_node *v, void *slot)
 {
 	struct gw_buf text GW_CLEANUP(gw_buf_release) =
 		GW_BUF_INIT(SPLIT_TEXT_MAX);
 
-	if (v->kind == GW_NODE_STRING) {
+	if (v->kind == GW_YAML_STRING) {
 		if (!gw_apply_text(ap, o, v, SPLIT_TEXT_MAX, false) ||
 		    gw_buf_puts(&text, v->text) < 0)
 			return false;
-	} else if (v->kind != GW_NODE_LIST) {
+	} else if (v->kind != GW_YAML_LIST) {
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
 	} else if (!join_shares(ap, v, &text)) {
 		return false;
@@ -194,7 +196,7 @@ set_split(struct gw_apply *ap, const struct gw_option *o,
 
 static void
 emit_split(struct gw_emit *e, const struct gw_option *o,
-	   const struct gw_node *source, const void *slot)
+	   const struct gw_yaml_node *source, const void *slot)
 {
 	gw_kind_text.emit(e, o, source, slot);
 }

@@ -42,10 +42,10 @@ extern const struct gw_kind ag_kind_env;  /* config_env.c */
  * or a variable (config_env.c)? False after a finding.
  */
 bool ag_check_scalar(struct gw_apply *ap, const struct gw_option *o,
-		     const struct gw_node *v, const char *wanted);
+		     const struct gw_yaml_node *v, const char *wanted);
 
 /* ag_emit_masked - print a mapping, "***" where a name is that of a secret. */
-void ag_emit_masked(struct gw_emit *e, const struct gw_node *source,
+void ag_emit_masked(struct gw_emit *e, const struct gw_yaml_node *source,
 		    bool (*is_secret)(const char *name));
 
 /*
@@ -53,7 +53,8 @@ void ag_emit_masked(struct gw_emit *e, const struct gw_node *source,
  * with dashes, and one of two long names that mean the same.
  * @out  cut when longer
  */
-void ag_arg_canonical(const struct gw_node *key, char out[AG_ARG_NAME_MAX + 1]);
+void ag_arg_canonical(const struct gw_yaml_node *key,
+		      char out[AG_ARG_NAME_MAX + 1]);
 
 /*
  * ag_decided_option / ag_decided_variable - what to do instead of setting
@@ -67,29 +68,30 @@ const char *ag_long_option(const char *canonical);
 
 /* Where a model stands in the document; its `models` may have null entries. */
 struct ag_model_place {
-	const struct gw_node *node; /* the mapping */
+	const struct gw_yaml_node *node; /* the mapping */
 	size_t index;		    /* in the list, for messages */
 };
 
 /* ag_config_places - of c->models[0 .. n_models-1] (config.c). */
-void ag_config_places(const struct ag_config *c, const struct gw_doc *doc,
+void ag_config_places(const struct ag_config *c, const struct gw_yaml *doc,
 		      struct ag_model_place place[AG_MODELS_MAX]);
 
 /* ag_config_doc - the document behind a configuration. */
-struct gw_doc *ag_config_doc(const struct ag_config *c);
+struct gw_yaml *ag_config_doc(const struct ag_config *c);
 
 /*
  * ag_config_check - what only several keys together can get wrong
  * (config_check.c). ag_config_check_dispatcher - the same for what the gateway
  * is told (config_dispatcher.c).
  */
-void ag_config_check(const struct ag_config *c, struct gw_doc *doc);
-void ag_config_check_dispatcher(const struct ag_config *c, struct gw_doc *doc);
+void ag_config_check(const struct ag_config *c, struct gw_yaml *doc);
+void ag_config_check_dispatcher(const struct ag_config *c, struct gw_yaml *doc);
 
 /*
  * ag_config_default_url - advertise_url from listen_host and listen_port
  * (config_dispatcher.c). Stays NULL after a finding; 0, or -1 = no memory.
  */
-GW_MUSTCHECK int ag_config_default_url(struct ag_config *c, struct gw_doc *doc);
+GW_MUSTCHECK int ag_config_default_url(struct ag_config *c,
+				       struct gw_yaml *doc);
 
 #endif

@@ -15,7 +15,7 @@
 
 static void
 emit_names(struct gw_emit *e, const struct gw_option *o,
-	   const struct gw_node *source, const void *slot)
+	   const struct gw_yaml_node *source, const void *slot)
 {
 	gw_kind_tokens.emit(e, o, source, slot);
 }
@@ -27,9 +27,9 @@ release_names(void *slot)
 }
 
 static bool
-too_many(struct gw_apply *ap, const struct gw_node *v, size_t max)
+too_many(struct gw_apply *ap, const struct gw_yaml_node *v, size_t max)
 {
-	if (v->kind != GW_NODE_LIST || v->n <= max)
+	if (v->kind != GW_YAML_LIST || v->n <= max)
 		return false;
 	gw_apply_error(ap, v, "at most %zu are possible, not %zu", max, v->n);
 	return true;
@@ -37,19 +37,19 @@ too_many(struct gw_apply *ap, const struct gw_node *v, size_t max)
 
 /* All elements of @v are in @keys: the n-th name is the n-th element. */
 static bool
-no_name_twice(struct gw_apply *ap, const struct gw_node *v,
+no_name_twice(struct gw_apply *ap, const struct gw_yaml_node *v,
 	      const struct gw_keys *keys)
 {
 	bool good = true;
 
 	for (size_t i = 0; i < keys->n; i++)
 		for (size_t k = 0; k < i; k++) {
-			const struct gw_node *at = v->child[i].value;
+			const struct gw_yaml_node *at = v->child[i].value;
 
 			if (strcmp(keys->key[i], keys->key[k]) != 0)
 				continue;
 			gw_apply_error(ap, at, "`%s` stands there twice",
-				       gw_node_show(at, keys->key[i]));
+				       gw_yaml_show(at, keys->key[i]));
 			good = false;
 			break;
 		}
@@ -58,14 +58,14 @@ no_name_twice(struct gw_apply *ap, const struct gw_node *v,
 
 static bool
 check_role(struct gw_apply *ap, const struct gw_option *o,
-	   const struct gw_node *v)
+	   const struct gw_yaml_node *v)
 {
 	return gw_apply_text(ap, o, v, (size_t)o->max, true);
 }
 
 static bool
 set_roles(struct gw_apply *ap, const struct gw_option *o,
-	  const struct gw_node *v, void *slot)
+	  const struct gw_yaml_node *v, void *slot)
 {
 	return !too_many(ap, v, GW_NODE_ROLES_MAX) &&
 	       gw_apply_strings(ap, o, v, slot, check_role) &&
@@ -83,7 +83,7 @@ const struct gw_kind ag_kind_roles = {
 
 static bool
 check_device(struct gw_apply *ap, const struct gw_option *o,
-	     const struct gw_node *v)
+	     const struct gw_yaml_node *v)
 {
 	struct gw_err err = {0};
 
@@ -97,7 +97,7 @@ check_device(struct gw_apply *ap, const struct gw_option *o,
 
 static bool
 set_device_names(struct gw_apply *ap, const struct gw_option *o,
-		 const struct gw_node *v, void *slot)
+		 const struct gw_yaml_node *v, void *slot)
 {
 	return !too_many(ap, v, AG_DEVICES_MAX) &&
 	       gw_apply_strings(ap, o, v, slot, check_device) &&
@@ -114,15 +114,15 @@ const struct gw_kind ag_kind_device_names = {
 /* `auto` is the empty list. */
 static bool
 set_devices(struct gw_apply *ap, const struct gw_option *o,
-	    const struct gw_node *v, void *slot)
+	    const struct gw_yaml_node *v, void *slot)
 {
 	const struct gw_keys *keys = slot;
 	struct gw_err err = {0};
 	size_t at = 0;
 
-	if (v->kind == GW_NODE_STRING && strcmp(v->text, "auto") == 0)
+	if (v->kind == GW_YAML_STRING && strcmp(v->text, "auto") == 0)
 		return true;
-	if (v->kind != GW_NODE_LIST)
+	if (v->kind != GW_YAML_LIST)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
 	if (!v->n) {
 		gw_apply_error(ap, v,
@@ -139,7 +139,7 @@ set_devices(struct gw_apply *ap, const struct gw_option *o,
 
 static void
 emit_devices(struct gw_emit *e, const struct gw_option *o,
-	     const struct gw_node *source, const void *slot)
+	     const struct gw_yaml_node *source, const void *slot)
 {
 	const struct gw_keys *keys = slot;
 
@@ -169,7 +169,7 @@ model_of_meta(void *slot)
 
 static bool
 set_meta(struct gw_apply *ap, const struct gw_option *o,
-	 const struct gw_node *v, void *slot)
+	 const struct gw_yaml_node *v, void *slot)
 {
 	struct gw_buf json GW_CLEANUP(gw_buf_release) =
 		GW_BUF_INIT(GW_NODE_META_MAX);
@@ -188,7 +188,7 @@ set_meta(struct gw_apply *ap, const struct gw_option *o,
 
 static void
 emit_meta(struct gw_emit *e, const struct gw_option *o,
-	  const struct gw_node *source, const void *slot)
+	  const struct gw_yaml_node *source, const void *slot)
 {
 	gw_kind_tree.emit(e, o, source, slot);
 }

@@ -9,7 +9,7 @@
 #include "agent/run.h"
 #include "base/command_line.h"
 #include "base/log.h"
-#include "config/doc.h"
+#include "config/yaml.h"
 
 #define PROGRAM "rolemesh-node-agent"
 #define DEFAULT_CONFIG "configs/node_agent.yaml"

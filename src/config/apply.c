@@ -42,8 +42,8 @@ gw_schema_child(const struct gw_schema *s, const char *prefix,
 }
 
 void
-gw_apply_error(struct gw_apply *ap, const struct gw_node *at, const char *fmt,
-	       ...)
+gw_apply_error(struct gw_apply *ap, const struct gw_yaml_node *at,
+	       const char *fmt, ...)
 {
 	char message[512];
 	va_list args;
@@ -51,7 +51,7 @@ gw_apply_error(struct gw_apply *ap, const struct gw_node *at, const char *fmt,
 	va_start(args, fmt);
 	vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
-	gw_doc_error(ap->doc, at, "%s: %s", ap->path.text, message);
+	gw_yaml_error(ap->doc, at, "%s: %s", ap->path.text, message);
 }
 
 static void *
@@ -61,15 +61,15 @@ slot_of(const struct gw_option *o, void *base)
 }
 
 static void apply_mapping(struct gw_apply *ap, const char *prefix,
-			  const struct gw_node *map,
-			  const struct gw_node *where, void *base);
+			  const struct gw_yaml_node *map,
+			  const struct gw_yaml_node *where, void *base);
 
 static void
 check_unknown(struct gw_apply *ap, const char *prefix,
-	      const struct gw_node *map)
+	      const struct gw_yaml_node *map)
 {
 	for (size_t i = 0; i < map->n; i++) {
-		const struct gw_node *key = map->child[i].key;
+		const struct gw_yaml_node *key = map->child[i].key;
 		const struct gw_option *o = NULL;
 		char hint[800]; /* every key of a mapping fits */
 		size_t before;
@@ -86,15 +86,15 @@ check_unknown(struct gw_apply *ap, const char *prefix,
 		}
 		gw_suggest_key(ap->schema, prefix, key, hint, sizeof(hint));
 		before = gw_path_key(&ap->path, key->text, key->len);
-		gw_doc_error(ap->doc, key, "unknown key `%.128s`; %s",
-			     ap->path.text, hint);
+		gw_yaml_error(ap->doc, key, "unknown key `%.128s`; %s",
+			      ap->path.text, hint);
 		gw_path_up(&ap->path, before);
 	}
 }
 
 static bool
 check_name(struct gw_apply *ap, const struct gw_record *r,
-	   const struct gw_node *key)
+	   const struct gw_yaml_node *key)
 {
 	if (!key->len) {
 		gw_apply_error(ap, key, "an %s cannot be empty", r->noun);
@@ -117,7 +117,7 @@ check_name(struct gw_apply *ap, const struct gw_record *r,
 
 static void
 apply_record(struct gw_apply *ap, const struct gw_option *o,
-	     const struct gw_member *m, size_t index, char *element)
+	     const struct gw_yaml_member *m, size_t index, char *element)
 {
 	const struct gw_record *r = o->record;
 	char prefix[PREFIX_BYTES];
@@ -134,7 +134,7 @@ apply_record(struct gw_apply *ap, const struct gw_option *o,
 	} else {
 		before = gw_path_item(&ap->path, index);
 	}
-	if (m->value->kind == GW_NODE_MAP)
+	if (m->value->kind == GW_YAML_MAP)
 		apply_mapping(ap, prefix, m->value, m->key ? m->key : m->value,
 			      element);
 	else
@@ -145,10 +145,10 @@ apply_record(struct gw_apply *ap, const struct gw_option *o,
 /* A null entry is one that is not there; an override takes entries out so. */
 static bool
 apply_records(struct gw_apply *ap, const struct gw_option *o,
-	      const struct gw_node *v, void *base)
+	      const struct gw_yaml_node *v, void *base)
 {
 	const struct gw_record *r = o->record;
-	enum gw_node_kind wanted = r->name_max ? GW_NODE_MAP : GW_NODE_LIST;
+	enum gw_yaml_kind wanted = r->name_max ? GW_YAML_MAP : GW_YAML_LIST;
 	size_t *n = (size_t *)((char *)base + r->count_offset);
 	char *array;
 
@@ -162,7 +162,7 @@ apply_records(struct gw_apply *ap, const struct gw_option *o,
 	}
 	*(void **)slot_of(o, base) = array;
 	for (size_t i = 0; i < v->n; i++) {
-		if (gw_node_is_null(v->child[i].value))
+		if (gw_yaml_is_null(v->child[i].value))
 			continue;
 		if (*n == r->max) {
 			gw_apply_error(ap, v->child[i].value,
@@ -181,34 +181,34 @@ apply_records(struct gw_apply *ap, const struct gw_option *o,
 static bool
 apply_default(struct gw_apply *ap, const struct gw_option *o, void *base)
 {
-	struct gw_node v = {.text = o->fallback};
+	struct gw_yaml_node v = {.text = o->fallback};
 
 	/* An empty list or mapping is what the zeroed struct holds already. */
 	if (!v.text || v.text[0] == '[' || v.text[0] == '{')
 		return true;
 	v.len = strlen(v.text);
-	v.kind = gw_scalar_kind(v.text, v.len);
+	v.kind = gw_yaml_scalar_kind(v.text, v.len);
 	return o->kind->set(ap, o, &v, slot_of(o, base));
 }
 
 static bool
 apply_option(struct gw_apply *ap, const struct gw_option *o,
-	     const struct gw_node *v, const struct gw_node *where,
+	     const struct gw_yaml_node *v, const struct gw_yaml_node *where,
 	     bool may_require, void *base)
 {
 	if (o->kind == &gw_kind_section) {
-		if (!gw_node_is_null(v) && v->kind != GW_NODE_MAP)
+		if (!gw_yaml_is_null(v) && v->kind != GW_YAML_MAP)
 			return gw_apply_wrong_type(ap, o, v, "a mapping");
-		apply_mapping(ap, o->path, gw_node_is_null(v) ? NULL : v,
-			      gw_node_is_null(v) ? where : v, base);
+		apply_mapping(ap, o->path, gw_yaml_is_null(v) ? NULL : v,
+			      gw_yaml_is_null(v) ? where : v, base);
 		return true;
 	}
-	if (gw_node_is_null(v)) {
+	if (gw_yaml_is_null(v)) {
 		if (!(o->flags & GW_OPTION_REQUIRED))
 			return apply_default(ap, o, base);
 		if (may_require)
-			gw_doc_error(ap->doc, v && v->line ? v : where,
-				     "`%s` is missing", ap->path.text);
+			gw_yaml_error(ap->doc, v && v->line ? v : where,
+				      "`%s` is missing", ap->path.text);
 		return false;
 	}
 	if (o->kind == &gw_kind_records)
@@ -223,26 +223,26 @@ apply_option(struct gw_apply *ap, const struct gw_option *o,
 static void
 refuse_group(struct gw_apply *ap, const struct gw_option *o,
 	     const struct gw_option *selector, unsigned chosen,
-	     const struct gw_member *m)
+	     const struct gw_yaml_member *m)
 {
 	unsigned other = 0;
 
-	if (!m || gw_node_is_null(m->value))
+	if (!m || gw_yaml_is_null(m->value))
 		return;
 	while (!(o->group & (1u << other)))
 		other++;
-	gw_doc_error(ap->doc, m->key,
-		     "`%s` is a key of %s `%s`; here the %s is `%s`",
-		     ap->path.text, gw_option_name(selector),
-		     selector->words[other], gw_option_name(selector),
-		     selector->words[chosen]);
+	gw_yaml_error(ap->doc, m->key,
+		      "`%s` is a key of %s `%s`; here the %s is `%s`",
+		      ap->path.text, gw_option_name(selector),
+		      selector->words[other], gw_option_name(selector),
+		      selector->words[chosen]);
 }
 
 /* @map NULL: nothing is set, defaults apply. @where: to report what is missing.
  */
 static void
 apply_mapping(struct gw_apply *ap, const char *prefix,
-	      const struct gw_node *map, const struct gw_node *where,
+	      const struct gw_yaml_node *map, const struct gw_yaml_node *where,
 	      void *base)
 {
 	const struct gw_option *o = NULL, *selector = NULL;
@@ -253,8 +253,8 @@ apply_mapping(struct gw_apply *ap, const char *prefix,
 		check_unknown(ap, prefix, map);
 	while ((o = gw_schema_child(ap->schema, prefix, o))) {
 		const char *name = gw_option_name(o);
-		const struct gw_member *m =
-			gw_node_get(map, name, strlen(name));
+		const struct gw_yaml_member *m =
+			gw_yaml_get(map, name, strlen(name));
 		size_t before = gw_path_key(&ap->path, name, strlen(name));
 		bool set;
 
@@ -278,7 +278,7 @@ apply_mapping(struct gw_apply *ap, const char *prefix,
 }
 
 void
-gw_schema_apply(const struct gw_schema *s, struct gw_doc *doc, void *base)
+gw_schema_apply(const struct gw_schema *s, struct gw_yaml *doc, void *base)
 {
 	struct gw_apply ap = {.doc = doc, .schema = s};
 

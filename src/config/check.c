@@ -11,15 +11,15 @@
 
 #include "reg.h"
 
-const struct gw_member *
-gw_config_node(const struct gw_doc *doc, const char *alias, const char *key)
+const struct gw_yaml_member *
+gw_config_node(const struct gw_yaml *doc, const char *alias, const char *key)
 {
-	const struct gw_member *m = gw_node_get(
-		gw_node_value(doc->root, "models"), alias, strlen(alias));
+	const struct gw_yaml_member *m = gw_yaml_get(
+		gw_yaml_value(doc->root, "models"), alias, strlen(alias));
 
 	if (!m || !key)
 		return m;
-	return gw_node_get(m->value, key, strlen(key));
+	return gw_yaml_get(m->value, key, strlen(key));
 }
 
 static const struct gw_model *
@@ -49,9 +49,10 @@ nearest_alias(const struct gw_config *c, const char *name)
 }
 
 static void
-check_default_model(const struct gw_config *c, struct gw_doc *doc)
+check_default_model(const struct gw_config *c, struct gw_yaml *doc)
 {
-	const struct gw_node *at = gw_node_value(doc->root, "default_model");
+	const struct gw_yaml_node *at =
+		gw_yaml_value(doc->root, "default_model");
 	const struct gw_model *near;
 
 	if (!c->default_model || !c->n_models)
@@ -61,87 +62,89 @@ check_default_model(const struct gw_config *c, struct gw_doc *doc)
 		    strcmp(c->models[i].alias, c->default_model) == 0)
 			return;
 	near = nearest_alias(c, c->default_model);
-	gw_doc_error(doc, at, "default_model: there is no alias `%s`%s%s%s",
-		     gw_node_show(at, c->default_model),
-		     near ? "; did you mean `" : "", near ? near->alias : "",
-		     near ? "`?" : "");
+	gw_yaml_error(doc, at, "default_model: there is no alias `%s`%s%s%s",
+		      gw_yaml_show(at, c->default_model),
+		      near ? "; did you mean `" : "", near ? near->alias : "",
+		      near ? "`?" : "");
 }
 
 /* An alias may be longer than a role; it stands in for a role left out. */
 static void
-check_roles(const struct gw_config *c, struct gw_doc *doc)
+check_roles(const struct gw_config *c, struct gw_yaml *doc)
 {
 	for (size_t i = 0; i < c->n_models; i++) {
 		const struct gw_model *m = &c->models[i];
-		const struct gw_member *at;
+		const struct gw_yaml_member *at;
 
 		if (!m->role || strlen(m->role) <= REG_TURN_NAME_MAX)
 			continue;
 		at = gw_config_node(doc, m->alias, NULL);
-		gw_doc_error(doc, at ? at->key : NULL,
-			     "models.%s: the alias stands for the role as "
-			     "well, which is at most %d bytes long; set `role`",
-			     m->alias, REG_TURN_NAME_MAX);
+		gw_yaml_error(
+			doc, at ? at->key : NULL,
+			"models.%s: the alias stands for the role as "
+			"well, which is at most %d bytes long; set `role`",
+			m->alias, REG_TURN_NAME_MAX);
 	}
 }
 
 static void
-warn_open(const struct gw_config *c, struct gw_doc *doc)
+warn_open(const struct gw_config *c, struct gw_yaml *doc)
 {
-	const struct gw_node *at =
-		gw_node_value(gw_node_value(doc->root, "gateway"), "host");
+	const struct gw_yaml_node *at =
+		gw_yaml_value(gw_yaml_value(doc->root, "gateway"), "host");
 
 	if (!c->gateway.host || gw_host_is_loopback(c->gateway.host) ||
 	    c->auth.client_api_keys.n)
 		return;
-	gw_doc_warning(doc, at,
-		       "gateway.host: `%s` is not a loopback address and "
-		       "auth.client_api_keys is empty: everybody who reaches "
-		       "this host may use the models",
-		       gw_node_show(at, c->gateway.host));
+	gw_yaml_warning(doc, at,
+			"gateway.host: `%s` is not a loopback address and "
+			"auth.client_api_keys is empty: everybody who reaches "
+			"this host may use the models",
+			gw_yaml_show(at, c->gateway.host));
 }
 
 static void
-warn_shared_keys(const struct gw_config *c, struct gw_doc *doc)
+warn_shared_keys(const struct gw_config *c, struct gw_yaml *doc)
 {
 	const struct gw_keys *clients = &c->auth.client_api_keys;
 	const struct gw_keys *nodes = &c->auth.node_api_keys;
-	const struct gw_node *list = gw_node_value(
-		gw_node_value(doc->root, "auth"), "node_api_keys");
+	const struct gw_yaml_node *list = gw_yaml_value(
+		gw_yaml_value(doc->root, "auth"), "node_api_keys");
 
 	for (size_t i = 0; i < nodes->n; i++)
 		for (size_t k = 0; k < clients->n; k++) {
 			if (strcmp(nodes->key[i], clients->key[k]) != 0)
 				continue;
-			gw_doc_warning(doc, list,
-				       "auth.node_api_keys[%zu] is also "
-				       "auth.client_api_keys[%zu]: whoever "
-				       "has it may do both",
-				       i, k);
+			gw_yaml_warning(doc, list,
+					"auth.node_api_keys[%zu] is also "
+					"auth.client_api_keys[%zu]: whoever "
+					"has it may do both",
+					i, k);
 		}
 }
 
 /* A node expects its own model_id: the one place where it cannot be told. */
 static void
-warn_unused_model(const struct gw_config *c, struct gw_doc *doc)
+warn_unused_model(const struct gw_config *c, struct gw_yaml *doc)
 {
 	for (size_t i = 0; i < c->n_models; i++) {
 		const struct gw_model *m = &c->models[i];
-		const struct gw_member *at;
+		const struct gw_yaml_member *at;
 
 		if (m->type != GW_MODEL_DISCOVERED || !m->alias ||
 		    !m->default_model_json)
 			continue;
 		at = gw_config_node(doc, m->alias, "defaults");
-		gw_doc_warning(doc, at ? at->key : NULL,
-			       "models.%s.defaults.model has no effect: a node "
-			       "is sent the model_id it registered",
-			       m->alias);
+		gw_yaml_warning(
+			doc, at ? at->key : NULL,
+			"models.%s.defaults.model has no effect: a node "
+			"is sent the model_id it registered",
+			m->alias);
 	}
 }
 
 void
-gw_config_check(const struct gw_config *c, struct gw_doc *doc)
+gw_config_check(const struct gw_config *c, struct gw_yaml *doc)
 {
 	check_default_model(c, doc);
 	check_roles(c, doc);

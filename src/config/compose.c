@@ -14,10 +14,10 @@
 
 #define TAG_PREFIX "tag:yaml.org,2002:"
 
-static struct gw_node *
-new_node(struct gw_compose *p, enum gw_node_kind kind, const yaml_event_t *ev)
+static struct gw_yaml_node *
+new_node(struct gw_compose *p, enum gw_yaml_kind kind, const yaml_event_t *ev)
 {
-	struct gw_node *node = gw_doc_alloc(p->doc, sizeof(*node));
+	struct gw_yaml_node *node = gw_yaml_alloc(p->doc, sizeof(*node));
 
 	if (!node)
 		return NULL;
@@ -32,19 +32,19 @@ new_node(struct gw_compose *p, enum gw_node_kind kind, const yaml_event_t *ev)
 static int
 fail_at(struct gw_compose *p, const yaml_event_t *ev, const char *what)
 {
-	struct gw_node at = {
+	struct gw_yaml_node at = {
 		.file = p->file,
 		.line = (unsigned)ev->start_mark.line + 1,
 		.column = (unsigned)ev->start_mark.column + 1,
 	};
 
-	gw_doc_error(p->doc, &at, "%s", what);
+	gw_yaml_error(p->doc, &at, "%s", what);
 	return -1;
 }
 
 static int
 remember_anchor(struct gw_compose *p, const yaml_event_t *ev,
-		const yaml_char_t *name, struct gw_node *node, bool open)
+		const yaml_char_t *name, struct gw_yaml_node *node, bool open)
 {
 	struct gw_anchor *a;
 
@@ -52,11 +52,11 @@ remember_anchor(struct gw_compose *p, const yaml_event_t *ev,
 		return 0;
 	if (p->n_anchors++ == GW_CONFIG_ANCHORS_MAX)
 		return fail_at(p, ev, "the file has too many anchors");
-	a = gw_doc_alloc(p->doc, sizeof(*a));
+	a = gw_yaml_alloc(p->doc, sizeof(*a));
 	if (!a)
 		return -1;
-	a->name = gw_doc_text(p->doc, (const char *)name,
-			      strlen((const char *)name));
+	a->name = gw_yaml_text(p->doc, (const char *)name,
+			       strlen((const char *)name));
 	a->node = node;
 	a->open = open;
 	a->next = p->anchors;
@@ -65,7 +65,7 @@ remember_anchor(struct gw_compose *p, const yaml_event_t *ev,
 }
 
 static void
-close_anchor(struct gw_compose *p, const struct gw_node *node)
+close_anchor(struct gw_compose *p, const struct gw_yaml_node *node)
 {
 	for (struct gw_anchor *a = p->anchors; a; a = a->next)
 		if (a->node == node)
@@ -76,7 +76,8 @@ static int
 grow(struct gw_compose *p, struct gw_level *top)
 {
 	size_t cap = top->cap ? top->cap * 2 : 8;
-	struct gw_member *child = gw_doc_alloc(p->doc, cap * sizeof(*child));
+	struct gw_yaml_member *child =
+		gw_yaml_alloc(p->doc, cap * sizeof(*child));
 
 	if (!child)
 		return -1;
@@ -88,10 +89,10 @@ grow(struct gw_compose *p, struct gw_level *top)
 }
 
 static int
-check_key(struct gw_compose *p, const struct gw_node *key,
+check_key(struct gw_compose *p, const struct gw_yaml_node *key,
 	  const yaml_event_t *ev)
 {
-	if (key->kind == GW_NODE_LIST || key->kind == GW_NODE_MAP)
+	if (key->kind == GW_YAML_LIST || key->kind == GW_YAML_MAP)
 		return fail_at(p, ev,
 			       "a key must be a scalar, not a list or "
 			       "a mapping");
@@ -107,7 +108,7 @@ check_key(struct gw_compose *p, const struct gw_node *key,
 /* Hang a finished scalar, an alias or a just opened collection into its place.
  */
 static int
-attach(struct gw_compose *p, struct gw_node *node, const yaml_event_t *ev)
+attach(struct gw_compose *p, struct gw_yaml_node *node, const yaml_event_t *ev)
 {
 	struct gw_level *top;
 
@@ -116,14 +117,14 @@ attach(struct gw_compose *p, struct gw_node *node, const yaml_event_t *ev)
 		return 0;
 	}
 	top = &p->level[p->depth - 1];
-	if (top->node->kind == GW_NODE_MAP && !top->key) {
+	if (top->node->kind == GW_YAML_MAP && !top->key) {
 		top->key = node;
 		return check_key(p, node, ev);
 	}
 	if (top->node->n == top->cap && grow(p, top) < 0)
 		return -1;
 	top->node->child[top->node->n++] =
-		(struct gw_member){.key = top->key, .value = node};
+		(struct gw_yaml_member){.key = top->key, .value = node};
 	top->key = NULL;
 	return 0;
 }
@@ -149,35 +150,36 @@ count(struct gw_compose *p, const yaml_event_t *ev, uint32_t nodes,
 /* Explicit tags of scalars; the core schema decides where there is none. */
 static int
 scalar_kind(struct gw_compose *p, const yaml_event_t *ev,
-	    enum gw_node_kind *kind)
+	    enum gw_yaml_kind *kind)
 {
 	static const struct {
 		const char *tag;
-		enum gw_node_kind kind;
+		enum gw_yaml_kind kind;
 	} tags[] = {
-		{TAG_PREFIX "str", GW_NODE_STRING},
-		{TAG_PREFIX "int", GW_NODE_INT},
-		{TAG_PREFIX "float", GW_NODE_FLOAT},
-		{TAG_PREFIX "bool", GW_NODE_BOOL},
-		{TAG_PREFIX "null", GW_NODE_NULL},
-		{"!", GW_NODE_STRING},
+		{TAG_PREFIX "str", GW_YAML_STRING},
+		{TAG_PREFIX "int", GW_YAML_INT},
+		{TAG_PREFIX "float", GW_YAML_FLOAT},
+		{TAG_PREFIX "bool", GW_YAML_BOOL},
+		{TAG_PREFIX "null", GW_YAML_NULL},
+		{"!", GW_YAML_STRING},
 	};
 	const char *tag = (const char *)ev->data.scalar.tag;
 	const char *text = (const char *)ev->data.scalar.value;
-	enum gw_node_kind found = gw_scalar_kind(text, ev->data.scalar.length);
+	enum gw_yaml_kind found =
+		gw_yaml_scalar_kind(text, ev->data.scalar.length);
 
 	if (!tag) {
 		*kind = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE
 				? found
-				: GW_NODE_STRING;
+				: GW_YAML_STRING;
 		return 0;
 	}
 	for (size_t i = 0; i < GW_ARRAY_LEN(tags); i++) {
 		if (strcmp(tags[i].tag, tag) != 0)
 			continue;
 		*kind = tags[i].kind;
-		if (*kind == GW_NODE_STRING || *kind == found ||
-		    (*kind == GW_NODE_FLOAT && found == GW_NODE_INT))
+		if (*kind == GW_YAML_STRING || *kind == found ||
+		    (*kind == GW_YAML_FLOAT && found == GW_YAML_INT))
 			return 0;
 		return fail_at(p, ev, "the value does not fit its tag");
 	}
@@ -189,13 +191,13 @@ scalar_kind(struct gw_compose *p, const yaml_event_t *ev,
 static int
 take_scalar(struct gw_compose *p, const yaml_event_t *ev)
 {
-	enum gw_node_kind kind = GW_NODE_STRING;
-	struct gw_node *node;
+	enum gw_yaml_kind kind = GW_YAML_STRING;
+	struct gw_yaml_node *node;
 
 	if (scalar_kind(p, ev, &kind) < 0 ||
 	    count(p, ev, 1, (uint32_t)ev->data.scalar.length) < 0)
 		return -1;
-	if ((kind == GW_NODE_INT || kind == GW_NODE_FLOAT) &&
+	if ((kind == GW_YAML_INT || kind == GW_YAML_FLOAT) &&
 	    ev->data.scalar.length > GW_CONFIG_NUMBER_MAX)
 		return fail_at(p, ev, "the number is too long");
 	node = new_node(p, kind, ev);
@@ -203,8 +205,8 @@ take_scalar(struct gw_compose *p, const yaml_event_t *ev)
 		return -1;
 	node->len = ev->data.scalar.length;
 	node->bytes = (uint32_t)node->len;
-	node->text = gw_doc_text(p->doc, (const char *)ev->data.scalar.value,
-				 node->len);
+	node->text = gw_yaml_text(p->doc, (const char *)ev->data.scalar.value,
+				  node->len);
 	if (!node->text ||
 	    remember_anchor(p, ev, ev->data.scalar.anchor, node, false) < 0)
 		return -1;
@@ -216,7 +218,7 @@ take_alias(struct gw_compose *p, const yaml_event_t *ev)
 {
 	const char *name = (const char *)ev->data.alias.anchor;
 	struct gw_anchor *a = p->anchors;
-	struct gw_node *node;
+	struct gw_yaml_node *node;
 
 	while (a && strcmp(a->name, name) != 0)
 		a = a->next;
@@ -250,7 +252,7 @@ open_collection(struct gw_compose *p, const yaml_event_t *ev)
 	const yaml_char_t *name = map ? ev->data.mapping_start.anchor
 				      : ev->data.sequence_start.anchor;
 	const char *wanted = map ? TAG_PREFIX "map" : TAG_PREFIX "seq";
-	struct gw_node *node;
+	struct gw_yaml_node *node;
 
 	if (tag && strcmp((const char *)tag, "!") != 0 &&
 	    strcmp((const char *)tag, wanted) != 0)
@@ -261,7 +263,7 @@ open_collection(struct gw_compose *p, const yaml_event_t *ev)
 		return fail_at(p, ev, "nested too deep (more than 64 levels)");
 	if (count(p, ev, 1, 0) < 0)
 		return -1;
-	node = new_node(p, map ? GW_NODE_MAP : GW_NODE_LIST, ev);
+	node = new_node(p, map ? GW_YAML_MAP : GW_YAML_LIST, ev);
 	if (!node || remember_anchor(p, ev, name, node, true) < 0 ||
 	    attach(p, node, ev) < 0)
 		return -1;
@@ -270,35 +272,36 @@ open_collection(struct gw_compose *p, const yaml_event_t *ev)
 }
 
 static void
-find_duplicates(struct gw_compose *p, const struct gw_node *map)
+find_duplicates(struct gw_compose *p, const struct gw_yaml_node *map)
 {
 	for (size_t i = 1; i < map->n; i++) {
-		const struct gw_node *a = map->child[map->sorted[i - 1]].key;
-		const struct gw_node *b = map->child[map->sorted[i]].key;
+		const struct gw_yaml_node *a =
+			map->child[map->sorted[i - 1]].key;
+		const struct gw_yaml_node *b = map->child[map->sorted[i]].key;
 
 		if (a->len == b->len && memcmp(a->text, b->text, a->len) == 0)
-			gw_doc_error(p->doc, b,
-				     "duplicate key `%.64s`; it stands at "
-				     "line %u already",
-				     b->text, a->line);
+			gw_yaml_error(p->doc, b,
+				      "duplicate key `%.64s`; it stands at "
+				      "line %u already",
+				      b->text, a->line);
 	}
 }
 
 static int
 close_collection(struct gw_compose *p)
 {
-	struct gw_node *node = p->level[--p->depth].node;
+	struct gw_yaml_node *node = p->level[--p->depth].node;
 
 	for (size_t i = 0; i < node->n; i++) {
-		const struct gw_member *m = &node->child[i];
+		const struct gw_yaml_member *m = &node->child[i];
 
 		node->weight += m->value->weight + (m->key ? 1 : 0);
 		node->bytes += m->value->bytes + (m->key ? m->key->bytes : 0);
 	}
 	close_anchor(p, node);
-	if (node->kind != GW_NODE_MAP)
+	if (node->kind != GW_YAML_MAP)
 		return 0;
-	if (gw_doc_index(p->doc, node) < 0)
+	if (gw_yaml_index(p->doc, node) < 0)
 		return -1;
 	find_duplicates(p, node);
 	return 0;

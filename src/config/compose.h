@@ -7,29 +7,30 @@
 
 #include <yaml.h>
 
-#include "config/doc.h"
+#include "config/yaml.h"
 
 /* A list or mapping that is still open. */
 struct gw_level {
-	struct gw_node *node;
-	struct gw_node *key; /* mapping: the key that waits for its value */
+	struct gw_yaml_node *node;
+	struct gw_yaml_node
+		*key;	     /* mapping: the key that waits for its value */
 	size_t cap;	     /* of node->child */
 };
 
 struct gw_anchor {
 	struct gw_anchor *next;
 	const char *name;
-	struct gw_node *node;
+	struct gw_yaml_node *node;
 	bool open; /* still being filled: an alias to it is a loop */
 };
 
 struct gw_compose {
-	struct gw_doc *doc;
+	struct gw_yaml *doc;
 	unsigned file;
 	struct gw_level level[GW_CONFIG_DEPTH_MAX];
 	size_t depth;
 	struct gw_anchor *anchors; /* the newest of a name first */
-	struct gw_node *root;
+	struct gw_yaml_node *root;
 	uint32_t total; /* nodes so far, aliases expanded */
 	uint32_t total_bytes; /* their text */
 	unsigned documents;

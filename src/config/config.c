@@ -60,10 +60,10 @@ complete(struct gw_config *c)
 static void
 build(struct gw_config *c, struct gw_config_internal *in)
 {
-	struct gw_doc *doc = &in->doc;
+	struct gw_yaml *doc = &in->doc;
 	size_t errors = doc->diag->errors;
 
-	gw_doc_substitute(doc);
+	gw_yaml_substitute(doc);
 	gw_schema_apply(&gw_config_schema, doc, c);
 	if (doc->no_memory)
 		return;
@@ -89,7 +89,7 @@ gw_config_new(void)
 	}
 	c->refs = 1;
 	c->internal = in;
-	gw_doc_init(&in->doc, NULL);
+	gw_yaml_init(&in->doc, NULL);
 	return c;
 }
 
@@ -113,12 +113,12 @@ gw_config_load_version(const char *const *paths, size_t n, struct gw_diag *diag,
 		return NULL;
 	}
 	in = c->internal;
-	gw_doc_init(&in->doc, diag);
-	gw_doc_load(&in->doc, paths, n);
+	gw_yaml_init(&in->doc, diag);
+	gw_yaml_load(&in->doc, paths, n);
 	if (in->doc.root)
 		build(c, in);
 	*fingerprint = c->fingerprint = in->doc.fingerprint;
-	if (gw_doc_settle(&in->doc, errors))
+	if (gw_yaml_settle(&in->doc, errors))
 		return c;
 	gw_config_unref(c);
 	return NULL;
@@ -149,7 +149,7 @@ gw_config_unref(struct gw_config *c)
 	in = c->internal;
 	gw_schema_release(&gw_config_schema, c);
 	free(c->default_keys);
-	gw_doc_release(&in->doc);
+	gw_yaml_release(&in->doc);
 	free(in->names);
 	free(in);
 	free(c);

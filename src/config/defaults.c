@@ -18,11 +18,11 @@
  */
 static bool
 set_model(struct gw_apply *ap, const struct gw_option *o,
-	  const struct gw_node *v, struct gw_model *model)
+	  const struct gw_yaml_node *v, struct gw_model *model)
 {
 	struct gw_buf out GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(JSON_MAX);
 
-	if (gw_node_is_null(v))
+	if (gw_yaml_is_null(v))
 		return true;
 	if (!gw_apply_text(ap, o, v, 0, true))
 		return false;
@@ -36,7 +36,7 @@ set_model(struct gw_apply *ap, const struct gw_option *o,
 }
 
 static bool
-set_member(struct gw_apply *ap, const struct gw_member *m,
+set_member(struct gw_apply *ap, const struct gw_yaml_member *m,
 	   struct gw_default *out)
 {
 	struct gw_buf text GW_CLEANUP(gw_buf_release) =
@@ -67,14 +67,14 @@ set_member(struct gw_apply *ap, const struct gw_member *m,
 
 static bool
 set_defaults(struct gw_apply *ap, const struct gw_option *o,
-	     const struct gw_node *v, void *slot)
+	     const struct gw_yaml_node *v, void *slot)
 {
 	struct gw_model *model =
 		(struct gw_model *)((char *)slot -
 				    offsetof(struct gw_model, defaults));
 	bool good = true;
 
-	if (v->kind != GW_NODE_MAP)
+	if (v->kind != GW_YAML_MAP)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
 	model->defaults = calloc(v->n ? v->n : 1, sizeof(*model->defaults));
 	if (!model->defaults) {
@@ -82,7 +82,7 @@ set_defaults(struct gw_apply *ap, const struct gw_option *o,
 		return false;
 	}
 	for (size_t i = 0; i < v->n; i++) {
-		const struct gw_member *m = &v->child[i];
+		const struct gw_yaml_member *m = &v->child[i];
 		size_t before =
 			gw_path_key(&ap->path, m->key->text, m->key->len);
 
@@ -120,7 +120,7 @@ release_defaults(void *slot)
 
 static void
 emit_defaults(struct gw_emit *e, const struct gw_option *o,
-	      const struct gw_node *source, const void *slot)
+	      const struct gw_yaml_node *source, const void *slot)
 {
 	gw_kind_tree.emit(e, o, source, slot);
 }

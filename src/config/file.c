@@ -5,7 +5,7 @@
  * A configuration path may be anything: a FIFO or a terminal would hold the
  * event loop for ever, opening a device may do something.
  */
-#include "config/doc.h"
+#include "config/yaml.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -27,7 +27,7 @@ struct gw_name {
 
 /* Behind gw_config.internal. */
 struct gw_config_internal {
-	struct gw_doc doc;     /* what was read, for printing */
+	struct gw_yaml doc;    /* what was read, for printing */
 	struct gw_name *names; /* open addressing, at most half full */
 	size_t names_size;     /* a power of two */
 };
@@ -59,13 +59,13 @@ void gw_default_release(struct gw_default *d);
 /*
  * gw_config_check - what only several keys together can get wrong (check.c).
  */
-void gw_config_check(const struct gw_config *c, struct gw_doc *doc);
+void gw_config_check(const struct gw_config *c, struct gw_yaml *doc);
 
 /*
  * gw_config_node - the member at models.ALIAS.KEY of a document, or NULL.
  * @key  NULL for the alias itself
  */
-const struct gw_member *gw_config_node(const struct gw_doc *doc,
-				       const char *alias, const char *key);
+const struct gw_yaml_member *gw_config_node(const struct gw_yaml *doc,
+					    const char *alias, const char *key);
 
 #endif

@@ -14,22 +14,22 @@
 #define SECONDS_BYTES 48
 
 static void
-describe(const struct gw_option *o, const struct gw_node *v, char *out,
+describe(const struct gw_option *o, const struct gw_yaml_node *v, char *out,
 	 size_t out_bytes)
 {
 	static const char *const names[] = {
-		[GW_NODE_NULL] = "null",	 [GW_NODE_BOOL] = "the boolean",
-		[GW_NODE_INT] = "the integer",	 [GW_NODE_FLOAT] = "the number",
-		[GW_NODE_STRING] = "the string", [GW_NODE_LIST] = "a list",
-		[GW_NODE_MAP] = "a mapping",
+		[GW_YAML_NULL] = "null",	 [GW_YAML_BOOL] = "the boolean",
+		[GW_YAML_INT] = "the integer",	 [GW_YAML_FLOAT] = "the number",
+		[GW_YAML_STRING] = "the string", [GW_YAML_LIST] = "a list",
+		[GW_YAML_MAP] = "a mapping",
 	};
-	bool scalar = v->kind >= GW_NODE_BOOL && v->kind <= GW_NODE_STRING;
+	bool scalar = v->kind >= GW_YAML_BOOL && v->kind <= GW_YAML_STRING;
 
 	if (!scalar)
 		snprintf(out, out_bytes, "%s", names[v->kind]);
 	else if (v->substituted || (o->flags & GW_OPTION_SECRET))
 		snprintf(out, out_bytes, "%s%s",
-			 v->kind == GW_NODE_INT ? "an" : "a",
+			 v->kind == GW_YAML_INT ? "an" : "a",
 			 names[v->kind] + 3);
 	else
 		snprintf(out, out_bytes, "%s `%.40s%s`", names[v->kind],
@@ -37,18 +37,18 @@ describe(const struct gw_option *o, const struct gw_node *v, char *out,
 }
 
 static const char *
-hint(const struct gw_option *o, const struct gw_node *v)
+hint(const struct gw_option *o, const struct gw_yaml_node *v)
 {
-	enum gw_node_kind as_plain;
+	enum gw_yaml_kind as_plain;
 
-	if (v->kind == GW_NODE_STRING && v->substituted)
+	if (v->kind == GW_YAML_STRING && v->substituted)
 		return " (what comes from ${...} is always a string)";
-	if (v->kind == GW_NODE_STRING && o->kind->is_number) {
-		as_plain = gw_scalar_kind(v->text, v->len);
-		if (as_plain == GW_NODE_INT || as_plain == GW_NODE_FLOAT)
+	if (v->kind == GW_YAML_STRING && o->kind->is_number) {
+		as_plain = gw_yaml_scalar_kind(v->text, v->len);
+		if (as_plain == GW_YAML_INT || as_plain == GW_YAML_FLOAT)
 			return " (take the quotes off)";
 	}
-	if (v->kind >= GW_NODE_BOOL && v->kind <= GW_NODE_FLOAT &&
+	if (v->kind >= GW_YAML_BOOL && v->kind <= GW_YAML_FLOAT &&
 	    (o->kind->is_pointer || o->kind == &gw_kind_tokens))
 		return " (put it in quotes)";
 	return "";
@@ -56,7 +56,7 @@ hint(const struct gw_option *o, const struct gw_node *v)
 
 bool
 gw_apply_wrong_type(struct gw_apply *ap, const struct gw_option *o,
-		    const struct gw_node *v, const char *wanted)
+		    const struct gw_yaml_node *v, const char *wanted)
 {
 	char found[128];
 
@@ -97,13 +97,14 @@ load_integer(const struct gw_option *o, const void *slot)
 
 static bool
 set_integer(struct gw_apply *ap, const struct gw_option *o,
-	    const struct gw_node *v, void *slot)
+	    const struct gw_yaml_node *v, void *slot)
 {
 	int64_t value;
 
-	if (v->kind != GW_NODE_INT)
+	if (v->kind != GW_YAML_INT)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
-	if (gw_scalar_int(v, &value) == 0 && value >= o->min && value <= o->max)
+	if (gw_yaml_scalar_int(v, &value) == 0 && value >= o->min &&
+	    value <= o->max)
 		return store_integer(o, slot, value);
 	if (o->min == o->max)
 		gw_apply_error(ap, v, "must be %" PRId64 ", not %.40s", o->min,
@@ -119,7 +120,7 @@ set_integer(struct gw_apply *ap, const struct gw_option *o,
 
 static void
 emit_integer(struct gw_emit *e, const struct gw_option *o,
-	     const struct gw_node *source, const void *slot)
+	     const struct gw_yaml_node *source, const void *slot)
 {
 	char text[32];
 
@@ -151,14 +152,14 @@ seconds_text(int64_t ms, char text[static SECONDS_BYTES])
 
 static bool
 set_seconds(struct gw_apply *ap, const struct gw_option *o,
-	    const struct gw_node *v, void *slot)
+	    const struct gw_yaml_node *v, void *slot)
 {
 	char least[SECONDS_BYTES], most[SECONDS_BYTES];
 	int64_t ms;
 
-	if (v->kind != GW_NODE_INT && v->kind != GW_NODE_FLOAT)
+	if (v->kind != GW_YAML_INT && v->kind != GW_YAML_FLOAT)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
-	if (gw_scalar_ms(v, &ms) == 0 && ms >= o->min && ms <= o->max)
+	if (gw_yaml_scalar_ms(v, &ms) == 0 && ms >= o->min && ms <= o->max)
 		return store_integer(o, slot, ms);
 	seconds_text(o->min, least);
 	seconds_text(o->max, most);
@@ -171,7 +172,7 @@ set_seconds(struct gw_apply *ap, const struct gw_option *o,
 
 static void
 emit_seconds(struct gw_emit *e, const struct gw_option *o,
-	     const struct gw_node *source, const void *slot)
+	     const struct gw_yaml_node *source, const void *slot)
 {
 	char text[SECONDS_BYTES];
 
@@ -191,11 +192,11 @@ const struct gw_kind gw_kind_seconds = {
 
 static bool
 set_boolean(struct gw_apply *ap, const struct gw_option *o,
-	    const struct gw_node *v, void *slot)
+	    const struct gw_yaml_node *v, void *slot)
 {
 	bool value;
 
-	if (v->kind != GW_NODE_BOOL)
+	if (v->kind != GW_YAML_BOOL)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
 	value = v->text[0] == 't' || v->text[0] == 'T';
 	memcpy(slot, &value, sizeof(value));
@@ -204,7 +205,7 @@ set_boolean(struct gw_apply *ap, const struct gw_option *o,
 
 static void
 emit_boolean(struct gw_emit *e, const struct gw_option *o,
-	     const struct gw_node *source, const void *slot)
+	     const struct gw_yaml_node *source, const void *slot)
 {
 	(void)o;
 	(void)source;
@@ -219,7 +220,7 @@ const struct gw_kind gw_kind_boolean = {
 
 static bool
 set_word(struct gw_apply *ap, const struct gw_option *o,
-	 const struct gw_node *v, void *slot)
+	 const struct gw_yaml_node *v, void *slot)
 {
 	char wanted[256] = "";
 	size_t at = 0;
@@ -228,7 +229,7 @@ set_word(struct gw_apply *ap, const struct gw_option *o,
 	for (i = 0; o->words[i]; i++) {
 		int n;
 
-		if (v->kind == GW_NODE_STRING &&
+		if (v->kind == GW_YAML_STRING &&
 		    strlen(o->words[i]) == v->len &&
 		    memcmp(o->words[i], v->text, v->len) == 0) {
 			memcpy(slot, &i, sizeof(i));
@@ -244,7 +245,7 @@ set_word(struct gw_apply *ap, const struct gw_option *o,
 
 static void
 emit_word(struct gw_emit *e, const struct gw_option *o,
-	  const struct gw_node *source, const void *slot)
+	  const struct gw_yaml_node *source, const void *slot)
 {
 	unsigned i;
 

@@ -13,13 +13,13 @@
 #include "config/config.h"
 
 static bool
-set_url(struct gw_apply *ap, const struct gw_option *o, const struct gw_node *v,
-	void *slot)
+set_url(struct gw_apply *ap, const struct gw_option *o,
+	const struct gw_yaml_node *v, void *slot)
 {
 	struct gw_err err = {0};
 	char *url = NULL;
 
-	if (v->kind != GW_NODE_STRING)
+	if (v->kind != GW_YAML_STRING)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
 	if (gw_base_url(v->text, v->len, &url, &err) < 0) {
 		gw_apply_error(ap, v, "%s", err.msg);
@@ -35,7 +35,7 @@ set_url(struct gw_apply *ap, const struct gw_option *o, const struct gw_node *v,
  */
 static bool
 set_host(struct gw_apply *ap, const struct gw_option *o,
-	 const struct gw_node *v, void *slot)
+	 const struct gw_yaml_node *v, void *slot)
 {
 	static const char letters[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -60,7 +60,7 @@ set_host(struct gw_apply *ap, const struct gw_option *o,
 /* One `/v1` is taken off when it is read, so one is put on where it ends so. */
 static void
 emit_url(struct gw_emit *e, const struct gw_option *o,
-	 const struct gw_node *source, const void *slot)
+	 const struct gw_yaml_node *source, const void *slot)
 {
 	const char *url = *(char *const *)slot;
 	struct gw_buf text GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(8192);
@@ -75,7 +75,7 @@ emit_url(struct gw_emit *e, const struct gw_option *o,
 
 static void
 emit_host(struct gw_emit *e, const struct gw_option *o,
-	  const struct gw_node *source, const void *slot)
+	  const struct gw_yaml_node *source, const void *slot)
 {
 	gw_kind_text.emit(e, o, source, slot);
 }

@@ -13,11 +13,11 @@
 
 bool
 gw_apply_text(struct gw_apply *ap, const struct gw_option *o,
-	      const struct gw_node *v, size_t max, bool blanks)
+	      const struct gw_yaml_node *v, size_t max, bool blanks)
 {
 	if (v->broken)
 		return false;
-	if (v->kind != GW_NODE_STRING)
+	if (v->kind != GW_YAML_STRING)
 		return gw_apply_wrong_type(ap, o, v, "a string");
 	if (!v->len) {
 		gw_apply_error(ap, v, "cannot be empty");
@@ -43,7 +43,7 @@ gw_apply_text(struct gw_apply *ap, const struct gw_option *o,
 }
 
 static bool
-store_text(struct gw_apply *ap, const struct gw_node *v, void *slot)
+store_text(struct gw_apply *ap, const struct gw_yaml_node *v, void *slot)
 {
 	char *copy = strndup(v->text, v->len);
 
@@ -57,7 +57,7 @@ store_text(struct gw_apply *ap, const struct gw_node *v, void *slot)
 
 static bool
 set_text(struct gw_apply *ap, const struct gw_option *o,
-	 const struct gw_node *v, void *slot)
+	 const struct gw_yaml_node *v, void *slot)
 {
 	return gw_apply_text(ap, o, v, (size_t)o->max, true) &&
 	       store_text(ap, v, slot);
@@ -65,7 +65,7 @@ set_text(struct gw_apply *ap, const struct gw_option *o,
 
 static bool
 set_token(struct gw_apply *ap, const struct gw_option *o,
-	  const struct gw_node *v, void *slot)
+	  const struct gw_yaml_node *v, void *slot)
 {
 	return gw_apply_text(ap, o, v, (size_t)o->max, false) &&
 	       store_text(ap, v, slot);
@@ -73,7 +73,7 @@ set_token(struct gw_apply *ap, const struct gw_option *o,
 
 static void
 emit_text(struct gw_emit *e, const struct gw_option *o,
-	  const struct gw_node *source, const void *slot)
+	  const struct gw_yaml_node *source, const void *slot)
 {
 	const char *text = *(char *const *)slot;
 
@@ -109,14 +109,14 @@ const struct gw_kind gw_kind_token = {
 
 bool
 gw_apply_strings(struct gw_apply *ap, const struct gw_option *o,
-		 const struct gw_node *v, void *slot,
+		 const struct gw_yaml_node *v, void *slot,
 		 bool (*check)(struct gw_apply *, const struct gw_option *,
-			       const struct gw_node *))
+			       const struct gw_yaml_node *))
 {
 	struct gw_keys *keys = slot;
 	bool good = true;
 
-	if (v->kind != GW_NODE_LIST)
+	if (v->kind != GW_YAML_LIST)
 		return gw_apply_wrong_type(ap, o, v, "a list of strings");
 	keys->key = calloc(v->n ? v->n : 1, sizeof(*keys->key));
 	if (!keys->key) {
@@ -124,7 +124,7 @@ gw_apply_strings(struct gw_apply *ap, const struct gw_option *o,
 		return false;
 	}
 	for (size_t i = 0; i < v->n; i++) {
-		const struct gw_node *item = v->child[i].value;
+		const struct gw_yaml_node *item = v->child[i].value;
 		size_t before = gw_path_item(&ap->path, i);
 
 		if ((check ? check(ap, o, item)
@@ -141,18 +141,18 @@ gw_apply_strings(struct gw_apply *ap, const struct gw_option *o,
 
 static bool
 set_tokens(struct gw_apply *ap, const struct gw_option *o,
-	   const struct gw_node *v, void *slot)
+	   const struct gw_yaml_node *v, void *slot)
 {
 	return gw_apply_strings(ap, o, v, slot, NULL);
 }
 
 static void
 emit_tokens(struct gw_emit *e, const struct gw_option *o,
-	    const struct gw_node *source, const void *slot)
+	    const struct gw_yaml_node *source, const void *slot)
 {
 	const struct gw_keys *keys = slot;
 
-	gw_emit_open(e, GW_NODE_LIST, true);
+	gw_emit_open(e, GW_YAML_LIST, true);
 	for (size_t i = 0; i < keys->n; i++) {
 		bool hide = (o->flags & GW_OPTION_SECRET) ||
 			    (source && i < source->n &&
@@ -162,7 +162,7 @@ emit_tokens(struct gw_emit *e, const struct gw_option *o,
 
 		gw_emit_string(e, text, strlen(text));
 	}
-	gw_emit_close(e, GW_NODE_LIST);
+	gw_emit_close(e, GW_YAML_LIST);
 }
 
 static void
@@ -186,9 +186,9 @@ const struct gw_kind gw_kind_tokens = {
 
 static bool
 set_tree(struct gw_apply *ap, const struct gw_option *o,
-	 const struct gw_node *v, void *slot)
+	 const struct gw_yaml_node *v, void *slot)
 {
-	if (v->kind != GW_NODE_MAP)
+	if (v->kind != GW_YAML_MAP)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
 	memcpy(slot, &v, sizeof(v));
 	return true;
@@ -196,16 +196,16 @@ set_tree(struct gw_apply *ap, const struct gw_option *o,
 
 static void
 emit_tree(struct gw_emit *e, const struct gw_option *o,
-	  const struct gw_node *source, const void *slot)
+	  const struct gw_yaml_node *source, const void *slot)
 {
 	(void)o;
 	(void)slot;
-	if (source && source->kind == GW_NODE_MAP) {
+	if (source && source->kind == GW_YAML_MAP) {
 		gw_emit_node(e, source);
 		return;
 	}
-	gw_emit_open(e, GW_NODE_MAP, true);
-	gw_emit_close(e, GW_NODE_MAP);
+	gw_emit_open(e, GW_YAML_MAP, true);
+	gw_emit_close(e, GW_YAML_MAP);
 }
 
 const struct gw_kind gw_kind_tree = {

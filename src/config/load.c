@@ -10,10 +10,10 @@
 #include <string.h>
 
 /* Line and column of a byte, for what libyaml reports by offset only. */
-static struct gw_node
+static struct gw_yaml_node
 place_of(unsigned file, const char *bytes, size_t offset)
 {
-	struct gw_node at = {.file = file, .line = 1, .column = 1};
+	struct gw_yaml_node at = {.file = file, .line = 1, .column = 1};
 
 	for (size_t i = 0; i < offset; i++) {
 		if (bytes[i] == '\n') {
@@ -47,7 +47,7 @@ static void
 syntax_error(struct gw_compose *p, const yaml_parser_t *y, const char *bytes,
 	     size_t len)
 {
-	struct gw_node at = {.file = p->file};
+	struct gw_yaml_node at = {.file = p->file};
 	const char *problem = y->problem ? y->problem : "cannot be parsed";
 
 	if (y->error == YAML_MEMORY_ERROR) {
@@ -58,19 +58,19 @@ syntax_error(struct gw_compose *p, const yaml_parser_t *y, const char *bytes,
 		at = place_of(p->file, bytes,
 			      y->problem_offset < len ? y->problem_offset
 						      : len);
-		gw_doc_error(p->doc, &at, "YAML: %s", problem);
+		gw_yaml_error(p->doc, &at, "YAML: %s", problem);
 		return;
 	}
 	at.line = (unsigned)y->problem_mark.line + 1;
 	at.column = (unsigned)y->problem_mark.column + 1;
 	if (tab_indents(bytes, len, y->problem_mark.line))
-		gw_doc_error(p->doc, &at,
-			     "YAML: a tab cannot indent; use blanks");
+		gw_yaml_error(p->doc, &at,
+			      "YAML: a tab cannot indent; use blanks");
 	else if (y->context)
-		gw_doc_error(p->doc, &at, "YAML: %s %s (line %zu)", problem,
-			     y->context, y->context_mark.line + 1);
+		gw_yaml_error(p->doc, &at, "YAML: %s %s (line %zu)", problem,
+			      y->context, y->context_mark.line + 1);
 	else
-		gw_doc_error(p->doc, &at, "YAML: %s", problem);
+		gw_yaml_error(p->doc, &at, "YAML: %s", problem);
 }
 
 /* One event after the other until the end, an error or a refusal. */
@@ -103,24 +103,24 @@ run(struct gw_compose *p, const char *bytes, size_t len)
 	return r;
 }
 
-struct gw_node *
-gw_doc_parse(struct gw_doc *d, unsigned file, const char *bytes, size_t len,
-	     bool *empty)
+struct gw_yaml_node *
+gw_yaml_parse(struct gw_yaml *d, unsigned file, const char *bytes, size_t len,
+	      bool *empty)
 {
 	struct gw_compose p = {.doc = d, .file = file};
-	struct gw_node whole = {.file = file, .line = 1, .column = 1};
+	struct gw_yaml_node whole = {.file = file, .line = 1, .column = 1};
 
 	*empty = false;
 	if (run(&p, bytes ? bytes : "", len) < 0 || d->no_memory)
 		return NULL;
-	if (!p.root || p.root->kind == GW_NODE_NULL) {
+	if (!p.root || p.root->kind == GW_YAML_NULL) {
 		*empty = true;
 		return NULL;
 	}
-	if (p.root->kind != GW_NODE_MAP) {
-		gw_doc_error(d, p.root->line ? p.root : &whole,
-			     "a configuration file holds a mapping, "
-			     "`key: value`");
+	if (p.root->kind != GW_YAML_MAP) {
+		gw_yaml_error(d, p.root->line ? p.root : &whole,
+			      "a configuration file holds a mapping, "
+			      "`key: value`");
 		return NULL;
 	}
 	return p.root;
@@ -128,21 +128,21 @@ gw_doc_parse(struct gw_doc *d, unsigned file, const char *bytes, size_t len,
 
 /* One file; false when it cannot take part in the merge. */
 static bool
-load_file(struct gw_doc *d, unsigned file, struct gw_node **merged)
+load_file(struct gw_yaml *d, unsigned file, struct gw_yaml_node **merged)
 {
 	struct gw_buf bytes GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(1);
-	struct gw_node *root;
+	struct gw_yaml_node *root;
 	char why[160];
 	bool empty;
 
 	if (gw_read_file(d->paths[file], &bytes, GW_CONFIG_FILE_MAX, why,
 			 sizeof(why)) < 0) {
 		gw_diag_add(d->diag, false, d->paths[file], 0, 0, "%s", why);
-		gw_doc_hash(d, why, strlen(why));
+		gw_yaml_hash(d, why, strlen(why));
 		return false;
 	}
-	gw_doc_hash(d, bytes.data, bytes.len);
-	root = gw_doc_parse(d, file, bytes.data, bytes.len, &empty);
+	gw_yaml_hash(d, bytes.data, bytes.len);
+	root = gw_yaml_parse(d, file, bytes.data, bytes.len, &empty);
 	if (empty && file == 0) {
 		gw_diag_add(d->diag, false, d->paths[file], 0, 0,
 			    "the file is empty");
@@ -152,14 +152,14 @@ load_file(struct gw_doc *d, unsigned file, struct gw_node **merged)
 		return true;
 	if (!root)
 		return false;
-	*merged = *merged ? gw_doc_merge(d, *merged, root) : root;
+	*merged = *merged ? gw_yaml_merge(d, *merged, root) : root;
 	return *merged != NULL;
 }
 
 void
-gw_doc_load(struct gw_doc *d, const char *const *paths, size_t n)
+gw_yaml_load(struct gw_yaml *d, const char *const *paths, size_t n)
 {
-	struct gw_node *merged = NULL;
+	struct gw_yaml_node *merged = NULL;
 	bool usable = true;
 
 	if (n < 1 || n > GW_CONFIG_FILES_MAX) {
@@ -169,7 +169,7 @@ gw_doc_load(struct gw_doc *d, const char *const *paths, size_t n)
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		d->paths[i] = gw_doc_text(d, paths[i], strlen(paths[i]));
+		d->paths[i] = gw_yaml_text(d, paths[i], strlen(paths[i]));
 		if (!d->paths[i])
 			return;
 	}
@@ -182,7 +182,7 @@ gw_doc_load(struct gw_doc *d, const char *const *paths, size_t n)
 }
 
 bool
-gw_doc_settle(struct gw_doc *d, size_t errors)
+gw_yaml_settle(struct gw_yaml *d, size_t errors)
 {
 	struct gw_diag *diag = d->diag;
 

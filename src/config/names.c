@@ -42,19 +42,19 @@ static void
 report_clash(struct gw_config_internal *in, const struct gw_model *m,
 	     const struct gw_model *other)
 {
-	const struct gw_member *mine =
+	const struct gw_yaml_member *mine =
 		gw_config_node(&in->doc, m->alias, "openai_model_name");
 	bool is_alias = strcmp(m->openai_model_name, other->alias) == 0;
-	const struct gw_member *theirs = gw_config_node(
+	const struct gw_yaml_member *theirs = gw_config_node(
 		&in->doc, other->alias, is_alias ? NULL : "openai_model_name");
-	const struct gw_node *there = theirs ? theirs->key : NULL;
+	const struct gw_yaml_node *there = theirs ? theirs->key : NULL;
 
-	gw_doc_error(
+	gw_yaml_error(
 		&in->doc, mine ? mine->value : NULL,
 		"models.%s.openai_model_name: `%s` is already %s%s%s "
 		"(%s:%u:%u)",
 		m->alias,
-		gw_node_show(mine ? mine->value : NULL, m->openai_model_name),
+		gw_yaml_show(mine ? mine->value : NULL, m->openai_model_name),
 		is_alias ? "an alias" : "the name of `",
 		is_alias ? "" : other->alias, is_alias ? "" : "`",
 		there ? in->doc.paths[there->file] : "",

@@ -12,7 +12,7 @@
 
 static bool
 check_origin(struct gw_apply *ap, const struct gw_option *o,
-	     const struct gw_node *v)
+	     const struct gw_yaml_node *v)
 {
 	const char *host;
 
@@ -31,14 +31,14 @@ check_origin(struct gw_apply *ap, const struct gw_option *o,
 
 static bool
 set_origins(struct gw_apply *ap, const struct gw_option *o,
-	    const struct gw_node *v, void *slot)
+	    const struct gw_yaml_node *v, void *slot)
 {
 	return gw_apply_strings(ap, o, v, slot, check_origin);
 }
 
 static void
 emit_origins(struct gw_emit *e, const struct gw_option *o,
-	     const struct gw_node *source, const void *slot)
+	     const struct gw_yaml_node *source, const void *slot)
 {
 	gw_kind_tokens.emit(e, o, source, slot);
 }

@@ -65,7 +65,7 @@ gw_emit_plain(struct gw_emit *e, const char *text)
 static void
 emit_text(struct gw_emit *e, const char *text, size_t len)
 {
-	bool plain = gw_scalar_kind(text, len) == GW_NODE_STRING &&
+	bool plain = gw_yaml_scalar_kind(text, len) == GW_YAML_STRING &&
 		     !(len == 2 && memcmp(text, "<<", 2) == 0);
 
 	scalar(e, text, len,
@@ -97,11 +97,11 @@ gw_emit_string(struct gw_emit *e, const char *text, size_t len)
 }
 
 void
-gw_emit_open(struct gw_emit *e, enum gw_node_kind map_or_list, bool flow)
+gw_emit_open(struct gw_emit *e, enum gw_yaml_kind map_or_list, bool flow)
 {
 	yaml_event_t ev;
 
-	if (map_or_list == GW_NODE_MAP)
+	if (map_or_list == GW_YAML_MAP)
 		send(e, &ev,
 		     yaml_mapping_start_event_initialize(
 			     &ev, NULL, NULL, 1,
@@ -116,11 +116,11 @@ gw_emit_open(struct gw_emit *e, enum gw_node_kind map_or_list, bool flow)
 }
 
 void
-gw_emit_close(struct gw_emit *e, enum gw_node_kind map_or_list)
+gw_emit_close(struct gw_emit *e, enum gw_yaml_kind map_or_list)
 {
 	yaml_event_t ev;
 
-	if (map_or_list == GW_NODE_MAP)
+	if (map_or_list == GW_YAML_MAP)
 		send(e, &ev, yaml_mapping_end_event_initialize(&ev));
 	else
 		send(e, &ev, yaml_sequence_end_event_initialize(&ev));
@@ -128,23 +128,23 @@ gw_emit_close(struct gw_emit *e, enum gw_node_kind map_or_list)
 
 /* Depth is bounded by GW_CONFIG_DEPTH_MAX. */
 void
-gw_emit_node(struct gw_emit *e, const struct gw_node *v)
+gw_emit_node(struct gw_emit *e, const struct gw_yaml_node *v)
 {
-	if (v->kind == GW_NODE_STRING && v->substituted) {
+	if (v->kind == GW_YAML_STRING && v->substituted) {
 		gw_emit_string(e, "***", 3);
 		return;
 	}
-	if (v->kind == GW_NODE_STRING) {
+	if (v->kind == GW_YAML_STRING) {
 		gw_emit_string(e, v->text, v->len);
 		return;
 	}
-	if (v->kind != GW_NODE_LIST && v->kind != GW_NODE_MAP) {
-		gw_emit_plain(e, v->kind == GW_NODE_NULL ? "null" : v->text);
+	if (v->kind != GW_YAML_LIST && v->kind != GW_YAML_MAP) {
+		gw_emit_plain(e, v->kind == GW_YAML_NULL ? "null" : v->text);
 		return;
 	}
-	gw_emit_open(e, v->kind, v->kind == GW_NODE_LIST || !v->n);
+	gw_emit_open(e, v->kind, v->kind == GW_YAML_LIST || !v->n);
 	for (size_t i = 0; i < v->n; i++) {
-		const struct gw_member *m = &v->child[i];
+		const struct gw_yaml_member *m = &v->child[i];
 
 		if (m->key)
 			gw_emit_key(e, m->key->text, m->key->len);
@@ -154,17 +154,17 @@ gw_emit_node(struct gw_emit *e, const struct gw_node *v)
 }
 
 static void print_mapping(struct gw_emit *e, const char *prefix,
-			  const struct gw_node *source, const char *base);
+			  const struct gw_yaml_node *source, const char *base);
 
 /*
  * Elements stand in the order of the file, null entries left out: walk both.
  */
 static void
 print_records(struct gw_emit *e, const struct gw_option *o,
-	      const struct gw_node *source, const char *base)
+	      const struct gw_yaml_node *source, const char *base)
 {
 	const struct gw_record *r = o->record;
-	enum gw_node_kind kind = r->name_max ? GW_NODE_MAP : GW_NODE_LIST;
+	enum gw_yaml_kind kind = r->name_max ? GW_YAML_MAP : GW_YAML_LIST;
 	const char *array = *(char *const *)(base + o->offset);
 	size_t n = *(const size_t *)(base + r->count_offset), at = 0;
 	char prefix[PREFIX_BYTES];
@@ -173,9 +173,9 @@ print_records(struct gw_emit *e, const struct gw_option *o,
 		 r->name_max ? "*" : "[]");
 	gw_emit_open(e, kind, n == 0);
 	for (size_t i = 0; source && i < source->n && at < n; i++) {
-		const struct gw_member *m = &source->child[i];
+		const struct gw_yaml_member *m = &source->child[i];
 
-		if (gw_node_is_null(m->value))
+		if (gw_yaml_is_null(m->value))
 			continue;
 		if (m->key)
 			gw_emit_key(e, m->key->text, m->key->len);
@@ -186,7 +186,7 @@ print_records(struct gw_emit *e, const struct gw_option *o,
 
 /* Is this a value to hide? Lists decide for each element themselves. */
 static bool
-is_masked(const struct gw_option *o, const struct gw_node *source,
+is_masked(const struct gw_option *o, const struct gw_yaml_node *source,
 	  const char *slot)
 {
 	if (!o->kind->is_pointer || !*(char *const *)slot)
@@ -198,7 +198,7 @@ is_masked(const struct gw_option *o, const struct gw_node *source,
 
 static void
 print_option(struct gw_emit *e, const struct gw_option *o,
-	     const struct gw_node *source, const char *base)
+	     const struct gw_yaml_node *source, const char *base)
 {
 	const char *name = gw_option_name(o);
 	const char *mask = o->kind->mask ? o->kind->mask : "***";
@@ -216,17 +216,17 @@ print_option(struct gw_emit *e, const struct gw_option *o,
 
 static void
 print_mapping(struct gw_emit *e, const char *prefix,
-	      const struct gw_node *source, const char *base)
+	      const struct gw_yaml_node *source, const char *base)
 {
 	const struct gw_option *o = NULL;
 	unsigned chosen = 0;
 	bool selected = false;
 
-	gw_emit_open(e, GW_NODE_MAP, false);
+	gw_emit_open(e, GW_YAML_MAP, false);
 	while ((o = gw_schema_child(e->schema, prefix, o))) {
 		const char *name = gw_option_name(o);
-		const struct gw_member *m =
-			gw_node_get(source, name, strlen(name));
+		const struct gw_yaml_member *m =
+			gw_yaml_get(source, name, strlen(name));
 
 		if (o->flags & GW_OPTION_SELECTS) {
 			memcpy(&chosen, base + o->offset, sizeof(chosen));
@@ -236,12 +236,12 @@ print_mapping(struct gw_emit *e, const char *prefix,
 			continue;
 		print_option(e, o, m ? m->value : NULL, base);
 	}
-	gw_emit_close(e, GW_NODE_MAP);
+	gw_emit_close(e, GW_YAML_MAP);
 }
 
 int
 gw_schema_print(const struct gw_schema *s, const void *base,
-		const struct gw_node *root, struct gw_buf *out)
+		const struct gw_yaml_node *root, struct gw_buf *out)
 {
 	struct gw_emit e = {.schema = s, .out = out};
 	yaml_event_t ev;

@@ -5,7 +5,7 @@
  * Numbers stay text as long as possible: 0.60, 1e400 and thirty digits go into
  * a request exactly as the operator wrote them. No double is ever printed.
  */
-#include "config/doc.h"
+#include "config/yaml.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,27 +86,27 @@ is_not_finite(const char *text, size_t len)
 	return is_word(text, len, words, GW_ARRAY_LEN(words));
 }
 
-enum gw_node_kind
-gw_scalar_kind(const char *text, size_t len)
+enum gw_yaml_kind
+gw_yaml_scalar_kind(const char *text, size_t len)
 {
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
 	static const char *const bools[] = {"true",  "True",  "TRUE",
 					    "false", "False", "FALSE"};
 
 	if (is_word(text, len, nulls, GW_ARRAY_LEN(nulls)))
-		return GW_NODE_NULL;
+		return GW_YAML_NULL;
 	if (is_word(text, len, bools, GW_ARRAY_LEN(bools)))
-		return GW_NODE_BOOL;
+		return GW_YAML_BOOL;
 	if (is_int(text, len))
-		return GW_NODE_INT;
+		return GW_YAML_INT;
 	if (is_float(text, len) || is_not_finite(text, len))
-		return GW_NODE_FLOAT;
-	return GW_NODE_STRING;
+		return GW_YAML_FLOAT;
+	return GW_YAML_STRING;
 }
 
 /* The base of 0o and 0x; those two take no sign. */
 static int
-base_of(const struct gw_node *v)
+base_of(const struct gw_yaml_node *v)
 {
 	if (v->len > 2 && v->text[0] == '0' && v->text[1] == 'o')
 		return 8;
@@ -116,7 +116,7 @@ base_of(const struct gw_node *v)
 }
 
 int
-gw_scalar_int(const struct gw_node *v, int64_t *out)
+gw_yaml_scalar_int(const struct gw_yaml_node *v, int64_t *out)
 {
 	int base = base_of(v);
 	long long value;
@@ -130,13 +130,13 @@ gw_scalar_int(const struct gw_node *v, int64_t *out)
 }
 
 int
-gw_scalar_ms(const struct gw_node *v, int64_t *out)
+gw_yaml_scalar_ms(const struct gw_yaml_node *v, int64_t *out)
 {
 	int64_t whole;
 	double ms;
 
-	if (v->kind == GW_NODE_INT) {
-		if (gw_scalar_int(v, &whole) < 0)
+	if (v->kind == GW_YAML_INT) {
+		if (gw_yaml_scalar_int(v, &whole) < 0)
 			return -1;
 		ms = (double)whole * 1000;
 	} else {
@@ -160,7 +160,7 @@ gw_scalar_ms(const struct gw_node *v, int64_t *out)
  * digits, least significant first. GW_CONFIG_NUMBER_MAX bounds the work.
  */
 static int
-json_from_base(const struct gw_node *v, int base, struct gw_buf *out)
+json_from_base(const struct gw_yaml_node *v, int base, struct gw_buf *out)
 {
 	unsigned char decimal[2 * GW_CONFIG_NUMBER_MAX] = {0};
 	size_t n = 1;
@@ -217,7 +217,7 @@ json_from_decimal(const char *text, size_t len, struct gw_buf *out)
 }
 
 int
-gw_scalar_json(const struct gw_node *v, struct gw_buf *out)
+gw_yaml_scalar_json(const struct gw_yaml_node *v, struct gw_buf *out)
 {
 	int base = base_of(v);
 

@@ -10,7 +10,7 @@
 #ifndef GW_CONFIG_SCHEMA_H
 #define GW_CONFIG_SCHEMA_H
 
-#include "config/doc.h"
+#include "config/yaml.h"
 #include "config/keys.h"
 
 struct gw_option;
@@ -19,7 +19,7 @@ struct gw_emit;
 
 /* What the walk that fills a struct carries along. */
 struct gw_apply {
-	struct gw_doc *doc;
+	struct gw_yaml *doc;
 	const struct gw_schema *schema;
 	struct gw_path path;	/* of the value at hand */
 };
@@ -36,10 +36,10 @@ struct gw_kind {
 	 * still fit for release().
 	 */
 	bool (*set)(struct gw_apply *ap, const struct gw_option *o,
-		    const struct gw_node *v, void *slot);
+		    const struct gw_yaml_node *v, void *slot);
 	/* @source: the value's node, or NULL when it came from a default. */
 	void (*emit)(struct gw_emit *e, const struct gw_option *o,
-		     const struct gw_node *source, const void *slot);
+		     const struct gw_yaml_node *source, const void *slot);
 	void (*release)(void *slot); /* NULL: nothing to free */
 };
 
@@ -92,7 +92,8 @@ struct gw_schema {
  * Every problem becomes a finding of @doc; what had none is filled, so that
  * checks across keys can still run. Always gw_schema_release() afterwards.
  */
-void gw_schema_apply(const struct gw_schema *s, struct gw_doc *doc, void *base);
+void gw_schema_apply(const struct gw_schema *s, struct gw_yaml *doc,
+		     void *base);
 
 /* gw_schema_release - free what the rows of @base own. */
 void gw_schema_release(const struct gw_schema *s, void *base);
@@ -103,7 +104,7 @@ void gw_schema_release(const struct gw_schema *s, void *base);
  * Secrets and what came from ${...} are masked. Returns 0, -1 when @out is full.
  */
 GW_MUSTCHECK int gw_schema_print(const struct gw_schema *s, const void *base,
-				 const struct gw_node *root,
+				 const struct gw_yaml_node *root,
 				 struct gw_buf *out);
 
 /*
@@ -130,14 +131,15 @@ const char *gw_option_name(const struct gw_option *o);
  * @out     filled with "did you mean `x`?" or the list of known keys
  */
 void gw_suggest_key(const struct gw_schema *s, const char *prefix,
-		    const struct gw_node *key, char *out, size_t out_bytes);
+		    const struct gw_yaml_node *key, char *out,
+		    size_t out_bytes);
 
 /* gw_suggest_distance - edits (insert, delete, change, swap) between words. */
 size_t gw_suggest_distance(const char *a, size_t a_len, const char *b,
 			   size_t b_len);
 
 /* gw_apply_error - a finding that begins with the path of the value. */
-void gw_apply_error(struct gw_apply *ap, const struct gw_node *at,
+void gw_apply_error(struct gw_apply *ap, const struct gw_yaml_node *at,
 		    const char *fmt, ...) GW_PRINTF(3, 4);
 
 /*
@@ -145,7 +147,7 @@ void gw_apply_error(struct gw_apply *ap, const struct gw_node *at,
  * Returns false.
  */
 bool gw_apply_wrong_type(struct gw_apply *ap, const struct gw_option *o,
-			 const struct gw_node *v, const char *wanted);
+			 const struct gw_yaml_node *v, const char *wanted);
 
 /*
  * gw_apply_text - check that a value is a usable string.
@@ -155,16 +157,16 @@ bool gw_apply_wrong_type(struct gw_apply *ap, const struct gw_option *o,
  * when a failed ${...} was one.
  */
 bool gw_apply_text(struct gw_apply *ap, const struct gw_option *o,
-		   const struct gw_node *v, size_t max, bool blanks);
+		   const struct gw_yaml_node *v, size_t max, bool blanks);
 
 /*
  * gw_apply_strings - a list of strings into a struct gw_keys.
  * @check  judges one element, false after a finding; NULL = gw_apply_text()
  */
 bool gw_apply_strings(struct gw_apply *ap, const struct gw_option *o,
-		      const struct gw_node *v, void *slot,
+		      const struct gw_yaml_node *v, void *slot,
 		      bool (*check)(struct gw_apply *, const struct gw_option *,
-				    const struct gw_node *));
+				    const struct gw_yaml_node *));
 
 /*
  * gw_tree_json - a tree as compact JSON text (tree_json.c).
@@ -172,7 +174,7 @@ bool gw_apply_strings(struct gw_apply *ap, const struct gw_option *o,
  * A number that JSON does not have becomes a finding. Returns 0, or -1: no room
  * or no memory.
  */
-GW_MUSTCHECK int gw_tree_json(struct gw_apply *ap, const struct gw_node *v,
+GW_MUSTCHECK int gw_tree_json(struct gw_apply *ap, const struct gw_yaml_node *v,
 			      struct gw_buf *out);
 
 /* gw_tree_json_string - one string, quotes and all. 0 / -1 as gw_tree_json. */
@@ -183,10 +185,10 @@ GW_MUSTCHECK int gw_tree_json_string(const char *text, size_t len,
 void gw_emit_plain(struct gw_emit *e, const char *text);
 void gw_emit_string(struct gw_emit *e, const char *text, size_t len);
 void gw_emit_key(struct gw_emit *e, const char *text, size_t len);
-void gw_emit_open(struct gw_emit *e, enum gw_node_kind map_or_list, bool flow);
-void gw_emit_close(struct gw_emit *e, enum gw_node_kind map_or_list);
+void gw_emit_open(struct gw_emit *e, enum gw_yaml_kind map_or_list, bool flow);
+void gw_emit_close(struct gw_emit *e, enum gw_yaml_kind map_or_list);
 /* gw_emit_node - a tree as it was read, masked where it came from ${...}. */
-void gw_emit_node(struct gw_emit *e, const struct gw_node *v);
+void gw_emit_node(struct gw_emit *e, const struct gw_yaml_node *v);
 
 /* The kinds every program can use (kinds*.c); slots in brackets. */
 extern const struct gw_kind gw_kind_section;  /* mapping, same struct [-] */
@@ -199,7 +201,7 @@ extern const struct gw_kind gw_kind_text;     /* [char *] */
 extern const struct gw_kind gw_kind_token;    /* no blanks in it [char *] */
 extern const struct gw_kind gw_kind_tokens;   /* [struct gw_keys] */
 extern const struct gw_kind gw_kind_tree;     /* any mapping, kept as a tree
-					       * [const struct gw_node *] */
+					       * [const struct gw_yaml_node *] */
 extern const struct gw_kind gw_kind_host;     /* address or name [char *] */
 extern const struct gw_kind gw_kind_url;      /* gw_base_url() [char *] */
 

@@ -6,7 +6,7 @@
  * What comes in is not looked at again and stays a string. A message names the
  * key and the variable or path, never a value.
  */
-#include "config/doc.h"
+#include "config/yaml.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "base/utf8.h"
 
 struct expand {
-	struct gw_doc *doc;
+	struct gw_yaml *doc;
 	struct gw_path path;
 };
 
@@ -25,15 +25,15 @@ struct reference {
 };
 
 static int
-append_env(struct expand *x, struct gw_node *node, const char *name,
+append_env(struct expand *x, struct gw_yaml_node *node, const char *name,
 	   struct gw_buf *out)
 {
 	const char *value = *name ? getenv(name) : NULL;
 
 	if (!value) {
-		gw_doc_error(x->doc, node,
-			     "%s: environment variable `%s` is not set",
-			     x->path.text, name);
+		gw_yaml_error(x->doc, node,
+			      "%s: environment variable `%s` is not set",
+			      x->path.text, name);
 		return -1;
 	}
 	return gw_buf_puts(out, value);
@@ -41,7 +41,7 @@ append_env(struct expand *x, struct gw_node *node, const char *name,
 
 /* A relative path starts at the folder of the file that names it. */
 static int
-full_path(struct expand *x, const struct gw_node *node, const char *path,
+full_path(struct expand *x, const struct gw_yaml_node *node, const char *path,
 	  struct gw_buf *out)
 {
 	const char *file = x->doc->paths[node->file];
@@ -55,19 +55,19 @@ full_path(struct expand *x, const struct gw_node *node, const char *path,
 
 /* For the watch: a key that changes in its file counts as an edit. */
 static void
-remember_file(struct gw_doc *d, const char *path)
+remember_file(struct gw_yaml *d, const char *path)
 {
 	for (size_t i = 0; i < d->n_included; i++)
 		if (strcmp(d->included[i], path) == 0)
 			return;
 	if (d->n_included == GW_CONFIG_INCLUDED_MAX)
 		return;
-	d->included[d->n_included] = gw_doc_text(d, path, strlen(path));
+	d->included[d->n_included] = gw_yaml_text(d, path, strlen(path));
 	d->n_included += d->included[d->n_included] != NULL;
 }
 
 static int
-append_file(struct expand *x, struct gw_node *node, const char *path,
+append_file(struct expand *x, struct gw_yaml_node *node, const char *path,
 	    struct gw_buf *out)
 {
 	struct gw_buf full GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(8192);
@@ -76,22 +76,22 @@ append_file(struct expand *x, struct gw_node *node, const char *path,
 	int r;
 
 	if (full_path(x, node, path, &full) < 0) {
-		gw_doc_error(x->doc, node,
-			     "%s: the path of ${file:} is too long",
-			     x->path.text);
+		gw_yaml_error(x->doc, node,
+			      "%s: the path of ${file:} is too long",
+			      x->path.text);
 		return -1;
 	}
 	if (gw_read_file(full.data ? full.data : "", &bytes,
 			 GW_CONFIG_SECRET_MAX, why, sizeof(why)) < 0) {
-		gw_doc_error(x->doc, node, "%s: file `%s`: %s", x->path.text,
-			     full.data ? full.data : "", why);
+		gw_yaml_error(x->doc, node, "%s: file `%s`: %s", x->path.text,
+			      full.data ? full.data : "", why);
 		return -1;
 	}
 	remember_file(x->doc, full.data);
-	gw_doc_hash(x->doc, bytes.data, bytes.len);
+	gw_yaml_hash(x->doc, bytes.data, bytes.len);
 	if (bytes.len && memchr(bytes.data, '\0', bytes.len)) {
-		gw_doc_error(x->doc, node, "%s: file `%s` holds a NUL byte",
-			     x->path.text, full.data);
+		gw_yaml_error(x->doc, node, "%s: file `%s` holds a NUL byte",
+			      x->path.text, full.data);
 		return -1;
 	}
 	/* Editors and `echo` end a file with a newline that nobody means. */
@@ -104,13 +104,13 @@ append_file(struct expand *x, struct gw_node *node, const char *path,
 }
 
 static int
-append_reference(struct expand *x, struct gw_node *node,
+append_reference(struct expand *x, struct gw_yaml_node *node,
 		 const struct reference *ref, struct gw_buf *out)
 {
 	static const struct {
 		const char *word;
-		int (*append)(struct expand *, struct gw_node *, const char *,
-			      struct gw_buf *);
+		int (*append)(struct expand *, struct gw_yaml_node *,
+			      const char *, struct gw_buf *);
 	} sources[] = {
 		{"env:", append_env},
 		{"file:", append_file},
@@ -131,20 +131,20 @@ append_reference(struct expand *x, struct gw_node *node,
 			return -1;
 		if (gw_utf8_valid(out->data + before, out->len - before))
 			return 0;
-		gw_doc_error(x->doc, node, "%s: `%s` does not hold UTF-8",
-			     x->path.text, text + skip);
+		gw_yaml_error(x->doc, node, "%s: `%s` does not hold UTF-8",
+			      x->path.text, text + skip);
 		return -1;
 	}
-	gw_doc_error(x->doc, node,
-		     "%s: unknown reference `${%.64s}`; there are ${env:NAME} "
-		     "and ${file:PATH}, and $${ for a literal ${",
-		     x->path.text, text);
+	gw_yaml_error(x->doc, node,
+		      "%s: unknown reference `${%.64s}`; there are ${env:NAME} "
+		      "and ${file:PATH}, and $${ for a literal ${",
+		      x->path.text, text);
 	return -1;
 }
 
 /* Copies @node's text to @out with every reference expanded. 0 / -1. */
 static int
-expand_text(struct expand *x, struct gw_node *node, struct gw_buf *out)
+expand_text(struct expand *x, struct gw_yaml_node *node, struct gw_buf *out)
 {
 	const char *s = node->text, *end = s + node->len;
 
@@ -166,10 +166,10 @@ expand_text(struct expand *x, struct gw_node *node, struct gw_buf *out)
 		}
 		close = memchr(s, '}', (size_t)(end - s));
 		if (!close) {
-			gw_doc_error(x->doc, node,
-				     "%s: `${` without its `}`; write $${ for "
-				     "a literal ${",
-				     x->path.text);
+			gw_yaml_error(x->doc, node,
+				      "%s: `${` without its `}`; write $${ for "
+				      "a literal ${",
+				      x->path.text);
 			return -1;
 		}
 		ref.len = (size_t)(close - ref.text);
@@ -182,7 +182,7 @@ expand_text(struct expand *x, struct gw_node *node, struct gw_buf *out)
 }
 
 static void
-expand_string(struct expand *x, struct gw_node *node)
+expand_string(struct expand *x, struct gw_yaml_node *node)
 {
 	struct gw_buf out GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(1);
 	size_t errors = x->doc->diag->errors;
@@ -193,15 +193,15 @@ expand_string(struct expand *x, struct gw_node *node)
 	gw_buf_init(&out, left ? left : 1);
 	if (expand_text(x, node, &out) < 0) {
 		if (x->doc->diag->errors == errors)
-			gw_doc_error(x->doc, node,
-				     "%s: what ${...} stands for is too large "
-				     "(%u bytes at most, all together)",
-				     x->path.text, GW_CONFIG_EXPANDED_MAX);
+			gw_yaml_error(x->doc, node,
+				      "%s: what ${...} stands for is too large "
+				      "(%u bytes at most, all together)",
+				      x->path.text, GW_CONFIG_EXPANDED_MAX);
 		node->substituted = node->broken = true;
 		return;
 	}
 	x->doc->expanded_bytes += out.len;
-	node->text = gw_doc_text(x->doc, out.data ? out.data : "", out.len);
+	node->text = gw_yaml_text(x->doc, out.data ? out.data : "", out.len);
 	node->len = out.len;
 	if (!node->text) {
 		node->text = "";
@@ -213,16 +213,16 @@ expand_string(struct expand *x, struct gw_node *node)
 
 /* Depth is bounded by GW_CONFIG_DEPTH_MAX. */
 static void
-expand_node(struct expand *x, struct gw_node *node)
+expand_node(struct expand *x, struct gw_yaml_node *node)
 {
 	/* Shared by an alias: its children have been expanded in place. */
 	if (node->expanded)
 		return;
 	node->expanded = true;
-	if (node->kind == GW_NODE_STRING)
+	if (node->kind == GW_YAML_STRING)
 		expand_string(x, node);
 	for (size_t i = 0; i < node->n; i++) {
-		const struct gw_node *key = node->child[i].key;
+		const struct gw_yaml_node *key = node->child[i].key;
 		size_t before = key ? gw_path_key(&x->path, key->text, key->len)
 				    : gw_path_item(&x->path, i);
 
@@ -232,7 +232,7 @@ expand_node(struct expand *x, struct gw_node *node)
 }
 
 void
-gw_doc_substitute(struct gw_doc *d)
+gw_yaml_substitute(struct gw_yaml *d)
 {
 	struct expand x = {.doc = d};
 

@@ -46,7 +46,7 @@ gw_suggest_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 
 /* A row of that name in another mapping: put one level too high or too low. */
 static const struct gw_option *
-elsewhere(const struct gw_schema *s, const struct gw_node *key)
+elsewhere(const struct gw_schema *s, const struct gw_yaml_node *key)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const char *name = gw_option_name(&s->options[i]);
@@ -80,7 +80,7 @@ list_known(const struct gw_schema *s, const char *prefix, char *out,
 
 void
 gw_suggest_key(const struct gw_schema *s, const char *prefix,
-	       const struct gw_node *key, char *out, size_t out_bytes)
+	       const struct gw_yaml_node *key, char *out, size_t out_bytes)
 {
 	const struct gw_option *o = NULL, *best = NULL, *other;
 	size_t best_distance = WORD_MAX;

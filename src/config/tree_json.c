@@ -20,10 +20,11 @@ gw_tree_json_string(const char *text, size_t len, struct gw_buf *out)
 }
 
 static int
-json_children(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
+json_children(struct gw_apply *ap, const struct gw_yaml_node *v,
+	      struct gw_buf *out)
 {
 	for (size_t i = 0; i < v->n; i++) {
-		const struct gw_node *key = v->child[i].key;
+		const struct gw_yaml_node *key = v->child[i].key;
 		size_t before =
 			key ? gw_path_key(&ap->path, key->text, key->len)
 			    : gw_path_item(&ap->path, i);
@@ -43,9 +44,10 @@ json_children(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
 }
 
 static int
-json_number(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
+json_number(struct gw_apply *ap, const struct gw_yaml_node *v,
+	    struct gw_buf *out)
 {
-	if (gw_scalar_json(v, out) == 0)
+	if (gw_yaml_scalar_json(v, out) == 0)
 		return 0;
 	gw_apply_error(ap, v, "%.40s cannot be sent: JSON has no such number",
 		       v->text);
@@ -55,26 +57,27 @@ json_number(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
 
 /* Depth is bounded by GW_CONFIG_DEPTH_MAX. */
 int
-gw_tree_json(struct gw_apply *ap, const struct gw_node *v, struct gw_buf *out)
+gw_tree_json(struct gw_apply *ap, const struct gw_yaml_node *v,
+	     struct gw_buf *out)
 {
 	bool yes = v->len && (v->text[0] == 't' || v->text[0] == 'T');
 
 	switch (v->kind) {
-	case GW_NODE_NULL:
+	case GW_YAML_NULL:
 		return gw_buf_puts(out, "null");
-	case GW_NODE_BOOL:
+	case GW_YAML_BOOL:
 		return gw_buf_puts(out, yes ? "true" : "false");
-	case GW_NODE_INT:
-	case GW_NODE_FLOAT:
+	case GW_YAML_INT:
+	case GW_YAML_FLOAT:
 		return json_number(ap, v, out);
-	case GW_NODE_STRING:
+	case GW_YAML_STRING:
 		return gw_tree_json_string(v->text, v->len, out);
-	case GW_NODE_LIST:
+	case GW_YAML_LIST:
 		if (gw_buf_append(out, "[", 1) < 0 ||
 		    json_children(ap, v, out) < 0)
 			return -1;
 		return gw_buf_append(out, "]", 1);
-	case GW_NODE_MAP:
+	case GW_YAML_MAP:
 		if (gw_buf_append(out, "{", 1) < 0 ||
 		    json_children(ap, v, out) < 0)
 			return -1;

@@ -121,7 +121,7 @@ add_file(struct gw_config_watch *w, const char *path)
 }
 
 static bool
-is_included(const struct gw_doc *doc, const char *path)
+is_included(const struct gw_yaml *doc, const char *path)
 {
 	for (size_t i = 0; i < doc->n_included; i++)
 		if (strcmp(doc->included[i], path) == 0)

@@ -57,7 +57,7 @@ show_field(struct json_object *to, const struct gw_node_doc *d, const char *key)
 }
 
 static struct json_object *
-node_object(struct gw_request *r, const struct gw_view_node *n, uint64_t age_ms,
+node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 	    uint32_t in_flight)
 {
 	bool fresh = age_ms < r->worker->instance->stale_after_ms;
@@ -91,7 +91,7 @@ all_nodes(struct gw_request *r)
 	struct gw_worker *w = r->worker;
 	struct json_object *list = json_object_new_array();
 	gw_auto_free uint32_t *leases = calloc(REG_NODES_MAX, sizeof(*leases));
-	const struct gw_view_node *nodes;
+	const struct gw_node *nodes;
 	uint64_t now_ms = gw_mono_ms();
 	size_t n;
 
@@ -100,7 +100,7 @@ all_nodes(struct gw_request *r)
 	gw_node_view_refresh(w->nodes);
 	nodes = gw_node_view_all(w->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		uint64_t age = gw_view_node_age_ms(w->nodes, &nodes[i], now_ms);
+		uint64_t age = gw_node_age_ms(w->nodes, &nodes[i], now_ms);
 		uint32_t slot = nodes[i].reg.ref.slot;
 
 		if (age == UINT64_MAX)

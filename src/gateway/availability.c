@@ -63,7 +63,7 @@ static int
 add_nodes(struct gw_availability *a, const char *role, struct targets *t)
 {
 	struct gw_node_view *v = a->worker->nodes;
-	const struct gw_view_node *nodes;
+	const struct gw_node *nodes;
 	uint64_t now_ms = gw_mono_ms();
 	size_t n;
 
@@ -71,7 +71,7 @@ add_nodes(struct gw_availability *a, const char *role, struct targets *t)
 	nodes = gw_node_view_all(v, &n);
 	for (size_t i = 0; i < n; i++) {
 		if ((role && !serves(nodes[i].doc, role)) ||
-		    !gw_view_node_is_fresh(v, &nodes[i], now_ms))
+		    !gw_node_is_fresh(v, &nodes[i], now_ms))
 			continue;
 		if (add_target(t, nodes[i].doc->base_url,
 			       a->config->auth.upstream_node_key) < 0)
@@ -184,8 +184,8 @@ find_outcome(const struct gw_availability *a, const char *base_url,
 }
 
 bool
-gw_availability_node(const struct gw_availability *a,
-		     const struct gw_view_node *n, char *reason, size_t cap)
+gw_availability_node(const struct gw_availability *a, const struct gw_node *n,
+		     char *reason, size_t cap)
 {
 	struct gw_probe_outcome o;
 

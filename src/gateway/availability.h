@@ -72,7 +72,6 @@ void gw_availability_model(struct gw_availability *a, const struct gw_model *m,
  * began is not, and the reason says so.
  */
 bool gw_availability_node(const struct gw_availability *a,
-			  const struct gw_view_node *n, char *reason,
-			  size_t cap);
+			  const struct gw_node *n, char *reason, size_t cap);
 
 #endif

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "config/doc.h"
+#include "config/yaml.h"
 
 #define DEFAULT_CONFIG "configs/models.yaml"
 #define STALE_AFTER_DEFAULT_MS 30000
@@ -144,16 +144,16 @@ static int
 find_stale_after(struct gw_instance *in, struct gw_err *err)
 {
 	const char *text = getenv("ROLE_MESH_NODE_STALE_AFTER_S");
-	struct gw_node v = {.text = text};
+	struct gw_yaml_node v = {.text = text};
 	int64_t ms = 0;
 
 	in->stale_after_ms = STALE_AFTER_DEFAULT_MS;
 	if (!text)
 		return 0;
 	v.len = strlen(text);
-	v.kind = gw_scalar_kind(text, v.len);
-	if ((v.kind != GW_NODE_INT && v.kind != GW_NODE_FLOAT) ||
-	    gw_scalar_ms(&v, &ms) < 0 || ms < 1 || ms > STALE_AFTER_MAX_MS)
+	v.kind = gw_yaml_scalar_kind(text, v.len);
+	if ((v.kind != GW_YAML_INT && v.kind != GW_YAML_FLOAT) ||
+	    gw_yaml_scalar_ms(&v, &ms) < 0 || ms < 1 || ms > STALE_AFTER_MAX_MS)
 		return gw_err_set(err, GW_ERR_INVALID_REQUEST, 0,
 				  "ROLE_MESH_NODE_STALE_AFTER_S: expected a "
 				  "number of seconds, more than 0 and at most "

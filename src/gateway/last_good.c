@@ -18,7 +18,7 @@
 
 #include "base/buf.h"
 #include "config/config.h"
-#include "config/doc.h"
+#include "config/yaml.h"
 #include "webserver/folder.h"
 
 #define COPY_MAX                                                               \

@@ -22,7 +22,7 @@ struct gw_node_view {
 	uint32_t stale_after_ms;
 	bool current; /* `epoch` is what was read completely */
 	uint64_t epoch;
-	struct gw_view_node *nodes; /* in slot order */
+	struct gw_node *nodes; /* in slot order */
 	size_t n;
 	struct gw_role_lists lists;
 	struct gw_candidate *fresh; /* the last answer */
@@ -42,7 +42,7 @@ gw_node_view_new(struct reg *reg, uint32_t stale_after_ms)
 }
 
 static void
-release_node(struct gw_view_node *n)
+release_node(struct gw_node *n)
 {
 	gw_node_doc_free(n->doc);
 	json_object_put(n->status);
@@ -51,7 +51,7 @@ release_node(struct gw_view_node *n)
 }
 
 static void
-release_nodes(struct gw_view_node *nodes, size_t n)
+release_nodes(struct gw_node *nodes, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		release_node(&nodes[i]);
@@ -88,7 +88,7 @@ says_failed(struct json_object *status, const char *model_id)
 }
 
 static void
-note_failed(struct gw_view_node *n)
+note_failed(struct gw_node *n)
 {
 	n->failed_models = 0;
 	for (size_t i = 0; n->status && i < n->doc->n_models; i++)
@@ -105,7 +105,7 @@ same_node(const struct reg_node *a, const struct reg_node *b)
 
 /* A payload as text, NULL when the node or the payload is gone. -1: busy. */
 static int
-read_payload(struct gw_node_view *v, const struct gw_view_node *n,
+read_payload(struct gw_node_view *v, const struct gw_node *n,
 	     enum reg_payload which, char **text, size_t *len)
 {
 	struct reg_err err = {0};
@@ -118,8 +118,8 @@ read_payload(struct gw_node_view *v, const struct gw_view_node *n,
 
 /* Sets n->doc, NULL when the node is gone or its record damaged. */
 static int
-fill_doc(struct gw_node_view *v, struct gw_view_node *n,
-	 struct gw_view_node *old, bool *relist)
+fill_doc(struct gw_node_view *v, struct gw_node *n, struct gw_node *old,
+	 bool *relist)
 {
 	gw_auto_free char *text = NULL;
 	size_t len = 0;
@@ -143,8 +143,7 @@ fill_doc(struct gw_node_view *v, struct gw_view_node *n,
 
 /* Sets n->status, NULL when there is none. */
 static int
-fill_status(struct gw_node_view *v, struct gw_view_node *n,
-	    struct gw_view_node *old)
+fill_status(struct gw_node_view *v, struct gw_node *n, struct gw_node *old)
 {
 	struct gw_err ignored = {0};
 	gw_auto_free char *text = NULL;
@@ -175,8 +174,8 @@ fill_status(struct gw_node_view *v, struct gw_view_node *n,
  * NULL for a node to leave out.
  */
 static int
-fill_node(struct gw_node_view *v, struct gw_view_node *n,
-	  struct gw_view_node *old, bool *relist)
+fill_node(struct gw_node_view *v, struct gw_node *n, struct gw_node *old,
+	  bool *relist)
 {
 	int rc = fill_doc(v, n, old, relist);
 
@@ -190,10 +189,10 @@ fill_node(struct gw_node_view *v, struct gw_view_node *n,
 
 /* Room for one more; doubles so that a large registry costs few copies. */
 static bool
-grow(struct gw_view_node **nodes, size_t n, size_t *cap)
+grow(struct gw_node **nodes, size_t n, size_t *cap)
 {
 	size_t want = *cap ? *cap * 2 : 16;
-	struct gw_view_node *more;
+	struct gw_node *more;
 
 	if (n < *cap)
 		return true;
@@ -206,7 +205,7 @@ grow(struct gw_view_node **nodes, size_t n, size_t *cap)
 }
 
 /* The entry of the last refresh for a slot; both walks go in slot order. */
-static struct gw_view_node *
+static struct gw_node *
 old_entry(struct gw_node_view *v, size_t *at, const struct reg_node *node)
 {
 	while (*at < v->n && v->nodes[*at].reg.ref.slot < node->ref.slot)
@@ -221,7 +220,7 @@ gw_node_view_refresh(struct gw_node_view *v)
 {
 	/* Before the walk: a change during it moves the epoch past this. */
 	uint64_t epoch = reg_epoch(v->reg);
-	struct gw_view_node *nodes = NULL, node = {0};
+	struct gw_node *nodes = NULL, node = {0};
 	size_t n = 0, cap = 0, at = 0;
 	bool relist = false, complete = true;
 	uint32_t slot = 0;
@@ -229,7 +228,7 @@ gw_node_view_refresh(struct gw_node_view *v)
 	if (v->current && epoch == v->epoch)
 		return;
 	while (reg_node_next(v->reg, &slot, &node.reg)) {
-		struct gw_view_node *old = old_entry(v, &at, &node.reg);
+		struct gw_node *old = old_entry(v, &at, &node.reg);
 
 		if (!grow(&nodes, n, &cap)) {
 			complete = false;
@@ -249,7 +248,7 @@ gw_node_view_refresh(struct gw_node_view *v)
 	v->current = complete;
 }
 
-const struct gw_view_node *
+const struct gw_node *
 gw_node_view_all(const struct gw_node_view *v, size_t *n)
 {
 	*n = v->n;
@@ -259,8 +258,8 @@ gw_node_view_all(const struct gw_node_view *v, size_t *n)
 /* ---- freshness ----------------------------------------------------------- */
 
 uint64_t
-gw_view_node_age_ms(const struct gw_node_view *v, const struct gw_view_node *n,
-		    uint64_t now_ms)
+gw_node_age_ms(const struct gw_node_view *v, const struct gw_node *n,
+	       uint64_t now_ms)
 {
 	uint64_t seen = reg_node_seen(v->reg, n->reg.ref);
 
@@ -270,10 +269,10 @@ gw_view_node_age_ms(const struct gw_node_view *v, const struct gw_view_node *n,
 }
 
 bool
-gw_view_node_is_fresh(const struct gw_node_view *v,
-		      const struct gw_view_node *n, uint64_t now_ms)
+gw_node_is_fresh(const struct gw_node_view *v, const struct gw_node *n,
+		 uint64_t now_ms)
 {
-	return gw_view_node_age_ms(v, n, now_ms) < v->stale_after_ms;
+	return gw_node_age_ms(v, n, now_ms) < v->stale_after_ms;
 }
 
 /* ---- roles --------------------------------------------------------------- */
@@ -300,7 +299,7 @@ fresh_room(struct gw_node_view *v, size_t n)
 }
 
 static bool
-has_failed(const struct gw_view_node *node, uint32_t model)
+has_failed(const struct gw_node *node, uint32_t model)
 {
 	return node->failed_models >> model & 1;
 }
@@ -310,7 +309,7 @@ gw_node_view_fresh(struct gw_node_view *v, const char *role, uint64_t now_ms,
 		   const struct gw_candidate **out)
 {
 	const struct gw_role_list *l;
-	const struct gw_view_node *last = NULL;
+	const struct gw_node *last = NULL;
 	bool last_fresh = false;
 	size_t n = 0;
 
@@ -320,10 +319,10 @@ gw_node_view_fresh(struct gw_node_view *v, const char *role, uint64_t now_ms,
 	if (!l || !fresh_room(v, l->n))
 		return 0;
 	for (size_t i = 0; i < l->n; i++) {
-		const struct gw_view_node *node = &v->nodes[l->places[i].node];
+		const struct gw_node *node = &v->nodes[l->places[i].node];
 
 		if (node != last)
-			last_fresh = gw_view_node_is_fresh(v, node, now_ms);
+			last_fresh = gw_node_is_fresh(v, node, now_ms);
 		last = node;
 		if (!last_fresh || has_failed(node, l->places[i].model))
 			continue;
@@ -339,17 +338,17 @@ gw_node_view_count(struct gw_node_view *v, const char *role, uint64_t now_ms,
 		   struct gw_role_count *out)
 {
 	const struct gw_role_list *l = list_of(v, role);
-	const struct gw_view_node *last = NULL;
+	const struct gw_node *last = NULL;
 	bool fresh = false;
 
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; l && i < l->n; i++) {
-		const struct gw_view_node *node = &v->nodes[l->places[i].node];
+		const struct gw_node *node = &v->nodes[l->places[i].node];
 
 		if (node != last) {
 			uint64_t seen = reg_node_seen(v->reg, node->reg.ref);
 
-			fresh = gw_view_node_is_fresh(v, node, now_ms);
+			fresh = gw_node_is_fresh(v, node, now_ms);
 			out->nodes++;
 			out->fresh += fresh;
 			if (seen > out->newest_seen_ms)

@@ -22,7 +22,7 @@
 struct gw_node_view;
 
 /* One node as last seen. Valid until the next gw_node_view_refresh(). */
-struct gw_view_node {
+struct gw_node {
 	struct reg_node reg;
 	struct gw_node_doc *doc;    /* never NULL */
 	struct json_object *status; /* metrics of its last heartbeat, or NULL */
@@ -32,7 +32,7 @@ struct gw_view_node {
 
 /* One way to serve a role: a node and one of its models. */
 struct gw_candidate {
-	const struct gw_view_node *node;
+	const struct gw_node *node;
 	const struct gw_node_model *model;
 };
 
@@ -64,17 +64,16 @@ void gw_node_view_free(struct gw_node_view *v);
 void gw_node_view_refresh(struct gw_node_view *v);
 
 /* gw_node_view_all - every node in slot order; @n set. */
-const struct gw_view_node *gw_node_view_all(const struct gw_node_view *v,
-					    size_t *n);
+const struct gw_node *gw_node_view_all(const struct gw_node_view *v, size_t *n);
 
-/* gw_view_node_age_ms - since its last sign of life, read from the registry
+/* gw_node_age_ms - since its last sign of life, read from the registry
  * now; UINT64_MAX when it is gone. */
-uint64_t gw_view_node_age_ms(const struct gw_node_view *v,
-			     const struct gw_view_node *n, uint64_t now_ms);
+uint64_t gw_node_age_ms(const struct gw_node_view *v, const struct gw_node *n,
+			uint64_t now_ms);
 
-/* gw_view_node_is_fresh - is it registered and younger than the limit? */
-bool gw_view_node_is_fresh(const struct gw_node_view *v,
-			   const struct gw_view_node *n, uint64_t now_ms);
+/* gw_node_is_fresh - is it registered and younger than the limit? */
+bool gw_node_is_fresh(const struct gw_node_view *v, const struct gw_node *n,
+		      uint64_t now_ms);
 
 /*
  * gw_node_view_fresh - the candidates of a role: models that have it, are not

@@ -15,7 +15,7 @@ bucket_of(const char *role)
 
 /* Every place of a role, in order; with @out NULL it only counts. */
 static size_t
-find_places(const struct gw_view_node *nodes, size_t n, const char *role,
+find_places(const struct gw_node *nodes, size_t n, const char *role,
 	    struct gw_role_place *out)
 {
 	size_t found = 0;
@@ -37,8 +37,8 @@ find_places(const struct gw_view_node *nodes, size_t n, const char *role,
 }
 
 const struct gw_role_list *
-gw_role_list(struct gw_role_lists *all, const struct gw_view_node *nodes,
-	     size_t n, const char *role)
+gw_role_list(struct gw_role_lists *all, const struct gw_node *nodes, size_t n,
+	     const char *role)
 {
 	struct gw_role_list **head = &all->bucket[bucket_of(role)];
 	size_t role_bytes = strlen(role) + 1;

@@ -38,8 +38,8 @@ struct gw_role_lists {
  * Returns a list that stays until gw_role_lists_drop(), or NULL (no memory).
  */
 const struct gw_role_list *gw_role_list(struct gw_role_lists *all,
-					const struct gw_view_node *nodes,
-					size_t n, const char *role);
+					const struct gw_node *nodes, size_t n,
+					const char *role);
 
 /* gw_role_lists_drop - forget all lists. */
 void gw_role_lists_drop(struct gw_role_lists *all);

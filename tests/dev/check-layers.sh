@@ -63,7 +63,7 @@ none 'layers: base -> knows no other module' \
     grep -v '"base/')"
 none 'layers: webserver -> knows only base and how files are read' \
   "$(grep -rnE '^#[[:space:]]*include[[:space:]]+"[a-z]+/' src/webserver |
-    grep -vE '"(base|webserver)/|"config/doc\.h"')"
+    grep -vE '"(base|webserver)/|"config/yaml\.h"')"
 none 'layers: the node agent -> is known to nobody but itself' \
   "$(includes 'agent/' | grep -vE '^src/agent/')"
 none 'layers: the guard -> nothing but libc and its own files' \

@@ -12,7 +12,7 @@ struct thing {
 	char *id;
 	bool preload;
 	uint32_t size;
-	const struct gw_node *args;
+	const struct gw_yaml_node *args;
 };
 
 struct program {
@@ -26,18 +26,18 @@ struct program {
 
 static bool
 set_devices(struct gw_apply *ap, const struct gw_option *o,
-	    const struct gw_node *v, void *slot)
+	    const struct gw_yaml_node *v, void *slot)
 {
-	if (v->kind == GW_NODE_STRING && strcmp(v->text, "auto") == 0)
+	if (v->kind == GW_YAML_STRING && strcmp(v->text, "auto") == 0)
 		return true;
-	if (v->kind != GW_NODE_LIST)
+	if (v->kind != GW_YAML_LIST)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
 	return gw_apply_strings(ap, o, v, slot, NULL);
 }
 
 static void
 emit_devices(struct gw_emit *e, const struct gw_option *o,
-	     const struct gw_node *source, const void *slot)
+	     const struct gw_yaml_node *source, const void *slot)
 {
 	const struct gw_keys *keys = slot;
 
@@ -124,7 +124,7 @@ static const struct gw_schema schema = {.options = rows,
 
 /* Loads @text; the findings as text, which the caller frees. */
 static char *
-load(const char *text, struct program *p, struct gw_doc *doc)
+load(const char *text, struct program *p, struct gw_yaml *doc)
 {
 	const char *paths[] = {"base.yaml"};
 	struct gw_diag diag = {0};
@@ -132,9 +132,9 @@ load(const char *text, struct program *p, struct gw_doc *doc)
 
 	write_text("base.yaml", text);
 	memset(p, 0, sizeof(*p));
-	gw_doc_init(doc, &diag);
-	gw_doc_load(doc, paths, 1);
-	gw_doc_substitute(doc);
+	gw_yaml_init(doc, &diag);
+	gw_yaml_load(doc, paths, 1);
+	gw_yaml_substitute(doc);
 	gw_schema_apply(&schema, doc, p);
 	doc->diag = NULL;
 	gw_diag_sort(&diag, paths, 1);
@@ -148,7 +148,7 @@ good(void)
 {
 	struct gw_buf out GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(4096);
 	struct program p;
-	struct gw_doc doc;
+	struct gw_yaml doc;
 	char *said = load("name: box\n"
 			  "devices: [\"gpu:0\", \"cpu:0\"]\n"
 			  "things:\n"
@@ -165,7 +165,7 @@ good(void)
 	is_int((long long)p.n_things, 2, "schema: two records");
 	is_str(p.things[0].id, "a", "schema: a record's text");
 	ok(p.things[0].preload && !p.things[1].preload, "schema: booleans");
-	ok(p.things[0].args && gw_node_get(p.things[0].args, "flash", 5) &&
+	ok(p.things[0].args && gw_yaml_get(p.things[0].args, "flash", 5) &&
 		   !p.things[1].args,
 	   "schema: a free mapping is kept as a tree");
 	is_int(gw_schema_print(&schema, &p, doc.root, &out), 0,
@@ -189,7 +189,7 @@ good(void)
 	       "  args: {}\n",
 	       "schema: prints every key");
 	gw_schema_release(&schema, &p);
-	gw_doc_release(&doc);
+	gw_yaml_release(&doc);
 	free(said);
 }
 
@@ -240,12 +240,12 @@ bad(void)
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(cases); i++) {
 		struct program p;
-		struct gw_doc doc;
+		struct gw_yaml doc;
 		char *said = load(cases[i].yaml, &p, &doc);
 
 		is_str(said, cases[i].want, cases[i].title);
 		gw_schema_release(&schema, &p);
-		gw_doc_release(&doc);
+		gw_yaml_release(&doc);
 		free(said);
 	}
 }

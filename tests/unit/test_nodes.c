@@ -66,11 +66,11 @@ fresh(const char *role, uint64_t now_ms)
 	return text;
 }
 
-static const struct gw_view_node *
+static const struct gw_node *
 node(const char *id)
 {
 	size_t n;
-	const struct gw_view_node *all = gw_node_view_all(view, &n);
+	const struct gw_node *all = gw_node_view_all(view, &n);
 
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(all[i].doc->node_id, id) == 0)
@@ -112,7 +112,7 @@ freshness(void)
 	ok(count.nodes == 3 && count.fresh == 1 && count.candidates == 1 &&
 		   count.newest_seen_ms == NOW + 500,
 	   "view: counts say why");
-	ok(node("n1") && !gw_view_node_is_fresh(view, node("n1"), NOW + 9999),
+	ok(node("n1") && !gw_node_is_fresh(view, node("n1"), NOW + 9999),
 	   "view: a stale node stays visible");
 	touch("n1", NULL, NOW + STALE_MS);
 	is_str(fresh("b", NOW + STALE_MS), "n1/x n2/z",
@@ -196,9 +196,9 @@ changes(void)
 		fatal("put", &err);
 	is_str(fresh("b", NOW), "n4/x n3/x",
 	       "view: a damaged record is left out");
-	is_int((long long)gw_view_node_age_ms(view, node("n3"), NOW + 7), 7,
+	is_int((long long)gw_node_age_ms(view, node("n3"), NOW + 7), 7,
 	       "view: age of a node");
-	is_int((long long)gw_view_node_age_ms(view, node("n3"), NOW - 7), 0,
+	is_int((long long)gw_node_age_ms(view, node("n3"), NOW - 7), 0,
 	       "view: a clock that is behind gives age 0");
 }
 

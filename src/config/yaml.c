@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * doc.c - the arena, the places and the look-ups of a configuration document.
+ * yaml.c - the arena, the places and the look-ups of a configuration document.
  *
  * Owns the memory of every node. Parsing is load.c, merging merge.c.
  */
-#include "config/doc.h"
+#include "config/yaml.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +20,13 @@ struct gw_chunk {
 };
 
 void
-gw_doc_init(struct gw_doc *d, struct gw_diag *diag)
+gw_yaml_init(struct gw_yaml *d, struct gw_diag *diag)
 {
-	*d = (struct gw_doc){.fingerprint = GW_HASH_INIT, .diag = diag};
+	*d = (struct gw_yaml){.fingerprint = GW_HASH_INIT, .diag = diag};
 }
 
 void
-gw_doc_release(struct gw_doc *d)
+gw_yaml_release(struct gw_yaml *d)
 {
 	struct gw_chunk *next;
 
@@ -35,11 +35,11 @@ gw_doc_release(struct gw_doc *d)
 		explicit_bzero(c->bytes, c->used);
 		free(c);
 	}
-	*d = (struct gw_doc){0};
+	*d = (struct gw_yaml){0};
 }
 
 void *
-gw_doc_alloc(struct gw_doc *d, size_t n)
+gw_yaml_alloc(struct gw_yaml *d, size_t n)
 {
 	struct gw_chunk *c = d->chunks;
 	size_t size = CHUNK_BYTES;
@@ -64,9 +64,9 @@ gw_doc_alloc(struct gw_doc *d, size_t n)
 }
 
 char *
-gw_doc_text(struct gw_doc *d, const char *p, size_t n)
+gw_yaml_text(struct gw_yaml *d, const char *p, size_t n)
 {
-	char *copy = gw_doc_alloc(d, n + 1);
+	char *copy = gw_yaml_alloc(d, n + 1);
 
 	if (copy && n)
 		memcpy(copy, p, n);
@@ -74,7 +74,7 @@ gw_doc_text(struct gw_doc *d, const char *p, size_t n)
 }
 
 void
-gw_doc_hash(struct gw_doc *d, const void *p, size_t n)
+gw_yaml_hash(struct gw_yaml *d, const void *p, size_t n)
 {
 	d->fingerprint = gw_hash_more(d->fingerprint, p, n);
 	/* The length as well, or bytes could move from one file to the next. */
@@ -95,7 +95,8 @@ compare_text(const char *a, size_t a_len, const char *b, size_t b_len)
 static int
 compare_members(const void *x, const void *y, void *map)
 {
-	const struct gw_member *child = ((const struct gw_node *)map)->child;
+	const struct gw_yaml_member *child =
+		((const struct gw_yaml_node *)map)->child;
 	uint32_t i = *(const uint32_t *)x, j = *(const uint32_t *)y;
 	int r = compare_text(child[i].key->text, child[i].key->len,
 			     child[j].key->text, child[j].key->len);
@@ -104,9 +105,9 @@ compare_members(const void *x, const void *y, void *map)
 }
 
 int
-gw_doc_index(struct gw_doc *d, struct gw_node *map)
+gw_yaml_index(struct gw_yaml *d, struct gw_yaml_node *map)
 {
-	map->sorted = gw_doc_alloc(d, map->n * sizeof(*map->sorted));
+	map->sorted = gw_yaml_alloc(d, map->n * sizeof(*map->sorted));
 	if (!map->sorted)
 		return -1;
 	for (size_t i = 0; i < map->n; i++)
@@ -116,17 +117,17 @@ gw_doc_index(struct gw_doc *d, struct gw_node *map)
 	return 0;
 }
 
-const struct gw_member *
-gw_node_get(const struct gw_node *map, const char *key, size_t len)
+const struct gw_yaml_member *
+gw_yaml_get(const struct gw_yaml_node *map, const char *key, size_t len)
 {
 	size_t low = 0, high;
 
-	if (!map || map->kind != GW_NODE_MAP || !map->sorted)
+	if (!map || map->kind != GW_YAML_MAP || !map->sorted)
 		return NULL;
 	high = map->n;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		const struct gw_member *m = &map->child[map->sorted[mid]];
+		const struct gw_yaml_member *m = &map->child[map->sorted[mid]];
 		int r = compare_text(m->key->text, m->key->len, key, len);
 
 		if (r == 0)
@@ -139,24 +140,24 @@ gw_node_get(const struct gw_node *map, const char *key, size_t len)
 	return NULL;
 }
 
-const struct gw_node *
-gw_node_value(const struct gw_node *map, const char *key)
+const struct gw_yaml_node *
+gw_yaml_value(const struct gw_yaml_node *map, const char *key)
 {
-	const struct gw_member *m = gw_node_get(map, key, strlen(key));
+	const struct gw_yaml_member *m = gw_yaml_get(map, key, strlen(key));
 
 	return m ? m->value : NULL;
 }
 
 const char *
-gw_node_show(const struct gw_node *at, const char *value)
+gw_yaml_show(const struct gw_yaml_node *at, const char *value)
 {
 	return at && at->substituted ? "***" : value;
 }
 
 bool
-gw_node_is_null(const struct gw_node *v)
+gw_yaml_is_null(const struct gw_yaml_node *v)
 {
-	return !v || v->kind == GW_NODE_NULL;
+	return !v || v->kind == GW_YAML_NULL;
 }
 
 static size_t
@@ -199,11 +200,11 @@ gw_path_up(struct gw_path *p, size_t before)
 	p->text[before] = '\0';
 }
 
-static void finding(struct gw_doc *d, const struct gw_node *at, bool warning,
-		    const char *fmt, va_list ap) GW_PRINTF(4, 0);
+static void finding(struct gw_yaml *d, const struct gw_yaml_node *at,
+		    bool warning, const char *fmt, va_list ap) GW_PRINTF(4, 0);
 
 static void
-finding(struct gw_doc *d, const struct gw_node *at, bool warning,
+finding(struct gw_yaml *d, const struct gw_yaml_node *at, bool warning,
 	const char *fmt, va_list ap)
 {
 	const char *file =
@@ -214,7 +215,8 @@ finding(struct gw_doc *d, const struct gw_node *at, bool warning,
 }
 
 void
-gw_doc_error(struct gw_doc *d, const struct gw_node *at, const char *fmt, ...)
+gw_yaml_error(struct gw_yaml *d, const struct gw_yaml_node *at, const char *fmt,
+	      ...)
 {
 	va_list ap;
 
@@ -224,7 +226,8 @@ gw_doc_error(struct gw_doc *d, const struct gw_node *at, const char *fmt, ...)
 }
 
 void
-gw_doc_warning(struct gw_doc *d, const struct gw_node *at, const char *fmt, ...)
+gw_yaml_warning(struct gw_yaml *d, const struct gw_yaml_node *at,
+		const char *fmt, ...)
 {
 	va_list ap;
 
