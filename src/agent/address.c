@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "agent/children.h"
+#include "agent/process/children.h"
 #include "webserver/find.h"
 
 #define SOCKET_NAME "agent" /* agent.conf.in names it */

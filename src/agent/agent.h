@@ -13,14 +13,14 @@
 #include <json-c/json.h>
 #include <limits.h>
 
-#include "agent/config.h"
-#include "agent/device.h"
-#include "agent/dispatcher.h"
-#include "agent/model.h"
-#include "agent/schedule.h"
-#include "endpoint/endpoint.h"
-#include "gateway/pipeline.h"
-#include "gateway/worker.h"
+#include "agent/config/agent_config.h"
+#include "agent/device/device.h"
+#include "agent/gateway_line/gateway_line.h"
+#include "agent/model/model.h"
+#include "agent/queue/schedule.h"
+#include "serve/endpoint.h"
+#include "serve/pipeline.h"
+#include "serve/worker.h"
 
 #define AG_SAMPLE_AGE_MS 2000 /* oldest reading of a device that is shown */
 
@@ -33,7 +33,7 @@ struct ag_agent {
 	struct ag_devices *devices;
 	struct ag_model *models;	/* config->n_models of them */
 	struct ag_scheduler *scheduler;	/* NULL until the devices are known */
-	struct ag_dispatcher *dispatcher;
+	struct ag_gateway_line *line;
 	char guard[PATH_MAX];		/* rolemesh-guard */
 	char children_path[PATH_MAX];	/* children.c; "" = not kept */
 	int64_t started_wall_s;

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "agent/command.h"
-#include "agent/placement.h"
+#include "agent/model/command.h"
+#include "agent/model/placement.h"
 #include "agent/run.h"
 #include "webserver/find.h"
 

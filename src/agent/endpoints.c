@@ -8,8 +8,8 @@
 #include "agent/agent.h"
 #include "agent/report.h"
 #include "base/json.h"
-#include "gateway/unknown_model.h"
-#include "reply/reply.h"
+#include "serve/unknown_model.h"
+#include "serve/reply.h"
 
 #define LISTED (GW_EP_CLIENT_KEY | GW_EP_ANSWER)
 

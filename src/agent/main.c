@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "agent/config.h"
+#include "agent/config/agent_config.h"
 #include "agent/run.h"
 #include "base/command_line.h"
 #include "base/log.h"

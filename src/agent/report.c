@@ -185,7 +185,7 @@ ag_report_inventory(struct ag_agent *a)
 	json_object_object_add(o, "devices", devices_array(a, true));
 	json_object_object_add(o, "models", models);
 	json_object_object_add(o, "dispatcher",
-			       ag_dispatcher_report(a->dispatcher));
+			       ag_gateway_line_report(a->line));
 	json_object_object_add(o, "counters", gw_worker_counters(a->worker));
 	return o;
 }

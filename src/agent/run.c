@@ -10,7 +10,7 @@
 
 #include "agent/address.h"
 #include "agent/agent.h"
-#include "agent/children.h"
+#include "agent/process/children.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "webserver/webserver.h"
@@ -112,7 +112,7 @@ static void
 leave(struct run *r)
 {
 	r->phase = PHASE_LEAVING;
-	ag_dispatcher_leave(r->agent.dispatcher, on_left, r);
+	ag_gateway_line_leave(r->agent.line, on_left, r);
 }
 
 static void
@@ -180,7 +180,7 @@ ag_agent_model_changed(struct ag_agent *a, struct ag_model *m)
 	 * when that is over, too. */
 	if (m->state == AG_FAILED || m->state == AG_READY ||
 	    m->state == AG_STOPPED)
-		ag_dispatcher_urgent(a->dispatcher);
+		ag_gateway_line_urgent(a->line);
 	end_if_done(r);
 }
 
@@ -222,7 +222,7 @@ on_up(void *arg)
 	if (r->phase != PHASE_STARTING)
 		return;
 	r->phase = PHASE_SERVING;
-	ag_dispatcher_start(a->dispatcher);
+	ag_gateway_line_start(a->line);
 }
 
 static const struct gw_webserver_ops web_ops = {.on_up = on_up,
@@ -324,8 +324,8 @@ prepare(struct run *r, struct gw_err *err)
 	    start_worker(r, err) < 0)
 		return -1;
 	a->models = ag_models_new(a);
-	a->dispatcher = ag_dispatcher_new(a);
-	if (!a->models || !a->dispatcher)
+	a->line = ag_gateway_line_new(a);
+	if (!a->models || !a->line)
 		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 				  "out of memory");
 	a->devices = ag_devices_new(a->loop, a->guard, &a->config->devices,
@@ -341,7 +341,7 @@ release(struct run *r)
 	gw_webserver_release(&r->web);
 	if (a->worker)
 		gw_worker_end_requests(a->worker);
-	ag_dispatcher_free(a->dispatcher);
+	ag_gateway_line_free(a->line);
 	ag_scheduler_free(a->scheduler);
 	ag_models_free(a, a->models);
 	ag_devices_free(a->devices);

@@ -3,7 +3,7 @@
 #ifndef AG_RUN_H
 #define AG_RUN_H
 
-#include "agent/config.h"
+#include "agent/config/agent_config.h"
 
 /*
  * ag_run - serve until a signal asks for the end, or lighttpd ends by itself.

@@ -10,7 +10,7 @@
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "body/body.h"
-#include "gateway/deadline.h"
+#include "serve/deadline.h"
 
 static int
 take_ticket(struct gw_request *r)

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "base/file.h"
+
 /* Line and column of a byte, for what libyaml reports by offset only. */
 static struct gw_yaml_node
 place_of(unsigned file, const char *bytes, size_t offset)

@@ -207,13 +207,4 @@ int gw_yaml_scalar_ms(const struct gw_yaml_node *v, int64_t *out);
  */
 int gw_yaml_scalar_json(const struct gw_yaml_node *v, struct gw_buf *out);
 
-/*
- * gw_read_file - the bytes of a regular file (file.c).
- * @max  more is an error
- * @why  set to a sentence without the path on failure
- * Returns 0 / -1. Never waits: FIFOs, devices and folders are refused.
- */
-int gw_read_file(const char *path, struct gw_buf *out, size_t max, char *why,
-		 size_t why_bytes);
-
 #endif

@@ -4,9 +4,9 @@
 
 #include "base/json.h"
 #include "endpoint/shared.h"
-#include "gateway/worker.h"
+#include "serve/worker.h"
 #include "nodes/node_doc.h"
-#include "reply/reply.h"
+#include "serve/reply.h"
 
 enum gw_step
 gw_answer_deregister(struct gw_request *r)

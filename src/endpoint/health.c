@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* health.c - the process answers; asks no upstream and no registry. */
 #include "base/json.h"
-#include "gateway/request.h"
-#include "reply/reply.h"
+#include "serve/request.h"
+#include "serve/reply.h"
 
 enum gw_step
 gw_answer_health(struct gw_request *r)

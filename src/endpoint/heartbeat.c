@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "endpoint/shared.h"
-#include "gateway/worker.h"
+#include "serve/worker.h"
 #include "nodes/node_doc.h"
-#include "reply/reply.h"
+#include "serve/reply.h"
 
 /* Being alive counts more than metrics there is no room for. */
 static int

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "endpoint/shared.h"
-#include "gateway/availability.h"
-#include "gateway/unknown_model.h"
-#include "gateway/worker.h"
-#include "reply/reply.h"
+#include "routing/availability.h"
+#include "serve/unknown_model.h"
+#include "serve/worker.h"
+#include "serve/reply.h"
 
 enum gw_step
 gw_answer_model(struct gw_request *r)

@@ -12,10 +12,10 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "endpoint/shared.h"
-#include "gateway/availability.h"
-#include "gateway/worker.h"
-#include "reply/reply.h"
-#include "upstream/probe.h"
+#include "routing/availability.h"
+#include "serve/worker.h"
+#include "serve/reply.h"
+#include "probe/probe.h"
 
 static const char *const type_names[] = {
 	[GW_MODEL_PROXY] = "proxy",

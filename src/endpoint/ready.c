@@ -7,9 +7,9 @@
 
 #include "base/json.h"
 #include "endpoint/shared.h"
-#include "gateway/availability.h"
-#include "gateway/worker.h"
-#include "reply/reply.h"
+#include "routing/availability.h"
+#include "serve/worker.h"
+#include "serve/reply.h"
 
 static enum gw_step
 ready(struct gw_request *r, const struct gw_model *m)

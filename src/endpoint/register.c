@@ -8,10 +8,10 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "endpoint/shared.h"
-#include "gateway/worker.h"
+#include "serve/worker.h"
 #include "nodes/node_doc.h"
-#include "reply/reply.h"
-#include "upstream/probe.h"
+#include "serve/reply.h"
+#include "probe/probe.h"
 
 #define HEARTBEATS_PER_STALE 3 /* two may be lost */
 #define HEARTBEAT_MIN_MS 100

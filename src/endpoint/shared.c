@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "gateway/availability.h"
-#include "gateway/pipeline.h"
-#include "gateway/worker.h"
+#include "routing/availability.h"
+#include "serve/pipeline.h"
+#include "serve/worker.h"
 
 #define REGISTRY_RETRY_S 0.002
 #define REGISTRY_RETRIES 500

@@ -9,7 +9,7 @@
 #include <json-c/json.h>
 #include <stdint.h>
 
-#include "gateway/request.h"
+#include "serve/request.h"
 
 /* Bytes gw_log_quote() may need for a node id. */
 #define GW_QUOTED_NODE_ID (4 * REG_NODE_ID_MAX + 3)

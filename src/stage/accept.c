@@ -7,8 +7,8 @@
 #include <strings.h>
 
 #include "fcgi/fcgi_conn.h"
-#include "gateway/worker.h"
-#include "reply/reply.h"
+#include "serve/worker.h"
+#include "serve/reply.h"
 
 static const struct {
 	const char *name;

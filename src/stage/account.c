@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "gateway/worker.h"
-#include "reply/reply.h"
+#include "serve/worker.h"
+#include "serve/reply.h"
 
 static void
 count(struct gw_request *r, int status)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* answer.c - endpoints that this process answers itself; see src/endpoint/. */
-#include "gateway/worker.h"
+#include "serve/worker.h"
 
 enum gw_step
 gw_stage_answer(struct gw_request *r)

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "fcgi/fcgi_conn.h"
-#include "gateway/worker.h"
+#include "serve/worker.h"
 
 /* The time taken depends on the length of what the client sent, nothing else.
  */

@@ -4,9 +4,9 @@
  * Nothing has reached the client yet, except perhaps an early 200 with SSE
  * comments; so a node that cannot be connected is left for another one.
  */
-#include "gateway/deadline.h"
-#include "gateway/relay.h"
-#include "gateway/worker.h"
+#include "serve/deadline.h"
+#include "serve/relay.h"
+#include "serve/worker.h"
 #include "upstream/transfer.h"
 
 static bool

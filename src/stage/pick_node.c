@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "gateway/relay.h"
-#include "gateway/worker.h"
+#include "serve/relay.h"
+#include "serve/worker.h"
 #include "stage/policy.h"
 
 static int

@@ -3,7 +3,7 @@
 #include "stage/policy.h"
 
 #include "base/cleanup.h"
-#include "gateway/worker.h"
+#include "serve/worker.h"
 
 const struct gw_policy *const gw_policies[] = {
 	[GW_ROUND_ROBIN] = &gw_policy_round_robin,

@@ -2,7 +2,7 @@
 /* policy_random.c - any candidate, each as likely as the others. */
 #include <stdint.h>
 
-#include "gateway/worker.h"
+#include "serve/worker.h"
 #include "stage/policy.h"
 
 /* Numbers in the last, incomplete run of k would favour the first candidates.

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "gateway/worker.h"
+#include "serve/worker.h"
 #include "stage/policy.h"
 
 #define BUSY_TRIES 3

@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 #include "fcgi/fcgi_conn.h"
-#include "gateway/worker.h"
+#include "serve/worker.h"
 
 #define DOCUMENT_DEPTH_MAX 32
 

@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
-#include "gateway/unknown_model.h"
-#include "gateway/worker.h"
+#include "serve/unknown_model.h"
+#include "serve/worker.h"
 
 /* `stream` may also come from the alias's defaults. */
 static bool

@@ -3,11 +3,11 @@
  * stream.c - the upstream's answer on its way to the client: when its head is
  * sent, and how it ends. The bytes themselves pass through relay.c.
  */
-#include "gateway/deadline.h"
-#include "gateway/relay.h"
-#include "gateway/worker.h"
-#include "reply/reply.h"
-#include "upstream/sse.h"
+#include "serve/deadline.h"
+#include "serve/relay.h"
+#include "serve/worker.h"
+#include "serve/reply.h"
+#include "sse/sse.h"
 #include "upstream/transfer.h"
 
 /* Short answers of known length leave in one write, or fail as a clean 502. */

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
-#include "config/yaml.h"
+#include "base/file.h"
 #include "webserver/find.h"
 #include "webserver/listen.h"
 

@@ -12,7 +12,7 @@ load helpers/schedule
 
 # As schedule.h has it.
 OVERTAKES=$(sed -n 's/^#define AG_OVERTAKES_MAX \([0-9]*\).*/\1/p' \
-  "$TOP_SRCDIR/src/agent/schedule.h")
+  "$TOP_SRCDIR/src/agent/queue/schedule.h")
 
 setup() {
   gw_setup

@@ -52,9 +52,9 @@ none 'layers: a stage -> never includes another stage' \
 none 'layers: a stage -> never calls another stage' \
   "$(grep -nE '\bgw_stage_[a-z_]+ *\(' src/stage/*.c |
     grep -vE ':gw_stage_[a-z_]+\(struct')"
-none 'layers: bytes for clients -> only through src/reply' \
+none 'layers: bytes for clients -> only through src/serve/reply.c' \
   "$(grep -rnE '\bgw_fcgi_(write|finish|abort) *\(' src --include='*.c' |
-    grep -vE '^src/(reply|fcgi)/')"
+    grep -vE '^src/(serve/reply\.c|fcgi/)')"
 none 'layers: shm -> knows nothing of src but the hash' \
   "$(grep -rnE '^#[[:space:]]*include[[:space:]]+"[a-z]+/' shm |
     grep -v '"base/hash\.h"')"
@@ -67,8 +67,8 @@ none 'layers: webserver -> knows only base and how files are read' \
 none 'layers: the node agent -> is known to nobody but itself' \
   "$(includes 'agent/' | grep -vE '^src/agent/')"
 none 'layers: the guard -> nothing but libc and its own files' \
-  "$(grep -nE '^#[[:space:]]*include[[:space:]]+"' src/agent/guard*.[ch] src/agent/proc_stat.[ch] |
-    grep -vE '"(agent/(guard[a-z_]*|proc_stat)|base/cleanup)\.h"')"
+  "$(grep -nE '^#[[:space:]]*include[[:space:]]+"' src/agent/process/guard*.[ch] src/agent/process/proc_stat.[ch] |
+    grep -vE '"(agent/process/(guard[a-z_]*|proc_stat)|base/cleanup)\.h"')"
 none 'style: unbounded string functions -> not used' \
   "$(grep -rnE '\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets) *\(' \
     src shm --include='*.c' --include='*.h')"

@@ -71,6 +71,6 @@ check() {
 
 set -f # a key may hold a `*`
 check src/config/options.def configs/models.example.yaml 20
-check src/agent/options.def configs/node_agent.example.yaml 40
+check src/agent/config/options.def configs/node_agent.example.yaml 40
 echo "1..$n"
 exit "$failed"

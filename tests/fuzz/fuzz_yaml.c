@@ -12,7 +12,7 @@
  */
 #include "unit/tap.h"
 #include "base/buf.h"
-#include "agent/config.h"
+#include "agent/config/agent_config.h"
 #include "config/config.h"
 #include "fuzz/fuzz.h"
 

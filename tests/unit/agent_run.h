@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "tap.h"
-#include "agent/proc_stat.h"
-#include "agent/process.h"
+#include "agent/process/proc_stat.h"
+#include "agent/process/process.h"
 
 #define WAIT_S 60.0
 #define LOOK_S 0.02 /* how often a condition outside is looked at */

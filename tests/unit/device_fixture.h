@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "agent/device_internal.h"
+#include "agent/device/internal.h"
 #include "unit/tap.h"
 
 #define FIXTURE_BYTES_MAX 8192

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 
 #include "agent_config_fixture.h"
-#include "agent/command.h"
+#include "agent/model/command.h"
 
 #define TEXT_MAX (1u << 20)
 

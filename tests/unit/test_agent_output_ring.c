@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_agent_output_ring.c - the last lines of a program, safe to show. */
 #include "tap.h"
-#include "agent/output_ring.h"
+#include "agent/process/output_ring.h"
 #include "base/utf8.h"
 
 static struct ag_output_ring ring;

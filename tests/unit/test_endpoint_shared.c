@@ -7,9 +7,9 @@
 
 #include "base/json.h"
 #include "endpoint/shared.h"
-#include "gateway/availability.h"
-#include "gateway/pipeline.h"
-#include "gateway/worker.h"
+#include "routing/availability.h"
+#include "serve/pipeline.h"
+#include "serve/worker.h"
 #include "tap.h"
 
 static int resumed;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_instance.c - what the environment says about an instance. */
 #include "config_fixture.h"
-#include "gateway/instance.h"
+#include "responder/instance.h"
 
 static const char *const variables[] = {
 	"ROLE_MESH_CONFIG",    "ROLE_MESH_CONFIG_OVERRIDE",

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "gateway/worker.h"
+#include "serve/worker.h"
 #include "stage/policy.h"
 #include "tap.h"
 

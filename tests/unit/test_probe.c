@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "gateway/worker.h"
+#include "serve/worker.h"
 #include "tap.h"
-#include "upstream/probe.h"
+#include "probe/probe.h"
 
 #define TRANSFERS_MAX 2048
 #define LIMIT_S 60.0 /* a test that waits longer has failed */

@@ -9,7 +9,7 @@
  */
 #include "tap.h"
 #include "sse_fixture.h"
-#include "upstream/sse.h"
+#include "sse/sse.h"
 
 #include <stdint.h>
 

@@ -5,7 +5,7 @@
  */
 #include "tap.h"
 #include "sse_fixture.h"
-#include "upstream/sse.h"
+#include "sse/sse.h"
 #include "base/json.h"
 
 struct told {

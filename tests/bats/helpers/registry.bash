@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: MIT
 #
 # registry.bash - the counters in the gateway's shared memory, by their names in
-# src/gateway/counters.def.
+# src/serve/counters.def.
 
 # _reg_index KIND WORD - the place of a COUNTER or GAUGE among its kind.
 _reg_index() {
   awk -F'"' -v kind="^$1\\\\(" -v word="$2" '
     $0 ~ kind { if ($2 == word) { print n + 0; found = 1 } n++ }
-    END { exit !found }' "$TOP_SRCDIR/src/gateway/counters.def"
+    END { exit !found }' "$TOP_SRCDIR/src/serve/counters.def"
 }
 
 # _reg_sum STATE FIELD - over the rows of regdump; what it leaves out is 0.

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gateway_line.c - one exchange with the gateway after the other: which one is
+ * next, when, and what a failure means. The documents come from report.c.
+ */
+#include "agent/gateway_line/gateway_line.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "base/backoff.h"
+#include "agent/gateway_line/answer.h"
+#include "agent/report.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#define BODY_MAX (1u << 20) /* a gateway takes no more */
+#define WHY_BYTES 400
+
+enum what {
+	REGISTER,
+	HEARTBEAT,
+	LEAVE
+};
+
+static const char *const paths[] = {
+	[REGISTER] = "/v1/nodes/register",
+	[HEARTBEAT] = "/v1/nodes/heartbeat",
+	[LEAVE] = "/v1/nodes/deregister",
+};
+
+struct ag_gateway_line {
+	struct ag_agent *agent;
+	bool enabled;
+	bool registered;
+	bool known;  /* a heartbeat was answered since */
+	bool urgent; /* a heartbeat is due as soon as may be */
+	bool leaving;
+	enum what what; /* of the exchange under way */
+	struct gw_transfer *transfer;
+	struct gw_buf body;
+	struct gw_buf reply;
+	struct json_object *answer; /* the same as a document, or NULL */
+	int status;
+	ev_timer timer; /* the next exchange */
+	uint32_t interval_ms;
+	uint64_t heartbeat_ms; /* when the last one was sent */
+	struct gw_backoff backoff;
+	char why[WHY_BYTES]; /* the last failure, "" after a success */
+	int64_t last_ok_wall_s;
+	void (*left)(void *arg);
+	void *left_arg;
+};
+
+static void send_next(struct ag_gateway_line *d, enum what what);
+
+static void
+wait_ms(struct ag_gateway_line *d, uint32_t ms)
+{
+	ev_timer_stop(d->agent->loop, &d->timer);
+	ev_timer_set(&d->timer, ms / 1000., 0.);
+	ev_timer_start(d->agent->loop, &d->timer);
+}
+
+static void
+forget_answer(struct ag_gateway_line *d)
+{
+	gw_buf_clear(&d->reply);
+	json_object_put(d->answer);
+	d->answer = NULL;
+}
+
+static void
+finish_leaving(struct ag_gateway_line *d)
+{
+	void (*left)(void *arg) = d->left;
+
+	ev_timer_stop(d->agent->loop, &d->timer);
+	d->left = NULL;
+	if (left)
+		left(d->left_arg);
+}
+
+/* ---- what an answer means ------------------------------------------------ */
+
+static void
+failed(struct ag_gateway_line *d, enum gw_transfer_result result)
+{
+	struct ag_agent *a = d->agent;
+	char why[WHY_BYTES + 16];
+	uint32_t ms = gw_backoff_next(&d->backoff,
+				      (uint32_t)gw_worker_random(a->worker));
+
+	if (result == GW_TRANSFER_OK)
+		ag_gateway_answer_explain(d->answer, d->status,
+					  d->what == REGISTER, d->why,
+					  sizeof(d->why));
+	else
+		snprintf(d->why, sizeof(d->why), "%s",
+			 gw_transfer_reason(result));
+	if (d->status == 401 || d->status == 403)
+		d->registered = false;
+	/* A known node has to be heard of before it is stale. */
+	if (d->registered && ms > d->interval_ms)
+		ms = d->interval_ms;
+	gw_log(GW_EV_GATEWAY_FAILED, NULL,
+	       "url=%s%s failures=%u retry_in_ms=%" PRIu32 " reason=%s",
+	       a->config->dispatcher_base_url, paths[d->what],
+	       d->backoff.failures, ms,
+	       gw_log_quote(why, sizeof(why), d->why, strlen(d->why)));
+	wait_ms(d, ms);
+}
+
+static void
+registered(struct ag_gateway_line *d)
+{
+	char node[160];
+
+	d->registered = true;
+	d->known = false;
+	d->interval_ms = ag_gateway_answer_interval_ms(
+		d->answer, d->agent->config->heartbeat_interval_ms,
+		AG_GATEWAY_URGENT_MS);
+	gw_log(GW_EV_GATEWAY_REGISTERED, NULL,
+	       "url=%s node=%s heartbeat_interval_ms=%" PRIu32,
+	       d->agent->config->dispatcher_base_url,
+	       gw_log_word(node, sizeof(node), d->agent->config->node_id),
+	       d->interval_ms);
+	/* The states of the models are not part of a registration. */
+	send_next(d, HEARTBEAT);
+}
+
+static void
+succeeded(struct ag_gateway_line *d)
+{
+	d->why[0] = '\0';
+	d->last_ok_wall_s = gw_wall_s();
+	if (d->what == REGISTER) {
+		registered(d);
+		return;
+	}
+	/* Only now: a registration may be taken and forgotten at once. */
+	gw_backoff_reset(&d->backoff);
+	d->known = true;
+	wait_ms(d, d->urgent ? AG_GATEWAY_URGENT_MS : d->interval_ms);
+}
+
+static void
+judge(struct ag_gateway_line *d, enum gw_transfer_result result)
+{
+	char node[160];
+	/* Web sites say 200 to anything; a gateway's answer is a document. */
+	bool good = result == GW_TRANSFER_OK && d->status >= 200 &&
+		    d->status < 300 && (d->what != REGISTER || d->answer);
+
+	if (d->what == LEAVE) {
+		if (good)
+			gw_log(GW_EV_GATEWAY_LEFT, NULL, "url=%s node=%s",
+			       d->agent->config->dispatcher_base_url,
+			       gw_log_word(node, sizeof(node),
+					   d->agent->config->node_id));
+		finish_leaving(d);
+	} else if (d->leaving) {
+		send_next(d, LEAVE);
+	} else if (good) {
+		succeeded(d);
+	} else if (result == GW_TRANSFER_OK && d->what == HEARTBEAT &&
+		   d->status == 404) {
+		d->registered = false;
+		/* It was restarted, or had forgotten us: not a failure, unless
+		 * it never knew us although it said so. */
+		if (d->known)
+			send_next(d, REGISTER);
+		else
+			failed(d, result);
+	} else {
+		failed(d, result);
+	}
+}
+
+/* ---- one exchange -------------------------------------------------------- */
+
+static void
+on_head(void *arg, const struct gw_transfer_head *head)
+{
+	struct ag_gateway_line *d = arg;
+
+	d->status = head->status;
+}
+
+static bool
+on_data(void *arg, const char *p, size_t n)
+{
+	struct ag_gateway_line *d = arg;
+	size_t room = d->reply.max - d->reply.len;
+
+	/* What does not fit is no answer of a gateway: it will not parse. */
+	if (gw_buf_append(&d->reply, p, n < room ? n : room) < 0)
+		gw_buf_clear(&d->reply);
+	return true;
+}
+
+static void
+on_done(void *arg, enum gw_transfer_result result, const char *detail)
+{
+	struct ag_gateway_line *d = arg;
+
+	(void)detail;
+	d->transfer = NULL;
+	d->answer = ag_gateway_answer_parse(&d->reply);
+	judge(d, result);
+}
+
+static const struct gw_transfer_ops ops = {
+	.on_head = on_head,
+	.on_data = on_data,
+	.on_done = on_done,
+};
+
+static struct json_object *
+document(struct ag_gateway_line *d, enum what what)
+{
+	struct json_object *o;
+
+	if (what == REGISTER)
+		return ag_report_registration(d->agent);
+	if (what == HEARTBEAT)
+		return ag_report_heartbeat(d->agent);
+	o = json_object_new_object();
+	gw_json_set_str(o, "node_id", d->agent->config->node_id);
+	return o;
+}
+
+static int
+start_transfer(struct ag_gateway_line *d)
+{
+	static const char *const headers[] = {"Content-Type: application/json"};
+	const struct ag_config *c = d->agent->config;
+	gw_auto_buf struct gw_buf url = GW_BUF_INIT(4096);
+	struct gw_err err = {0};
+	struct gw_transfer_request req = {
+		.bearer = c->dispatcher_api_key,
+		.headers = headers,
+		.n_headers = GW_ARRAY_LEN(headers),
+		.post = true,
+		.body = d->body.data,
+		.body_len = d->body.len,
+		.connect_ms = AG_GATEWAY_LIMIT_MS,
+		.total_ms = AG_GATEWAY_LIMIT_MS,
+	};
+
+	if (gw_buf_printf(&url, "%s%s", c->dispatcher_base_url,
+			  paths[d->what]) < 0)
+		return -1;
+	req.url = url.data;
+	d->transfer = gw_transfer_start(d->agent->worker->upstreams, &req, &ops,
+					d, &err);
+	return d->transfer ? 0 : -1;
+}
+
+static void
+send_next(struct ag_gateway_line *d, enum what what)
+{
+	gw_auto_json struct json_object *doc = document(d, what);
+
+	if (!d->leaving) /* else it limits the goodbye */
+		ev_timer_stop(d->agent->loop, &d->timer);
+	d->what = what;
+	d->status = 0;
+	gw_buf_clear(&d->body);
+	forget_answer(d);
+	if (what == HEARTBEAT) {
+		d->urgent = false;
+		d->heartbeat_ms = gw_mono_ms();
+		/* So that the next one tells what is true then. */
+		ag_devices_refresh(d->agent->devices, AG_SAMPLE_AGE_MS);
+	}
+	if (gw_json_text(doc, &d->body) < 0 || start_transfer(d) < 0)
+		judge(d, GW_TRANSFER_INTERNAL);
+}
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct ag_gateway_line *d = t->data;
+
+	(void)loop;
+	(void)revents;
+	if (d->leaving) { /* it takes too long: the node goes stale instead */
+		if (d->transfer)
+			gw_transfer_cancel(d->transfer);
+		d->transfer = NULL;
+		finish_leaving(d);
+	} else if (!d->transfer) {
+		send_next(d, d->registered ? HEARTBEAT : REGISTER);
+	}
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+struct ag_gateway_line *
+ag_gateway_line_new(struct ag_agent *a)
+{
+	struct ag_gateway_line *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->agent = a;
+	d->interval_ms = a->config->heartbeat_interval_ms;
+	d->backoff = (struct gw_backoff){
+		.first_ms = AG_GATEWAY_FIRST_MS,
+		.max_ms = AG_GATEWAY_MAX_MS,
+		.jitter_pct = AG_GATEWAY_JITTER_PCT,
+	};
+	gw_buf_init(&d->body, BODY_MAX);
+	gw_buf_init(&d->reply, AG_GATEWAY_REPLY_MAX);
+	ev_timer_init(&d->timer, on_timer, 0., 0.);
+	d->timer.data = d;
+	return d;
+}
+
+void
+ag_gateway_line_free(struct ag_gateway_line *d)
+{
+	if (!d)
+		return;
+	ev_timer_stop(d->agent->loop, &d->timer);
+	if (d->transfer)
+		gw_transfer_cancel(d->transfer);
+	gw_buf_release(&d->body);
+	forget_answer(d);
+	gw_buf_release(&d->reply);
+	free(d);
+}
+
+/* A node that serves no role has nothing to say to a gateway. */
+static bool
+has_roles(const struct ag_config *c)
+{
+	for (size_t i = 0; i < c->n_models; i++)
+		if (c->models[i].roles.n)
+			return true;
+	return false;
+}
+
+void
+ag_gateway_line_start(struct ag_gateway_line *d)
+{
+	const struct ag_config *c = d->agent->config;
+
+	d->enabled = c->dispatcher_base_url && has_roles(c);
+	if (d->enabled)
+		send_next(d, REGISTER);
+}
+
+void
+ag_gateway_line_urgent(struct ag_gateway_line *d)
+{
+	uint64_t since_ms;
+
+	if (!d || !d->enabled || d->leaving)
+		return;
+	d->urgent = true;
+	if (!d->registered || d->transfer)
+		return; /* what is under way goes on to it */
+	since_ms = gw_mono_ms() - d->heartbeat_ms;
+	wait_ms(d, since_ms >= AG_GATEWAY_URGENT_MS
+			   ? 0
+			   : (uint32_t)(AG_GATEWAY_URGENT_MS - since_ms));
+}
+
+void
+ag_gateway_line_leave(struct ag_gateway_line *d, void (*left)(void *arg),
+		      void *arg)
+{
+	d->leaving = true;
+	d->left = left;
+	d->left_arg = arg;
+	if (!d->transfer && !d->registered) {
+		finish_leaving(d);
+		return;
+	}
+	wait_ms(d, AG_GATEWAY_LEAVE_MS);
+	/* A registration under way may arrive: after it, then. */
+	if (!d->transfer)
+		send_next(d, LEAVE);
+}
+
+struct json_object *
+ag_gateway_line_report(const struct ag_gateway_line *d)
+{
+	struct json_object *o;
+
+	if (!d->enabled)
+		return NULL;
+	o = json_object_new_object();
+	gw_json_set_str(o, "url", d->agent->config->dispatcher_base_url);
+	json_object_object_add(o, "registered",
+			       json_object_new_boolean(d->registered));
+	gw_json_set_str(o, "error", d->why[0] ? d->why : NULL);
+	if (d->last_ok_wall_s)
+		gw_json_set_int(o, "last_ok", d->last_ok_wall_s);
+	else
+		json_object_object_add(o, "last_ok", NULL);
+	return o;
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model.c - the life of one model's llama-server: from its start to its end,
+ * wanted or not, and what is tried afterwards. How it is started is
+ * model_start.c's business; which model runs where, the scheduler's.
+ */
+#include "agent/model/model.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/model/start.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+/* ---- small questions ----------------------------------------------------- */
+
+bool
+ag_model_has_process(const struct ag_model *m)
+{
+	return m->process != NULL;
+}
+
+/* ---- failure ------------------------------------------------------------- */
+
+static void
+log_failure(const struct ag_model *m, uint32_t retry_ms)
+{
+	const struct ag_output_ring *o = &m->output;
+	size_t first = o->n > AG_OUTPUT_LOGGED ? o->n - AG_OUTPUT_LOGGED : 0;
+	char id[300], text[GW_ERR_MSG_BYTES];
+
+	gw_log_quote(id, sizeof(id), m->config->model_id,
+		     strlen(m->config->model_id));
+	gw_log(GW_EV_MODEL_FAILED, NULL,
+	       "model=%s failures=%u retry_in_ms=%" PRIu32 " reason=%s", id,
+	       m->backoff.failures, retry_ms,
+	       gw_log_quote(text, sizeof(text), m->error.msg,
+			    strlen(m->error.msg)));
+	for (size_t i = first; i < o->n; i++) {
+		const char *line = ag_output_ring_line(o, i);
+
+		gw_log(GW_EV_CHILD_OUTPUT, NULL, "model=%s line=%s", id,
+		       gw_log_quote(text, sizeof(text), line, strlen(line)));
+	}
+}
+
+static void
+arm_retry(struct ag_model *m)
+{
+	struct ag_agent *a = m->agent;
+	uint32_t wait_ms;
+
+	/* It did well for a while: this is a first failure again. */
+	if (m->good_ms && gw_mono_ms() - m->good_ms >= AG_QUIET_MS)
+		gw_backoff_reset(&m->backoff);
+	m->good_ms = 0;
+	wait_ms = gw_backoff_next(&m->backoff,
+				  (uint32_t)gw_worker_random(a->worker));
+	m->retry_at_ms = gw_mono_ms() + wait_ms;
+	m->error.retry_after_s = (wait_ms + 999) / 1000;
+	ev_timer_stop(a->loop, &m->retry);
+	ev_timer_set(&m->retry, wait_ms / 1000., 0.);
+	ev_timer_start(a->loop, &m->retry);
+	log_failure(m, wait_ms);
+}
+
+/* m->error says why; the process, if there was one, is gone. */
+static void
+fail(struct ag_model *m)
+{
+	arm_retry(m);
+	if (m->state != AG_FAILED)
+		ag_model_enter(m, AG_FAILED, m->error.msg);
+}
+
+/*
+ * The wait is over. What ran and crashed, or was to be preloaded, comes back by
+ * itself where there is room; the rest waits for a request. What is still known
+ * to be impossible goes on waiting, so that nobody is sent here in vain.
+ */
+static void
+on_retry(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct ag_model *m = t->data;
+	struct ag_device *d;
+
+	(void)loop;
+	(void)revents;
+	if (ag_model_check(m, &m->error) < 0) {
+		/* A device that is missing may show by the next time. */
+		ag_devices_refresh(m->agent->devices, AG_SAMPLE_AGE_MS);
+		arm_retry(m);
+		return;
+	}
+	d = m->resident ? ag_scheduler_room_for(m->agent->scheduler, m) : NULL;
+	if (d)
+		ag_model_start(m, d);
+	else
+		ag_model_enter(m, AG_STOPPED, "may be tried again");
+}
+
+/* ---- the process --------------------------------------------------------- */
+
+static void
+on_started(void *arg, pid_t pid, uint64_t start_time)
+{
+	struct ag_model *m = arg;
+
+	m->pid = pid;
+	m->start_time = start_time;
+	ag_agent_children_changed(m->agent);
+}
+
+static void
+on_output(void *arg, const char *p, size_t n)
+{
+	struct ag_model *m = arg;
+
+	ag_output_ring_feed(&m->output, p, n);
+}
+
+static void
+describe_exit(const struct ag_exit *how, char *out, size_t cap)
+{
+	if (how->exec_errno)
+		snprintf(out, cap, "cannot be executed: %s",
+			 strerror(how->exec_errno));
+	else if (how->signal)
+		snprintf(out, cap, "was ended by signal %d (%s)", how->signal,
+			 strsignal(how->signal));
+	else
+		snprintf(out, cap, "ended with status %d", how->status);
+}
+
+/* Nobody asked for this end. */
+static void
+set_exit_error(struct ag_model *m, const struct ag_exit *how)
+{
+	bool was_ready = m->state == AG_READY || m->state == AG_DRAINING;
+	char end[128];
+
+	describe_exit(how, end, sizeof(end));
+	gw_err_set(&m->error, GW_ERR_MODEL_START_FAILED, how->exec_errno,
+		   "llama-server of model '%s' %s%s; the node's inventory and "
+		   "log have its last output",
+		   m->config->model_id, end,
+		   was_ready ? "" : " before it was ready");
+}
+
+static void
+give_back_port(struct ag_model *m)
+{
+	if (m->port_hold >= 0)
+		close(m->port_hold);
+	m->port_hold = -1;
+	m->port = 0;
+}
+
+static void
+forget_process(struct ag_model *m)
+{
+	struct ag_agent *a = m->agent;
+
+	ev_timer_stop(a->loop, &m->start_limit);
+	ev_timer_stop(a->loop, &m->idle);
+	ag_readiness_stop(&m->readiness);
+	m->doubtful = false;
+	m->process = NULL;
+	m->pid = 0;
+	m->start_time = 0;
+	give_back_port(m);
+	m->device = NULL;
+	ag_agent_children_changed(a);
+}
+
+static void
+on_process_exit(void *arg, const struct ag_exit *how)
+{
+	struct ag_model *m = arg;
+	bool asked = m->state == AG_STOPPING;
+
+	m->last_exit = *how;
+	m->last_exit_wall_s = gw_wall_s();
+	if (!asked) {
+		m->crashes++;
+		set_exit_error(m, how);
+	}
+	forget_process(m);
+	if (!asked || m->failing)
+		fail(m);
+	else
+		ag_model_enter(m, AG_STOPPED, m->reason);
+	m->failing = false;
+}
+
+static const struct ag_process_ops process_ops = {
+	.on_started = on_started,
+	.on_output = on_output,
+	.on_exit = on_process_exit,
+};
+
+/* ---- ready, or not in time ----------------------------------------------- */
+
+static void
+on_loading(void *arg)
+{
+	struct ag_model *m = arg;
+
+	if (m->state == AG_STARTING)
+		ag_model_enter(m, AG_LOADING, NULL);
+}
+
+static void
+on_ready(void *arg)
+{
+	struct ag_model *m = arg;
+
+	ev_timer_stop(m->agent->loop, &m->start_limit);
+	m->resident = true;
+	m->last_used_ms = gw_mono_ms();
+	if (!m->good_ms)
+		m->good_ms = m->last_used_ms;
+	ag_model_enter(m, AG_READY, NULL);
+	ag_devices_refresh(m->agent->devices, 0);
+}
+
+static void
+on_start_limit(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct ag_model *m = t->data;
+	uint32_t limit_ms = m->agent->config->startup_timeout_ms;
+
+	(void)loop;
+	(void)revents;
+	ag_readiness_stop(&m->readiness);
+	gw_err_set(&m->error, GW_ERR_MODEL_START_TIMEOUT, 0,
+		   "llama-server of model '%s' was not ready within "
+		   "llama_server_startup_timeout_s = %.10g s",
+		   m->config->model_id, limit_ms / 1000.0);
+	m->failing = true;
+	ag_process_terminate(m->process, m->agent->config->stop_timeout_ms);
+	ag_model_enter(m, AG_STOPPING, "not ready in time");
+}
+
+/* A start limit, and then the questions. */
+static void
+ask_whether_ready(struct ag_model *m, void (*then)(void *arg))
+{
+	struct ag_agent *a = m->agent;
+
+	ev_timer_set(&m->start_limit, a->config->startup_timeout_ms / 1000.,
+		     0.);
+	ev_timer_start(a->loop, &m->start_limit);
+	ag_readiness_start(&m->readiness, a->loop, a->worker->upstreams,
+			   m->port, a->config->probe_interval_ms, on_loading,
+			   then, m);
+}
+
+static void
+on_answers_again(void *arg)
+{
+	struct ag_model *m = arg;
+
+	ev_timer_stop(m->agent->loop, &m->start_limit);
+	m->doubtful = false;
+	ag_scheduler_wake(m->agent->scheduler);
+}
+
+/* ---- what others may ask for --------------------------------------------- */
+
+void
+ag_model_start(struct ag_model *m, struct ag_device *d)
+{
+	struct ag_agent *a = m->agent;
+
+	ev_timer_stop(a->loop, &m->retry);
+	m->failing = false;
+	ag_output_ring_clear(&m->output);
+	if (ag_model_check(m, &m->error) < 0 ||
+	    ag_model_choose_port(m, &m->port, &m->port_hold, &m->error) < 0 ||
+	    ag_model_spawn(m, d, &process_ops, &m->process, &m->error) < 0) {
+		/* No memory, no descriptors: a start that failed. */
+		if (m->error.code == GW_ERR_INTERNAL)
+			m->error.code = GW_ERR_MODEL_START_FAILED;
+		give_back_port(m);
+		fail(m);
+		return;
+	}
+	m->device = d;
+	m->starts++;
+	ask_whether_ready(m, on_ready);
+	ag_model_enter(m, AG_STARTING, NULL);
+}
+
+void
+ag_model_examine(struct ag_model *m)
+{
+	if (m->state == AG_STOPPED && ag_model_check(m, &m->error) < 0)
+		fail(m);
+}
+
+static void
+terminate(struct ag_model *m, const char *reason)
+{
+	ev_timer_stop(m->agent->loop, &m->start_limit);
+	ag_readiness_stop(&m->readiness);
+	ag_process_terminate(m->process, m->agent->config->stop_timeout_ms);
+	ag_model_enter(m, AG_STOPPING, reason);
+}
+
+void
+ag_model_stop(struct ag_model *m, const char *reason)
+{
+	if (m->state < AG_STARTING || m->state > AG_READY)
+		return;
+	/* Somebody wants it away: it comes back for a request only. */
+	m->resident = false;
+	ev_timer_stop(m->agent->loop, &m->idle);
+	if (m->state == AG_READY && m->running > 0)
+		ag_model_enter(m, AG_DRAINING, reason);
+	else
+		terminate(m, reason);
+}
+
+void
+ag_model_doubt(struct ag_model *m)
+{
+	if (m->state != AG_READY || m->doubtful)
+		return;
+	m->doubtful = true;
+	ask_whether_ready(m, on_answers_again);
+}
+
+void
+ag_model_drained(struct ag_model *m)
+{
+	if (m->state == AG_DRAINING && m->running == 0)
+		terminate(m, m->reason);
+}
+
+void
+ag_model_shut_down(struct ag_model *m, uint32_t grace_ms)
+{
+	m->resident = false;
+	ev_timer_stop(m->agent->loop, &m->retry);
+	if (!m->process)
+		return;
+	m->failing = false;
+	if (grace_ms == 0)
+		ag_process_kill(m->process);
+	else
+		ag_process_terminate(m->process, grace_ms);
+	if (m->state != AG_STOPPING) {
+		ev_timer_stop(m->agent->loop, &m->start_limit);
+		ag_readiness_stop(&m->readiness);
+		ag_model_enter(m, AG_STOPPING, "the agent ends");
+	}
+}
+
+/* ---- all of them --------------------------------------------------------- */
+
+struct ag_model *
+ag_models_new(struct ag_agent *a)
+{
+	size_t n = a->config->n_models;
+	struct ag_model *models = calloc(n, sizeof(*models));
+
+	for (size_t i = 0; models && i < n; i++) {
+		struct ag_model *m = &models[i];
+
+		m->agent = a;
+		m->config = &a->config->models[i];
+		m->index = i;
+		m->port_hold = -1;
+		m->since_wall_s = gw_wall_s();
+		m->since_ms = gw_mono_ms();
+		m->resident = m->config->preload;
+		m->backoff = (struct gw_backoff){
+			.first_ms = AG_RESTART_FIRST_MS,
+			.max_ms = AG_RESTART_MAX_MS,
+		};
+		ev_timer_init(&m->start_limit, on_start_limit, 0., 0.);
+		m->start_limit.data = m;
+		ev_timer_init(&m->retry, on_retry, 0., 0.);
+		m->retry.data = m;
+		ev_timer_init(&m->idle, ag_scheduler_on_idle, 0., 0.);
+		m->idle.data = m;
+	}
+	return models;
+}
+
+void
+ag_models_free(struct ag_agent *a, struct ag_model *models)
+{
+	for (size_t i = 0; models && i < a->config->n_models; i++) {
+		struct ag_model *m = &models[i];
+
+		ev_timer_stop(a->loop, &m->start_limit);
+		ev_timer_stop(a->loop, &m->retry);
+		ev_timer_stop(a->loop, &m->idle);
+		ag_readiness_stop(&m->readiness);
+		ag_process_free(m->process);
+		give_back_port(m);
+	}
+	free(models);
+}

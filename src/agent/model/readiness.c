@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * readiness.c - asks a starting llama-server until it says that it is ready.
+ * Decides nothing about the process itself.
+ */
+#include "agent/model/readiness.h"
+
+#include <stdio.h>
+
+static void ask(struct ag_readiness *r);
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	(void)loop;
+	(void)revents;
+	ask(t->data);
+}
+
+static void
+ask_later(struct ag_readiness *r)
+{
+	ev_timer_stop(r->loop, &r->timer);
+	ev_timer_set(&r->timer, r->wait_ms / 1000., 0.);
+	ev_timer_start(r->loop, &r->timer);
+	r->wait_ms = r->wait_ms * 2 < r->interval_ms ? r->wait_ms * 2
+						     : r->interval_ms;
+}
+
+static void
+on_head(void *arg, const struct gw_transfer_head *head)
+{
+	struct ag_readiness *r = arg;
+
+	r->status = head->status;
+}
+
+/* What it says does not matter, and may be long: the status decides. */
+static bool
+on_data(void *arg, const char *p, size_t n)
+{
+	(void)arg;
+	(void)p;
+	(void)n;
+	return true;
+}
+
+static void
+on_done(void *arg, enum gw_transfer_result result, const char *detail)
+{
+	struct ag_readiness *r = arg;
+	bool good =
+		result == GW_TRANSFER_OK && r->status >= 200 && r->status < 300;
+
+	(void)detail;
+	r->transfer = NULL;
+	if (good && r->models) {
+		ev_timer_stop(r->loop, &r->timer);
+		r->on_ready(r->arg);
+		return;
+	}
+	r->models = good;
+	if (good) {
+		ask(r);
+		return;
+	}
+	ask_later(r);
+	if (r->status)
+		r->on_loading(r->arg); /* may stop us */
+}
+
+static const struct gw_transfer_ops ops = {
+	.on_head = on_head,
+	.on_data = on_data,
+	.on_done = on_done,
+};
+
+static void
+ask(struct ag_readiness *r)
+{
+	struct gw_err ignored = {0};
+	char url[64];
+	struct gw_transfer_request req = {
+		.url = url,
+		.connect_ms = AG_READINESS_ASK_MS,
+		.total_ms = AG_READINESS_ASK_MS,
+	};
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/%s", r->port,
+		 r->models ? "v1/models" : "health");
+	r->status = 0;
+	r->transfer = gw_transfer_start(r->upstreams, &req, &ops, r, &ignored);
+	if (!r->transfer)
+		ask_later(r); /* out of memory: it may come back */
+}
+
+void
+ag_readiness_start(struct ag_readiness *r, struct ev_loop *loop,
+		   struct gw_upstreams *upstreams, unsigned port,
+		   uint32_t interval_ms, void (*on_loading)(void *arg),
+		   void (*on_ready)(void *arg), void *arg)
+{
+	*r = (struct ag_readiness){
+		.loop = loop,
+		.upstreams = upstreams,
+		.port = port,
+		.interval_ms = interval_ms,
+		.wait_ms = interval_ms < AG_READINESS_FIRST_MS
+				   ? interval_ms
+				   : AG_READINESS_FIRST_MS,
+		.on_loading = on_loading,
+		.on_ready = on_ready,
+		.arg = arg,
+	};
+	ev_timer_init(&r->timer, on_timer, 0., 0.);
+	r->timer.data = r;
+	ask_later(r);
+}
+
+void
+ag_readiness_stop(struct ag_readiness *r)
+{
+	if (!r->loop)
+		return;
+	ev_timer_stop(r->loop, &r->timer);
+	if (r->transfer)
+		gw_transfer_cancel(r->transfer);
+	r->transfer = NULL;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * start.c - looks for what a start needs, chooses the port, and starts.
+ * Changes no state of the model.
+ */
+#include "agent/model/start.h"
+
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/model/command.h"
+#include "agent/config/file_check.h"
+#include "agent/model/placement.h"
+#include "agent/model/port.h"
+#include "base/log.h"
+
+static bool
+has_device(const struct ag_model *m)
+{
+	const struct ag_device *d;
+	size_t n;
+
+	d = ag_devices_list(m->agent->devices, &n);
+	for (size_t i = 0; i < n; i++)
+		if (ag_place_allowed(m, &d[i]))
+			return true;
+	return false;
+}
+
+int
+ag_model_check(const struct ag_model *m, struct gw_err *err)
+{
+	const char *program = m->agent->config->llama_server_bin;
+	const char *path = m->config->path, *why;
+
+	why = ag_why_no_program(program);
+	if (why)
+		return gw_err_set(err, GW_ERR_MODEL_START_FAILED, 0,
+				  "llama_server_bin cannot be executed: %s: %s",
+				  program, why);
+	why = ag_why_no_weights(path);
+	if (why)
+		return gw_err_set(err, GW_ERR_MODEL_START_FAILED, 0,
+				  "the file of model '%s' cannot be used: %s: "
+				  "%s",
+				  m->config->model_id, path, why);
+	if (!has_device(m))
+		return gw_err_set(err, GW_ERR_NO_DEVICE, 0,
+				  "no device of this node can hold the model "
+				  "'%s'; the node's inventory lists them",
+				  m->config->model_id);
+	return 0;
+}
+
+/* Returns what ag_port_take() does. */
+static int
+take(unsigned port)
+{
+	return port <= 65535 ? ag_port_take(port) : -1;
+}
+
+int
+ag_model_choose_port(const struct ag_model *m, unsigned *port, int *hold,
+		     struct gw_err *err)
+{
+	const struct ag_agent *a = m->agent;
+	unsigned first = a->config->port_base + (unsigned)m->index;
+	unsigned spare = a->config->port_base + (unsigned)a->config->n_models;
+	char id[300];
+
+	*port = first;
+	*hold = take(first);
+	if (*hold >= 0)
+		return 0;
+	for (unsigned i = 0; i < AG_SPARE_PORTS; i++) {
+		*port = spare + i;
+		*hold = take(*port);
+		if (*hold < 0)
+			continue;
+		gw_log(GW_EV_PORT_TAKEN, NULL, "model=%s port=%u using=%u",
+		       gw_log_quote(id, sizeof(id), m->config->model_id,
+				    strlen(m->config->model_id)),
+		       first, *port);
+		return 0;
+	}
+	return gw_err_set(
+		err, GW_ERR_MODEL_START_FAILED, 0,
+		"no port for model '%s': port %u of 127.0.0.1 and the "
+		"spare ones %u to %u are taken by other programs; "
+		"choose another llama_server_port_base",
+		m->config->model_id, first, spare, spare + AG_SPARE_PORTS - 1);
+}
+
+int
+ag_model_spawn(struct ag_model *m, const struct ag_device *d,
+	       const struct ag_process_ops *ops, struct ag_process **process,
+	       struct gw_err *err)
+{
+	struct ag_command command = {0};
+	struct ag_process_spec spec = {.guard = m->agent->guard};
+
+	if (ag_command_build(m->agent->config, m->config, d, m->port, &command,
+			     err) < 0)
+		return -1;
+	spec.argv = (const char *const *)command.argv;
+	spec.env = (const char *const *)command.env;
+	*process = ag_process_start(m->agent->loop, &spec, ops, m, err);
+	ag_command_release(&command);
+	return *process ? 0 : -1;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * schedule.c - what happens next on each device: which waiting request runs,
+ * which model is started, and which one has to go.
+ *
+ * All of it is decided in on_run(), from what is true at that moment; events
+ * only ask for it to be called.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/model/start.h"
+#include "agent/queue/queue.h"
+#include "base/log.h"
+
+/* One ticket that can be answered or moved now; false when there is none. */
+static bool
+answer_one(struct ag_scheduler *s, struct ag_queue *q)
+{
+	struct ag_ticket *t;
+
+	TAILQ_FOREACH(t, &q->waiting, link)
+	{
+		if (ag_queue_is_hopeless(t->model)) {
+			ag_ticket_refuse(t);
+			return true;
+		}
+		if (ag_queue_may_run(s, q, t->model)) {
+			ag_ticket_grant(s, t);
+			return true;
+		}
+		if (ag_ticket_is_stranded(t)) {
+			ag_ticket_rescue(s, t);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Something on the device is on its way up or down: wait for what becomes of
+ * it. */
+static bool
+is_changing(const struct ag_scheduler *s, const struct ag_device *d)
+{
+	for (size_t i = 0; i < s->models.n; i++) {
+		const struct ag_model *m = &s->models.model[i];
+
+		if (m->device == d && (m->state != AG_READY || m->doubtful))
+			return true;
+	}
+	return false;
+}
+
+static void
+make_room(struct ag_scheduler *s, struct ag_queue *q, struct ag_model *m)
+{
+	struct ag_model *victim = ag_place_victim(s->models, m, q->device);
+	char reason[AG_REASON_BYTES];
+	struct gw_err ignored;
+
+	if (!victim)
+		return;
+	/* Its memory may have been counted twice: the next sample tells. */
+	if (ag_place_same_group(victim, m) &&
+	    ag_place_unsettled(s->models, q->device)) {
+		ag_devices_refresh(s->agent->devices, AG_SETTLE_MS);
+		return;
+	}
+	/* While requests run, later ones may still join them, up to a limit. */
+	if (victim->running > 0 && q->overtakes < AG_OVERTAKES_MAX)
+		return;
+	/* What cannot be started takes nobody's place. */
+	if (ag_model_check(m, &ignored) < 0) {
+		ag_model_start(m, q->device);
+		return;
+	}
+	snprintf(reason, sizeof(reason), "%s needs its place",
+		 m->config->model_id);
+	ag_model_stop(victim, reason);
+}
+
+/* All who waited for what is being loaded have left: others need the device. */
+static void
+give_up_loading(struct ag_scheduler *s, const struct ag_device *d)
+{
+	for (size_t i = 0; i < s->models.n; i++) {
+		struct ag_model *m = &s->models.model[i];
+
+		if (m->device == d && m->waiting == 0 && !m->resident &&
+		    (m->state == AG_STARTING || m->state == AG_LOADING))
+			ag_model_stop(m, "nobody waits for it any more");
+	}
+}
+
+/*
+ * Its device is busy, perhaps for long. Did another one become free since it
+ * was chosen? Then they all go there.
+ */
+static bool
+go_elsewhere(struct ag_scheduler *s, struct ag_queue *q,
+	     const struct ag_model *m)
+{
+	struct ag_queue *best = ag_queue_best(s, m);
+	struct ag_load load;
+
+	if (!best || best == q ||
+	    ag_scheduler_load(s, q->device).running == 0 ||
+	    is_changing(s, best->device))
+		return false;
+	load = ag_scheduler_load(s, best->device);
+	if (load.waiting > 0 ||
+	    (load.running > 0 && !ag_place_fits(s->models, m, best->device)))
+		return false;
+	ag_ticket_gather(s, m, best);
+	return true;
+}
+
+/*
+ * Models that wait to be started, in the order of their oldest request. What
+ * does not fit beside what is there ends the walk: later ones would take the
+ * place it waits for.
+ */
+static void
+start_next(struct ag_scheduler *s, struct ag_queue *q)
+{
+	struct ag_ticket *t;
+
+	TAILQ_FOREACH(t, &q->waiting, link)
+	{
+		struct ag_model *m = t->model;
+
+		if (m->state != AG_STOPPED)
+			continue;
+		if (ag_place_fits(s->models, m, q->device)) {
+			ag_model_start(m, q->device);
+			continue;
+		}
+		if (go_elsewhere(s, q, m))
+			return;
+		if (is_changing(s, q->device))
+			give_up_loading(s, q->device);
+		else
+			make_room(s, q, m);
+		return;
+	}
+}
+
+static void
+start_idle_timers(struct ag_scheduler *s)
+{
+	uint32_t idle_ms = s->agent->config->idle_unload_ms;
+
+	for (size_t i = 0; idle_ms && i < s->models.n; i++) {
+		struct ag_model *m = &s->models.model[i];
+
+		if (m->state != AG_READY || m->running || m->waiting ||
+		    ev_is_active(&m->idle))
+			continue;
+		ev_timer_set(&m->idle, idle_ms / 1000., 0.);
+		ev_timer_start(s->agent->loop, &m->idle);
+	}
+}
+
+static void
+on_run(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct ag_scheduler *s = t->data;
+
+	(void)loop;
+	(void)revents;
+	for (size_t i = 0; i < s->n_queues; i++) {
+		while (answer_one(s, &s->queues[i]))
+			;
+		start_next(s, &s->queues[i]);
+	}
+	start_idle_timers(s);
+}
+
+void
+ag_scheduler_wake(struct ag_scheduler *s)
+{
+	if (!s || ev_is_active(&s->run))
+		return;
+	ev_timer_set(&s->run, 0., 0.);
+	ev_timer_start(s->agent->loop, &s->run);
+}
+
+void
+ag_scheduler_on_idle(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct ag_model *m = t->data;
+
+	(void)loop;
+	(void)revents;
+	if (m->running == 0 && m->waiting == 0)
+		ag_model_stop(m, "unused for idle_unload_s");
+}
+
+void
+ag_scheduler_preload(struct ag_scheduler *s)
+{
+	for (size_t i = 0; i < s->models.n; i++) {
+		struct ag_model *m = &s->models.model[i];
+		struct ag_device *d;
+		char id[300];
+
+		if (!m->config->preload || m->state != AG_STOPPED)
+			continue;
+		d = ag_scheduler_room_for(s, m);
+		if (d) {
+			ag_model_start(m, d);
+			continue;
+		}
+		m->resident = false;
+		gw_log(GW_EV_PRELOAD_SKIPPED, NULL, "model=%s",
+		       gw_log_quote(id, sizeof(id), m->config->model_id,
+				    strlen(m->config->model_id)));
+	}
+}
+
+static void
+on_sample(void *arg)
+{
+	ag_scheduler_wake(arg);
+}
+
+struct ag_scheduler *
+ag_scheduler_new(struct ag_agent *a)
+{
+	struct ag_scheduler *s = calloc(1, sizeof(*s));
+	struct ag_device *devices;
+
+	if (!s)
+		return NULL;
+	s->agent = a;
+	s->models.model = a->models;
+	s->models.n = a->config->n_models;
+	devices = ag_devices_list(a->devices, &s->n_queues);
+	s->queues = calloc(s->n_queues ? s->n_queues : 1, sizeof(*s->queues));
+	if (!s->queues) {
+		free(s);
+		return NULL;
+	}
+	for (size_t i = 0; i < s->n_queues; i++) {
+		s->queues[i].device = &devices[i];
+		TAILQ_INIT(&s->queues[i].waiting);
+	}
+	ev_timer_init(&s->run, on_run, 0., 0.);
+	s->run.data = s;
+	ag_devices_on_sample(a->devices, on_sample, s);
+	return s;
+}
+
+void
+ag_scheduler_free(struct ag_scheduler *s)
+{
+	if (!s)
+		return;
+	ag_devices_on_sample(s->agent->devices, NULL, NULL);
+	ev_timer_stop(s->agent->loop, &s->run);
+	free(s->queues);
+	free(s);
+}

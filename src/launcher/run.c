@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.c - the event loop around lighttpd: signals, end, edits.
+ *
+ * How lighttpd ends is webserver.c's; here is what asks for it, and what is
+ * said about it.
+ */
+#include "launcher/launcher.h"
+
+#include <ev.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "config/watch.h"
+#include "launcher/last_good.h"
+#include "webserver/webserver.h"
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#define ONCE_CONFIG 0 /* reg_once() word: last edit reported */
+
+struct run {
+	struct launcher *l;
+	struct ev_loop *loop;
+	int status; /* exit status of the launcher */
+	ev_signal on_int, on_term, on_hup;
+	struct gw_webserver web;
+	struct gw_config_watch *watch;
+};
+
+static void
+on_signal(struct ev_loop *loop, ev_signal *s, int revents)
+{
+	struct run *r = s->data;
+
+	(void)loop;
+	(void)revents;
+	if (gw_webserver_is_running(&r->web))
+		gw_webserver_drain(&r->web, strsignal(s->signum),
+				   r->l->config->gateway.shutdown_grace_ms);
+	else
+		gw_webserver_urgent(&r->web);
+}
+
+static void
+on_up(void *arg)
+{
+	struct run *r = arg;
+
+	printf("RoleMesh Gateway %s on %s (pid %ld)\n", PACKAGE_VERSION,
+	       r->l->site.url, (long)getpid());
+	fflush(stdout);
+	gw_log(GW_EV_START, NULL, "url=%s workers=%u models=%zu shm=%s",
+	       r->l->site.url, (unsigned)r->l->config->gateway.workers,
+	       r->l->config->n_models, r->l->instance->shm_name);
+}
+
+static void
+on_ended(void *arg, bool failed)
+{
+	struct run *r = arg;
+
+	r->status = failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	ev_break(r->loop, EVBREAK_ALL);
+}
+
+static const struct gw_webserver_ops web_ops = {.on_up = on_up,
+						.on_ended = on_ended};
+
+/* One of the processes of an instance reports an edit, not each of them. */
+static void
+report_broken(struct run *r, const struct gw_diag *diag, uint64_t fingerprint)
+{
+	if (!reg_once(r->l->reg, ONCE_CONFIG, fingerprint))
+		return;
+	for (size_t i = 0; i < diag->n; i++)
+		gw_log(diag->items[i].warning ? GW_EV_CONFIG_WARNING
+					      : GW_EV_CONFIG_BROKEN,
+		       NULL, "finding=\"%s\"", diag->items[i].text);
+}
+
+static void
+on_config(struct gw_config *fresh, const struct gw_diag *diag,
+	  uint64_t fingerprint, void *arg)
+{
+	struct run *r = arg;
+	struct launcher *l = r->l;
+	struct gw_err err = {0};
+
+	if (!fresh) {
+		report_broken(r, diag, fingerprint);
+		return;
+	}
+	if (gw_last_good_write(l->site.folder.path,
+			       (const char *const *)l->instance->paths,
+			       l->instance->n_paths, &err) < 0)
+		gw_log(GW_EV_CONFIG_WARNING, NULL,
+		       "finding=\"no copy of the configuration was kept: %s\"",
+		       err.msg);
+	if (launcher_options_apply(l->options, fresh, &err) < 0) {
+		gw_config_unref(fresh);
+		return;
+	}
+	if (reg_once(l->reg, ONCE_CONFIG, fingerprint))
+		gw_log(GW_EV_CONFIG_LOADED, NULL,
+		       "models=%zu fingerprint=%016llx", fresh->n_models,
+		       (unsigned long long)fingerprint);
+	gw_config_needs_restart(l->config, fresh);
+	gw_config_unref(l->config);
+	l->config = fresh;
+}
+
+static void
+start_signal(struct run *r, ev_signal *s, int signum)
+{
+	ev_signal_init(s, on_signal, signum);
+	s->data = r;
+	ev_signal_start(r->loop, s);
+}
+
+static void
+start_signals(struct run *r)
+{
+	struct sigaction hup;
+
+	start_signal(r, &r->on_int, SIGINT);
+	start_signal(r, &r->on_term, SIGTERM);
+	/* A closed terminal ends it like SIGTERM, unless nohup says no. */
+	if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN)
+		start_signal(r, &r->on_hup, SIGHUP);
+}
+
+int
+launcher_run(struct launcher *l)
+{
+	struct run r = {.l = l, .status = EXIT_SUCCESS};
+	struct gw_err err = {0};
+
+	/* A reader of the ready line that left must not end the gateway. */
+	signal(SIGPIPE, SIG_IGN);
+	r.loop = ev_default_loop(0);
+	if (!r.loop) {
+		gw_log(GW_EV_FATAL, NULL, "message=\"no event loop\"");
+		return EXIT_FAILURE;
+	}
+	start_signals(&r);
+	if (gw_webserver_start(&r.web, r.loop, &l->site, &web_ops, &r, &err) <
+	    0) {
+		gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err.msg);
+		return EXIT_FAILURE;
+	}
+	r.watch = gw_config_watch_new(r.loop,
+				      (const char *const *)l->instance->paths,
+				      l->instance->n_paths, on_config, &r);
+	if (r.watch)
+		gw_config_watch_since(r.watch, l->config->fingerprint);
+	else
+		gw_log(GW_EV_CONFIG_WARNING, NULL,
+		       "finding=\"out of memory: edits are not watched here\"");
+	ev_run(r.loop, 0);
+	gw_config_watch_free(r.watch);
+	gw_log(GW_EV_STOP, NULL, "status=%d", r.status);
+	return r.status;
+}

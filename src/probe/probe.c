@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe.c - runs: several targets asked at once, one answer to the asker.
+ * What it means to probe is in prober.c; a run only counts and keeps time.
+ */
+#include "probe/probe.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "serve/worker.h"
+#include "probe/result.h"
+#include "probe/prober.h"
+
+#define GRACE_MS 1000
+
+struct place {
+	struct gw_probe_waiter waiter;
+	struct gw_probe_run *run;
+	struct gw_probe_outcome outcome;
+};
+
+struct gw_probe_run {
+	struct gw_worker *worker;
+	size_t pending;
+	void (*on_done)(void *arg);
+	void *arg;
+	ev_timer deadline;
+	size_t n;
+	struct place places[];
+};
+
+/* @run may be gone afterwards. */
+static void
+tell(struct gw_probe_run *run)
+{
+	ev_timer_stop(run->worker->loop, &run->deadline);
+	run->on_done(run->arg);
+}
+
+static void
+on_answer(struct gw_probe_waiter *w, struct gw_probe_outcome outcome)
+{
+	/* `waiter` is the first member. */
+	struct place *place = (struct place *)w;
+
+	place->outcome = outcome;
+	if (--place->run->pending == 0)
+		tell(place->run);
+}
+
+_Static_assert(offsetof(struct place, waiter) == 0, "on_answer casts");
+
+/* What nobody could find out until now counts as unreachable this time. */
+static void
+on_deadline(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct gw_probe_run *run = t->data;
+
+	(void)loop;
+	(void)revents;
+	for (size_t i = 0; i < run->n; i++) {
+		struct place *place = &run->places[i];
+
+		if (!place->waiter.job)
+			continue;
+		gw_prober_leave(run->worker->prober, &place->waiter);
+		place->outcome.result = gw_probe_result_not_in_time();
+		place->outcome.since_wall_s = gw_wall_s();
+	}
+	run->pending = 0;
+	tell(run);
+}
+
+struct gw_probe_run *
+gw_probe_run(struct gw_worker *w, const struct gw_config *config,
+	     const struct gw_probe_target *targets, size_t n,
+	     void (*on_done)(void *arg), void *arg, struct gw_err *err)
+{
+	struct gw_probe_limits limits = {
+		.timeout_ms = config->gateway.probe_timeout_ms,
+		.ttl_ms = config->gateway.probe_ttl_ms,
+	};
+	struct gw_probe_run *run;
+
+	if (!w->prober)
+		w->prober = gw_prober_new(w);
+	run = calloc(1, sizeof(*run) + n * sizeof(run->places[0]));
+	if (!run || !w->prober) {
+		free(run);
+		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+			   "out of memory for probes");
+		return NULL;
+	}
+	run->worker = w;
+	run->on_done = on_done;
+	run->arg = arg;
+	run->n = n;
+	for (size_t i = 0; i < n; i++) {
+		struct place *place = &run->places[i];
+
+		place->run = run;
+		place->waiter.answer = on_answer;
+		run->pending += !gw_prober_ask(w->prober, &targets[i], limits,
+					       &place->waiter, &place->outcome);
+	}
+	ev_timer_init(&run->deadline, on_deadline,
+		      (2.0 * limits.timeout_ms + GRACE_MS) / 1000.0, 0.);
+	run->deadline.data = run;
+	if (run->pending)
+		ev_timer_start(w->loop, &run->deadline);
+	return run;
+}
+
+bool
+gw_probe_run_is_done(const struct gw_probe_run *run)
+{
+	return run->pending == 0;
+}
+
+struct gw_probe_outcome
+gw_probe_run_outcome(const struct gw_probe_run *run, size_t i)
+{
+	return run->places[i].outcome;
+}
+
+void
+gw_probe_run_free(struct gw_probe_run *run)
+{
+	if (!run)
+		return;
+	ev_timer_stop(run->worker->loop, &run->deadline);
+	for (size_t i = 0; i < run->n; i++)
+		gw_prober_leave(run->worker->prober, &run->places[i].waiter);
+	free(run);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * prober.c - asks upstreams whether they are there, each of them once.
+ *
+ * Owns the jobs (one a target) and their transfers. A job is in exactly one of
+ * four lists: queued (too many under way), elsewhere (another process asks:
+ * look again soon), running, or over (its answer is known but libcurl is on the
+ * stack, from where nobody may be told).
+ */
+#include "probe/prober.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "serve/worker.h"
+#include "probe/job.h"
+#include "probe/result.h"
+
+#define LOOK_AGAIN_S 0.02    /* is the other process done? */
+#define LEASE_EXTRA_MS 500   /* a probe's right outlives its time-out */
+#define BODY_MAX (64u << 10) /* read so that the connection can be reused */
+#define URL_MAX 4096
+
+struct gw_prober {
+	struct gw_worker *worker;
+	struct gw_probe_jobs jobs;
+	struct gw_probe_job_list queued, elsewhere, running, over;
+	unsigned n_running;
+	ev_timer look_again;
+	ev_timer hand_out;
+};
+
+static struct gw_probe_outcome
+outcome_now(uint32_t result)
+{
+	return (struct gw_probe_outcome){.result = result,
+					 .since_wall_s = gw_wall_s()};
+}
+
+/*
+ * Tells everybody. A waiter may do anything in its answer: ask again (and must
+ * get a new job), or make other waiters leave; hence out of the table first,
+ * and from the head each time.
+ */
+static void
+finish(struct gw_probe_job *j, struct gw_probe_outcome outcome)
+{
+	struct gw_probe_waiter *w;
+
+	gw_probe_job_unlist(j);
+	while ((w = LIST_FIRST(&j->waiters))) {
+		LIST_REMOVE(w, link);
+		w->job = NULL;
+		w->answer(w, outcome);
+	}
+	gw_probe_job_free(j);
+}
+
+/* ---- the exchange -------------------------------------------------------- */
+
+static void start_queued(struct gw_prober *p);
+
+/* The result of a job's own exchange: publish, then tell. */
+static void
+conclude(struct gw_probe_job *j, uint32_t result)
+{
+	struct gw_prober *p = j->prober;
+	struct gw_probe_outcome o = outcome_now(result);
+
+	if (j->last.checked_ms && j->last.result == result)
+		o.since_wall_s = j->last.since_wall_s;
+	if (j->shared)
+		reg_probe_put(p->worker->reg, j->key, gw_mono_ms(), gw_wall_s(),
+			      result);
+	finish(j, o);
+	start_queued(p);
+}
+
+static void
+on_head(void *arg, const struct gw_transfer_head *head)
+{
+	struct gw_probe_job *j = arg;
+
+	j->status = head->status;
+}
+
+/* libcurl is on the stack here, so a body that is too long ends it later. */
+static bool
+on_data(void *arg, const char *p, size_t n)
+{
+	struct gw_probe_job *j = arg;
+	struct gw_prober *prober = j->prober;
+
+	(void)p;
+	j->body_bytes += n;
+	if (j->body_bytes <= BODY_MAX)
+		return true;
+	gw_transfer_cancel(GW_STEAL(j->transfer));
+	prober->n_running--;
+	gw_probe_job_move(j, &prober->over);
+	ev_timer_start(prober->worker->loop, &prober->hand_out);
+	return true;
+}
+
+static void
+on_done(void *arg, enum gw_transfer_result result, const char *detail)
+{
+	struct gw_probe_job *j = arg;
+
+	(void)detail;
+	j->transfer = NULL;
+	j->prober->n_running--;
+	if (j->status)
+		conclude(j, gw_probe_result_of_status(j->status));
+	else if (result == GW_TRANSFER_OK)
+		conclude(j, gw_probe_result_of_failure(GW_TRANSFER_CLOSED));
+	else
+		conclude(j, gw_probe_result_of_failure(result));
+}
+
+static const struct gw_transfer_ops probe_ops = {
+	.on_head = on_head,
+	.on_data = on_data,
+	.on_done = on_done,
+};
+
+static const char *const probe_headers[] = {
+	"Accept: application/json",
+	"User-Agent: rolemesh-gateway",
+};
+
+static int
+start_transfer(struct gw_probe_job *j)
+{
+	struct gw_prober *p = j->prober;
+	gw_auto_buf struct gw_buf url = GW_BUF_INIT(URL_MAX);
+	struct gw_err err = {0};
+	struct gw_transfer_request req = {
+		.bearer = j->bearer,
+		.headers = probe_headers,
+		.n_headers = GW_ARRAY_LEN(probe_headers),
+		.connect_ms = j->limits.timeout_ms,
+		.total_ms = j->limits.timeout_ms,
+	};
+
+	if (gw_buf_printf(&url, "%s/v1/models", j->base_url) < 0)
+		return -1;
+	req.url = url.data;
+	j->transfer = gw_transfer_start(p->worker->upstreams, &req, &probe_ops,
+					j, &err);
+	if (!j->transfer)
+		return -1;
+	p->n_running++;
+	gw_probe_job_move(j, &p->running);
+	gw_worker_count(p->worker, GW_COUNT_PROBES, 1);
+	return 0;
+}
+
+/*
+ * Starts a job, or finds that it needs not run. Returns true when the outcome
+ * is known and the job can go; tells nobody.
+ */
+static bool
+begin(struct gw_probe_job *j, struct gw_probe_outcome *out)
+{
+	struct gw_prober *p = j->prober;
+	struct reg *reg = p->worker->reg;
+	enum reg_probe_turn turn;
+	uint32_t failed;
+
+	if (p->n_running >= GW_PROBES_IN_FLIGHT_MAX) {
+		gw_probe_job_move(j, &p->queued);
+		return false;
+	}
+	turn = reg_probe_begin(reg, j->key, gw_mono_ms(), j->limits.ttl_ms,
+			       j->limits.timeout_ms + LEASE_EXTRA_MS, &j->last);
+	if (turn == REG_PROBE_FRESH) {
+		out->result = j->last.result;
+		out->since_wall_s = j->last.since_wall_s;
+		return true;
+	}
+	if (turn == REG_PROBE_WAIT) {
+		gw_probe_job_move(j, &p->elsewhere);
+		if (!ev_is_active(&p->look_again))
+			ev_timer_again(p->worker->loop, &p->look_again);
+		return false;
+	}
+	j->shared = turn == REG_PROBE_MINE;
+	if (start_transfer(j) == 0)
+		return false;
+	failed = gw_probe_result_of_failure(GW_TRANSFER_INTERNAL);
+	if (j->shared)
+		reg_probe_put(reg, j->key, gw_mono_ms(), gw_wall_s(), failed);
+	*out = outcome_now(failed);
+	return true;
+}
+
+static void
+begin_or_finish(struct gw_probe_job *j)
+{
+	struct gw_probe_outcome outcome;
+
+	if (begin(j, &outcome))
+		finish(j, outcome);
+}
+
+static void
+start_queued(struct gw_prober *p)
+{
+	struct gw_probe_job *j;
+
+	while (p->n_running < GW_PROBES_IN_FLIGHT_MAX &&
+	       (j = TAILQ_FIRST(&p->queued)))
+		begin_or_finish(j);
+}
+
+/* ---- timers -------------------------------------------------------------- */
+
+/* Those for whom it is still too early go to the end of the list again. */
+static void
+on_look_again(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct gw_prober *p = t->data;
+	struct gw_probe_job *j;
+	size_t n = 0;
+
+	(void)revents;
+	TAILQ_FOREACH(j, &p->elsewhere, link)
+	n++;
+	while (n-- && (j = TAILQ_FIRST(&p->elsewhere)))
+		begin_or_finish(j);
+	if (TAILQ_EMPTY(&p->elsewhere))
+		ev_timer_stop(loop, t);
+}
+
+static void
+on_hand_out(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct gw_prober *p = t->data;
+	struct gw_probe_job *j;
+
+	(void)loop;
+	(void)revents;
+	while ((j = TAILQ_FIRST(&p->over)))
+		conclude(j, gw_probe_result_of_status(j->status));
+}
+
+/* ---- interface ----------------------------------------------------------- */
+
+struct gw_prober *
+gw_prober_new(struct gw_worker *w)
+{
+	struct gw_prober *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->worker = w;
+	TAILQ_INIT(&p->queued);
+	TAILQ_INIT(&p->elsewhere);
+	TAILQ_INIT(&p->running);
+	TAILQ_INIT(&p->over);
+	ev_timer_init(&p->look_again, on_look_again, 0., LOOK_AGAIN_S);
+	p->look_again.data = p;
+	ev_timer_init(&p->hand_out, on_hand_out, 0., 0.);
+	p->hand_out.data = p;
+	return p;
+}
+
+void
+gw_prober_free(struct gw_prober *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < GW_PROBE_BUCKETS; i++)
+		while (p->jobs.bucket[i])
+			gw_probe_job_free(p->jobs.bucket[i]);
+	ev_timer_stop(p->worker->loop, &p->look_again);
+	ev_timer_stop(p->worker->loop, &p->hand_out);
+	free(p);
+}
+
+bool
+gw_prober_ask(struct gw_prober *p, const struct gw_probe_target *target,
+	      struct gw_probe_limits limits, struct gw_probe_waiter *waiter,
+	      struct gw_probe_outcome *out)
+{
+	struct gw_probe_job *j;
+	uint64_t key[2];
+
+	gw_probe_key(target->base_url, target->bearer, key);
+	j = gw_probe_job_find(&p->jobs, key);
+	if (!j) {
+		j = gw_probe_job_new(&p->jobs, p, target, key, limits);
+		if (!j) {
+			*out = outcome_now(gw_probe_result_of_failure(
+				GW_TRANSFER_INTERNAL));
+			return true;
+		}
+		if (begin(j, out)) {
+			gw_probe_job_free(j);
+			return true;
+		}
+	}
+	LIST_INSERT_HEAD(&j->waiters, waiter, link);
+	waiter->job = j;
+	return false;
+}
+
+void
+gw_prober_leave(struct gw_prober *p, struct gw_probe_waiter *waiter)
+{
+	struct gw_probe_job *j = waiter->job;
+
+	if (!j)
+		return;
+	LIST_REMOVE(waiter, link);
+	waiter->job = NULL;
+	/* finish() holds a job that is in no list. */
+	if (LIST_EMPTY(&j->waiters) &&
+	    (j->list == &p->queued || j->list == &p->elsewhere))
+		gw_probe_job_free(j);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool_listen.c - opens the socket of a --listen pool. Knows addresses, modes
+ * and stale files; starts no process and serves nothing.
+ */
+#include "responder/pool_listen.h"
+
+#include <grp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+
+#define BACKLOG 4096
+#define HOST_BYTES 256
+#define PORT_BYTES 6 /* 65535 and its end */
+
+static int
+failed(const struct gw_pool_options *o, const char *what, struct gw_err *err)
+{
+	return gw_err_set(err, GW_ERR_INTERNAL, errno, "%s: %s: %s", o->address,
+			  what, strerror(errno));
+}
+
+static int
+in_use(const struct gw_pool_options *o, struct gw_err *err)
+{
+	errno = EADDRINUSE;
+	return failed(o, "cannot listen", err);
+}
+
+/* ---- unix sockets -------------------------------------------------------- */
+
+/* Make room for a socket at @at; only a dead one may be taken away. */
+static int
+clear_path(const struct gw_pool_options *o, const struct sockaddr_un *at,
+	   struct gw_err *err)
+{
+	gw_auto_fd int fd = -1;
+	struct stat st;
+
+	if (lstat(at->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : failed(o, "socket path", err);
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = EEXIST;
+		return failed(o, "a file that is no socket is there", err);
+	}
+	/* Non-blocking: a living but busy listener must not hold this up. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return failed(o, "socket", err);
+	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0 ||
+	    errno != ECONNREFUSED)
+		return in_use(o, err);
+	return unlink(at->sun_path) < 0
+		       ? failed(o, "the dead socket cannot be removed", err)
+		       : 0;
+}
+
+static int
+give_away(const struct gw_pool_options *o, const char *path, struct gw_err *err)
+{
+	const struct group *g = o->group ? getgrnam(o->group) : NULL;
+
+	if (o->group && !g)
+		return gw_err_set(err, GW_ERR_INTERNAL, ENOENT,
+				  "%s: there is no group \"%s\"", o->address,
+				  o->group);
+	if (g && chown(path, (uid_t)-1, g->gr_gid) < 0)
+		return failed(o, "the socket cannot be given its group", err);
+	if (chmod(path, o->mode) < 0)
+		return failed(o, "the socket cannot be given its mode", err);
+	return 0;
+}
+
+static int
+listen_unix(const struct gw_pool_options *o, const char *path,
+	    struct gw_listener *l, struct gw_err *err)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	mode_t before;
+	int rc;
+
+	if (strlen(path) >= sizeof(at.sun_path)) {
+		errno = ENAMETOOLONG;
+		return failed(o, "socket path", err);
+	}
+	memcpy(at.sun_path, path, strlen(path));
+	if (clear_path(o, &at, err) < 0)
+		return -1;
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Nobody may connect before mode and group are right. */
+	before = umask(0177);
+	rc = l->fd < 0 ? -1 : bind(l->fd, (struct sockaddr *)&at, sizeof(at));
+	umask(before);
+	if (rc < 0)
+		return failed(o, "cannot bind", err);
+	memcpy(l->path, at.sun_path, sizeof(l->path));
+	if (give_away(o, path, err) < 0)
+		return -1;
+	return listen(l->fd, BACKLOG) < 0 ? failed(o, "cannot listen", err) : 0;
+}
+
+/* ---- TCP ----------------------------------------------------------------- */
+
+static bool
+is_port(const char *text)
+{
+	unsigned n = 0;
+
+	if (!*text || strlen(text) >= PORT_BYTES)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		n = n * 10 + (unsigned)(*text - '0');
+	}
+	return n >= 1 && n <= 65535;
+}
+
+/* HOST:PORT, the host of an IPv6 address in brackets. */
+static bool
+split_address(const char *address, char host[HOST_BYTES], const char **port)
+{
+	const char *colon = strrchr(address, ':');
+	size_t n = colon ? (size_t)(colon - address) : 0;
+
+	if (n >= 2 && address[0] == '[' && address[n - 1] == ']') {
+		address++;
+		n -= 2;
+	}
+	if (n == 0 || n >= HOST_BYTES || !is_port(colon + 1))
+		return false;
+	memcpy(host, address, n);
+	host[n] = '\0';
+	*port = colon + 1;
+	return true;
+}
+
+static int
+listen_tcp(const struct gw_pool_options *o, const char *host, const char *port,
+	   struct gw_listener *l, struct gw_err *err)
+{
+	struct addrinfo want = {.ai_socktype = SOCK_STREAM,
+				.ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+			*found = NULL;
+	int one = 1, rc = getaddrinfo(host, port, &want, &found);
+
+	if (rc != 0)
+		return gw_err_set(err, GW_ERR_INTERNAL, 0, "%s: %s", o->address,
+				  gai_strerror(rc));
+	l->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Connections inherit NODELAY: a token must not wait for the web
+	 * server's delayed acknowledgement of the one before. */
+	if (l->fd < 0 ||
+	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) <
+		    0 ||
+	    setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) <
+		    0 ||
+	    bind(l->fd, found->ai_addr, found->ai_addrlen) < 0 ||
+	    listen(l->fd, BACKLOG) < 0)
+		rc = failed(o, "cannot listen", err);
+	freeaddrinfo(found);
+	return rc;
+}
+
+int
+gw_listener_open(const struct gw_pool_options *o, struct gw_listener *out,
+		 struct gw_err *err)
+{
+	char host[HOST_BYTES];
+	const char *port;
+	int rc;
+
+	*out = (struct gw_listener){.fd = -1};
+	if (strncmp(o->address, "unix:", 5) == 0 && o->address[5])
+		rc = listen_unix(o, o->address + 5, out, err);
+	else if (split_address(o->address, host, &port))
+		rc = listen_tcp(o, host, port, out, err);
+	else
+		return gw_err_set(err, GW_ERR_INVALID_REQUEST, 0,
+				  "--listen wants unix:PATH or HOST:PORT, not "
+				  "\"%s\"",
+				  o->address);
+	if (rc < 0)
+		gw_listener_close(out);
+	return rc;
+}
+
+void
+gw_listener_close(struct gw_listener *l)
+{
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->path[0])
+		unlink(l->path);
+	*l = (struct gw_listener){.fd = -1};
+}

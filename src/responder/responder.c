@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * responder.c - a responder of the gateway: a worker with the registry, the
+ * nodes and a configuration that changes under it, started by a web server or a
+ * pool; knows when it has to end.
+ */
+#include "responder/responder.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "config/watch.h"
+#include "serve/worker.h"
+#include "stage/policy.h"
+#include "probe/probe.h"
+
+#define SPAWNER_CHECK_S 1.0
+#define ONCE_CONFIG 0 /* reg_once() word: last edit reported */
+
+struct gw_responder {
+	struct gw_worker *worker;
+	struct gw_config_watch *watch;
+	pid_t spawner; /* end when it is gone */
+	bool draining;
+	ev_signal on_term;
+	ev_timer spawner_check;
+	ev_timer drain_limit;
+	uint32_t drain_left_ms;
+};
+
+/* ---- configuration ------------------------------------------------------- */
+
+static void
+report_broken(struct gw_worker *w, const struct gw_diag *diag,
+	      uint64_t fingerprint)
+{
+	/* One of the processes says it, not each of them. */
+	if (!reg_once(w->reg, ONCE_CONFIG, fingerprint))
+		return;
+	for (size_t i = 0; i < diag->n; i++)
+		gw_log(diag->items[i].warning ? GW_EV_CONFIG_WARNING
+					      : GW_EV_CONFIG_BROKEN,
+		       NULL, "finding=\"%s\"", diag->items[i].text);
+}
+
+static void
+on_config(struct gw_config *fresh, const struct gw_diag *diag,
+	  uint64_t fingerprint, void *arg)
+{
+	struct gw_worker *w = ((struct gw_responder *)arg)->worker;
+
+	if (!fresh) {
+		report_broken(w, diag, fingerprint);
+		return;
+	}
+	if (reg_once(w->reg, ONCE_CONFIG, fingerprint)) {
+		gw_log(GW_EV_CONFIG_LOADED, NULL,
+		       "models=%zu fingerprint=%016llx", fresh->n_models,
+		       (unsigned long long)fingerprint);
+		/* A launcher says so itself: it alone knows what its command
+		 * line decides, whatever the files say. */
+		if (!w->instance->last_good)
+			gw_config_needs_restart(w->config, fresh);
+	}
+	gw_config_unref(w->config);
+	w->config = fresh;
+}
+
+/* ---- life and end -------------------------------------------------------- */
+
+static void
+end_now(struct gw_responder *p, const char *why)
+{
+	struct gw_worker *w = p->worker;
+
+	gw_log(GW_EV_STOP, NULL, "reason=\"%s\" open_requests=%u", why,
+	       gw_fcgi_open_requests(w->front));
+	w->ended = true;
+	ev_break(w->loop, EVBREAK_ALL);
+}
+
+static void
+on_drain_limit(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct gw_responder *p = t->data;
+
+	(void)loop;
+	(void)revents;
+	p->drain_left_ms = p->drain_left_ms > 100 ? p->drain_left_ms - 100 : 0;
+	if (gw_fcgi_open_requests(p->worker->front) == 0)
+		end_now(p, "drained");
+	else if (p->drain_left_ms == 0)
+		end_now(p, "grace time over");
+}
+
+static void
+drain(struct gw_responder *p, const char *why)
+{
+	struct gw_worker *w = p->worker;
+
+	if (p->draining)
+		return;
+	p->draining = true;
+	p->drain_left_ms = w->config->gateway.shutdown_grace_ms;
+	gw_log(GW_EV_DRAIN, NULL, "reason=\"%s\" open_requests=%u", why,
+	       gw_fcgi_open_requests(w->front));
+	gw_fcgi_stop_accepting(w->front);
+	if (gw_fcgi_open_requests(w->front) == 0) {
+		end_now(p, "drained");
+		return;
+	}
+	ev_timer_init(&p->drain_limit, on_drain_limit, 0.1, 0.1);
+	p->drain_limit.data = p;
+	ev_timer_start(w->loop, &p->drain_limit);
+}
+
+static void
+on_signal(struct ev_loop *loop, ev_signal *s, int revents)
+{
+	(void)loop;
+	(void)revents;
+	drain(s->data, "SIGTERM");
+}
+
+/* Asked for as SIGTERM too (PR_SET_PDEATHSIG), but that can come too early. */
+static void
+on_spawner_check(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct gw_responder *p = t->data;
+
+	(void)loop;
+	(void)revents;
+	if (getppid() != p->spawner)
+		drain(p, "the process that started this one is gone");
+}
+
+static void
+watch_signals(struct gw_responder *p)
+{
+	struct ev_loop *loop = p->worker->loop;
+
+	/* A terminal's Ctrl-C reaches the whole group; the web server decides.
+	 */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	ev_signal_init(&p->on_term, on_signal, SIGTERM);
+	p->on_term.data = p;
+	ev_signal_start(loop, &p->on_term);
+	p->spawner = getppid();
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	ev_timer_init(&p->spawner_check, on_spawner_check, SPAWNER_CHECK_S,
+		      SPAWNER_CHECK_S);
+	p->spawner_check.data = p;
+	ev_timer_start(loop, &p->spawner_check);
+}
+
+/* A responder that starts during a broken edit serves the last good files. */
+static struct gw_config *
+load_last_good(const struct gw_instance *in)
+{
+	char names[GW_INSTANCE_FILES_MAX][512];
+	const char *paths[GW_INSTANCE_FILES_MAX];
+	struct gw_diag diag = {0};
+	struct gw_config *c = NULL;
+	bool fits = true;
+
+	if (!in->last_good)
+		return NULL;
+	for (size_t i = 0; i < in->n_paths; i++) {
+		int n = snprintf(names[i], sizeof(names[i]), "%s/%zu.yaml",
+				 in->last_good, i);
+
+		fits = fits && n > 0 && (size_t)n < sizeof(names[i]);
+		paths[i] = names[i];
+	}
+	if (fits)
+		c = gw_config_load(paths, in->n_paths, &diag);
+	gw_diag_release(&diag);
+	return c;
+}
+
+static struct gw_config *
+load_config(struct gw_instance *in, struct gw_err *err)
+{
+	gw_auto_diag struct gw_diag diag = {0};
+	struct gw_config *c = gw_config_load((const char *const *)in->paths,
+					     in->n_paths, &diag);
+
+	if (c)
+		return c;
+	gw_diag_print(&diag, stderr);
+	c = load_last_good(in);
+	if (c)
+		gw_log(GW_EV_CONFIG_BROKEN, NULL,
+		       "errors=%zu using=\"the last files that loaded\"",
+		       diag.errors);
+	else
+		gw_err_set(err, GW_ERR_INVALID_REQUEST, 0,
+			   "the configuration has %zu error(s)", diag.errors);
+	return c;
+}
+
+static struct reg *
+open_registry(const struct gw_instance *in, struct gw_err *err)
+{
+	struct reg_err why = {0};
+	struct reg *r = reg_open(in->shm_name, 0, &why);
+
+	if (!r)
+		gw_err_set(err, GW_ERR_INTERNAL, why.sys,
+			   "shared memory %s: %s", in->shm_name, why.msg);
+	return r;
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+static int
+attach(struct gw_responder *p, struct gw_instance *in, struct gw_err *err)
+{
+	struct gw_worker *w = p->worker;
+
+	w->instance = in;
+	w->reg = open_registry(in, err);
+	if (!w->reg)
+		return -1;
+	w->nodes = gw_node_view_new(w->reg, in->stale_after_ms);
+	p->watch = gw_config_watch_new(w->loop, (const char *const *)in->paths,
+				       in->n_paths, on_config, p);
+	if (!w->nodes || !p->watch)
+		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+				  "out of memory");
+	gw_config_watch_since(p->watch, w->config->fingerprint);
+	return 0;
+}
+
+struct gw_responder *
+gw_responder_new(struct gw_instance *instance, struct gw_err *err)
+{
+	struct gw_responder *p = calloc(1, sizeof(*p));
+	struct gw_worker_setup setup = {
+		.pipeline = &gw_pipeline,
+		.endpoints = gw_endpoints,
+		.n_endpoints = gw_n_endpoints,
+		.keys = {.max_body_bytes = "gateway.max_body_bytes",
+			 .cors_origins = "gateway.cors_origins",
+			 .default_model = "default_model"},
+		.program = p,
+	};
+
+	if (!p) {
+		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
+		return NULL;
+	}
+	setup.config = load_config(instance, err);
+	if (setup.config)
+		p->worker = gw_worker_new(&setup, err);
+	gw_config_unref(setup.config);
+	if (p->worker && attach(p, instance, err) == 0)
+		return p;
+	gw_responder_free(p);
+	return NULL;
+}
+
+void
+gw_responder_free(struct gw_responder *p)
+{
+	struct gw_worker *w;
+
+	if (!p)
+		return;
+	w = p->worker;
+	if (w) {
+		gw_worker_end_requests(w);
+		gw_prober_free(w->prober);
+		gw_config_watch_free(p->watch);
+		if (w->nodes)
+			gw_node_view_free(w->nodes);
+		gw_policies_release(w);
+		if (w->reg)
+			reg_close(w->reg);
+		w->reg = NULL;
+	}
+	gw_worker_free(w);
+	free(p);
+}
+
+int
+gw_responder_run(struct gw_responder *p, int listen_fd, struct gw_err *err)
+{
+	const char *pool = getenv("ROLE_MESH_POOL");
+	struct gw_worker *w = p->worker;
+
+	watch_signals(p);
+	if (gw_fcgi_listen(w->front, listen_fd, err) < 0)
+		return -1;
+	gw_log(GW_EV_START, NULL, "pool=%s models=%zu shm=%s",
+	       pool ? pool : "all", w->config->n_models, w->instance->shm_name);
+	ev_run(w->loop, 0);
+	return 0;
+}

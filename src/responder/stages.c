@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* stages.c - the path of a request through the gateway, as a list. */
+#include "routing/availability.h"
+#include "serve/worker.h"
+
+static const struct gw_stage stages[] = {
+	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
+	{"authenticate", gw_stage_authenticate,
+	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY},
+	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
+	{"answer", gw_stage_answer, GW_EP_ANSWER},
+	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
+	{"pick_node", gw_stage_pick_node, GW_EP_RELAY},
+	{"forward", gw_stage_forward, GW_EP_RELAY},
+	{"stream", gw_stage_stream, GW_EP_RELAY},
+	{"account", gw_stage_account, GW_STAGE_ALWAYS},
+};
+
+enum {
+	PICK_NODE = 5
+};
+
+static void
+release(struct gw_request *r)
+{
+	reg_lease_drop(r->worker->reg, r->target.lease);
+	gw_availability_free(r->availability);
+	r->availability = NULL;
+}
+
+const struct gw_pipeline gw_pipeline = {
+	.stages = stages,
+	.n = GW_ARRAY_LEN(stages),
+	.pick = PICK_NODE,
+	.has_another = gw_pick_has_another,
+	.release = release,
+};

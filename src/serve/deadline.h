@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * deadline.h - one timer per relayed request for all of its time limits.
+ *
+ * The timer is lazy: bytes only move time stamps, and the timer looks at them
+ * when it fires. The connect limit is libcurl's; first byte, idle, total and
+ * the SSE keep-alive are kept here.
+ */
+#ifndef GW_SERVE_DEADLINE_H
+#define GW_SERVE_DEADLINE_H
+
+#include "serve/request.h"
+
+/*
+ * gw_deadline_init - once for a new request. Not later: a timer that has expired
+ * in this turn of the loop is inactive, and yet its call is still to come.
+ */
+void gw_deadline_init(struct gw_request *r);
+
+/*
+ * gw_deadline_update - (re)compute when to look next.
+ * Called when a transfer starts and when a request enters another phase.
+ */
+void gw_deadline_update(struct gw_request *r);
+
+/* gw_deadline_stop - no more limits apply. */
+void gw_deadline_stop(struct gw_request *r);
+
+/*
+ * gw_limit_error - set r->err to the 504 that names the limit r->limit_hit.
+ */
+void gw_limit_error(struct gw_request *r);
+
+#endif

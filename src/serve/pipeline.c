@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pipeline.c - the loop that walks a program's list of stages; decides nothing
+ * about requests itself.
+ */
+#include "serve/pipeline.h"
+
+#include "serve/worker.h"
+#include "serve/reply.h"
+#include "upstream/transfer.h"
+
+/* A request that failed before its head was sent is answered here, once. */
+static void
+finish(struct gw_request *r)
+{
+	const struct gw_pipeline *p = r->worker->pipeline;
+
+	if (r->transfer) {
+		gw_transfer_cancel(r->transfer);
+		r->transfer = NULL;
+	}
+	if (r->err.code && !r->client_gone)
+		gw_reply_failure(r);
+	p->stages[p->n - 1].run(r);
+	gw_request_free(r);
+}
+
+static bool
+wanted(const struct gw_request *r, const struct gw_stage *s)
+{
+	return s->wants == GW_STAGE_ALWAYS ||
+	       (r->endpoint && (r->endpoint->flags & s->wants));
+}
+
+/* Returns true while there is a next stage to run. */
+static bool
+advance(struct gw_request *r, enum gw_step step)
+{
+	switch (step) {
+	case GW_NEXT:
+		r->stage++;
+		return true;
+	case GW_REPICK:
+		r->stage = (unsigned)r->worker->pipeline->pick;
+		return true;
+	case GW_WAIT:
+		return r->resume_again || r->client_gone;
+	case GW_FINISH:
+		break;
+	}
+	r->stage = (unsigned)r->worker->pipeline->n - 1;
+	return true;
+}
+
+void
+gw_pipeline_resume(struct gw_request *r)
+{
+	const struct gw_pipeline *p = r->worker->pipeline;
+
+	if (r->running) {
+		r->resume_again = true;
+		return;
+	}
+	r->running = true;
+	while (!r->client_gone && r->stage < p->n - 1) {
+		const struct gw_stage *s = &p->stages[r->stage];
+		enum gw_step step = GW_NEXT;
+
+		r->resume_again = false;
+		if (wanted(r, s))
+			step = s->run(r);
+		if (!advance(r, step))
+			break;
+	}
+	r->running = false;
+	if (r->client_gone || r->stage >= p->n - 1)
+		finish(r);
+}
+
+void
+gw_pipeline_client_gone(struct gw_request *r)
+{
+	r->client_gone = true;
+	r->conn = NULL;
+	if (r->running)
+		return;
+	finish(r);
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* relay.c - from transfer events to the client's bytes; decides no answer. */
+#include "serve/relay.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "fcgi/fcgi_conn.h"
+#include "serve/deadline.h"
+#include "serve/worker.h"
+#include "serve/reply.h"
+#include "upstream/transfer.h"
+
+#define URL_MAX (4096u + GW_PATH_MAX)
+#define HEADER_LINE_MAX 4096
+
+/* Request headers that go upstream, when the client sent them. */
+static const struct {
+	const char *param, *name;
+} forwarded[] = {
+	{"HTTP_ACCEPT", "Accept"},
+	{"HTTP_USER_AGENT", "User-Agent"},
+	{"HTTP_TRACEPARENT", "traceparent"},
+	{"HTTP_TRACESTATE", "tracestate"},
+	{"HTTP_ANTHROPIC_VERSION", "anthropic-version"},
+	{"HTTP_ANTHROPIC_BETA", "anthropic-beta"},
+};
+
+#define HEADERS_MAX (GW_ARRAY_LEN(forwarded) + 2)
+
+/* ---- transfer events ----------------------------------------------------- */
+
+static void
+on_connected(void *arg)
+{
+	struct gw_request *r = arg;
+
+	r->t_connected_ms = gw_mono_ms();
+	r->phase = GW_PHASE_FIRST_BYTE;
+	gw_deadline_update(r);
+}
+
+static void
+copy_field(char *out, size_t cap, const char *value)
+{
+	size_t n = strnlen(value, cap - 1);
+
+	memcpy(out, value, n);
+	out[n] = '\0';
+}
+
+static void
+on_head(void *arg, const struct gw_transfer_head *head)
+{
+	struct gw_request *r = arg;
+
+	r->upstream_head = true;
+	r->upstream_status = head->status;
+	r->content_length = head->content_length;
+	copy_field(r->content_type, sizeof(r->content_type),
+		   head->content_type);
+	copy_field(r->retry_after, sizeof(r->retry_after), head->retry_after);
+	r->upstream_is_sse =
+		strncasecmp(r->content_type, "text/event-stream", 17) == 0;
+	gw_pipeline_resume(r);
+}
+
+/* A held body is small by its announced length, or an error to be quoted, of
+ * which the beginning will do. */
+static int
+hold(struct gw_request *r, const char *p, size_t n)
+{
+	size_t room = r->held.max - r->held.len;
+
+	if (gw_buf_append(&r->held, p, n < room ? n : room) < 0)
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
+				  "no memory for the answer");
+	return 0;
+}
+
+static bool
+on_data(void *arg, const char *p, size_t n)
+{
+	struct gw_request *r = arg;
+	bool first = r->t_upstream_ms == 0;
+	int rc;
+
+	if (!r->hold && gw_reply_backlog(r) > GW_FCGI_HIGH_WATER) {
+		r->relay_paused = true;
+		r->t_paused_ms = gw_mono_ms();
+		return false;
+	}
+	rc = r->hold ? hold(r, p, n) : gw_reply_body(r, p, n);
+	if (rc < 0) {
+		gw_pipeline_resume(r); /* ends the request */
+		return true;
+	}
+	if (!r->hold)
+		gw_sse_feed(&r->sse, p, n);
+	r->t_upstream_ms = gw_mono_ms();
+	if (first)
+		gw_deadline_update(r);
+	return true;
+}
+
+bool
+gw_relay_may_move(const struct gw_request *r)
+{
+	return !r->committed && r->pick_attempts + 1 < GW_PICK_ATTEMPTS;
+}
+
+static bool
+may_leave(void *arg)
+{
+	const struct gw_request *r = arg;
+	const struct gw_pipeline *p = r->worker->pipeline;
+
+	return gw_relay_may_move(r) && p->has_another && p->has_another(r);
+}
+
+static void
+on_done(void *arg, enum gw_transfer_result result, const char *detail)
+{
+	struct gw_request *r = arg;
+
+	r->transfer = NULL;
+	r->upstream_done = true;
+	r->upstream_failure = (int)result;
+	copy_field(r->upstream_reason, sizeof(r->upstream_reason), detail);
+	gw_pipeline_resume(r);
+}
+
+static const struct gw_transfer_ops ops = {
+	.on_connected = on_connected,
+	.on_head = on_head,
+	.on_data = on_data,
+	.may_leave = may_leave,
+	.on_done = on_done,
+};
+
+/* ---- start --------------------------------------------------------------- */
+
+static size_t
+read_body(void *arg, uint64_t offset, char *out, size_t cap)
+{
+	return gw_body_forward_read(arg, (size_t)offset, out, cap);
+}
+
+struct header_lines {
+	const char *line[HEADERS_MAX];
+	size_t n;
+	struct gw_buf text; /* the lines, each with its '\0' */
+	size_t at[HEADERS_MAX];
+};
+
+static int
+add_line(struct header_lines *h, const char *name, const char *value)
+{
+	/* An over-long value is not forwarded; cutting it would change it. */
+	if (!value || !*value || strlen(value) > HEADER_LINE_MAX - 64)
+		return 0;
+	h->at[h->n++] = h->text.len;
+	if (gw_buf_printf(&h->text, "%s: %s", name, value) < 0)
+		return -1;
+	return gw_buf_append(&h->text, "", 1);
+}
+
+static int
+collect_headers(struct gw_request *r, struct header_lines *h)
+{
+	const char *type = gw_fcgi_param(r->conn, "CONTENT_TYPE");
+
+	if (add_line(h, "Content-Type",
+		     type && *type ? type : "application/json") < 0 ||
+	    add_line(h, "X-Request-Id", r->id) < 0)
+		return -1;
+	for (size_t i = 0; i < GW_ARRAY_LEN(forwarded); i++)
+		if (add_line(h, forwarded[i].name,
+			     gw_fcgi_param(r->conn, forwarded[i].param)) < 0)
+			return -1;
+	for (size_t i = 0; i < h->n; i++)
+		h->line[i] = h->text.data + h->at[i];
+	return 0;
+}
+
+int
+gw_relay_start(struct gw_request *r)
+{
+	struct header_lines headers = {
+		.text = GW_BUF_INIT(HEADERS_MAX * HEADER_LINE_MAX)};
+	gw_auto_buf struct gw_buf url = GW_BUF_INIT(URL_MAX);
+	struct gw_transfer_request req = {
+		.bearer = r->target.api_key,
+		.post = true,
+		.body = gw_body_forward_flat(r->body),
+		.body_len = gw_body_forward_len(r->body),
+		.read = read_body,
+		.read_arg = r->body,
+		.connect_ms = r->model->timeouts.connect_ms,
+	};
+
+	r->phase = GW_PHASE_CONNECT;
+	r->t_connected_ms = r->t_upstream_ms = 0;
+	if (r->t_forward_ms == 0)
+		r->t_forward_ms = gw_mono_ms();
+	if (gw_buf_printf(&url, "%s%s", r->target.base_url, r->path) < 0 ||
+	    collect_headers(r, &headers) < 0) {
+		gw_buf_release(&headers.text);
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
+				  "the upstream request is too large");
+	}
+	req.url = url.data;
+	req.headers = headers.line;
+	req.n_headers = headers.n;
+	r->transfer =
+		gw_transfer_start(r->worker->upstreams, &req, &ops, r, &r->err);
+	gw_buf_release(&headers.text);
+	if (!r->transfer)
+		return -1;
+	gw_deadline_update(r);
+	return 0;
+}
+
+void
+gw_relay_reset(struct gw_request *r)
+{
+	r->upstream_done = r->upstream_head = false;
+	r->upstream_status = 0;
+	gw_deadline_stop(r);
+}
+
+void
+gw_relay_writable(struct gw_request *r)
+{
+	if (!r->relay_paused || !r->transfer)
+		return;
+	r->relay_paused = false;
+	r->t_upstream_ms = gw_mono_ms();
+	gw_deadline_update(r);
+	gw_transfer_resume(r->transfer); /* may end the request */
+}
+
+/* ---- keep-alive ---------------------------------------------------------- */
+
+bool
+gw_relay_wants_keepalive(const struct gw_request *r)
+{
+	if (!r->config->gateway.sse_keepalive_ms || r->hold)
+		return false;
+	return r->upstream_head ? r->upstream_is_sse : r->wants_stream;
+}
+
+int
+gw_relay_keepalive(struct gw_request *r)
+{
+	if (!gw_sse_between_events(&r->sse) || gw_reply_backlog(r) > 0) {
+		/* Not now; the next look is one interval away. */
+		r->t_client_ms = gw_mono_ms();
+		return 0;
+	}
+	if (!r->committed) {
+		if (gw_reply_head(r, 200, "text/event-stream", -1) < 0)
+			return -1;
+		r->early_commit = true;
+	}
+	return gw_reply_body(r, GW_SSE_KEEPALIVE, sizeof(GW_SSE_KEEPALIVE) - 1);
+}
+
+/* ---- failure ------------------------------------------------------------- */
+
+void
+gw_relay_failure(struct gw_request *r)
+{
+	enum gw_transfer_result result =
+		(enum gw_transfer_result)r->upstream_failure;
+	char detail[256], model[300], node[160];
+
+	if (result == GW_TRANSFER_CONNECT_TIMEOUT) {
+		r->limit_hit = GW_LIMIT_CONNECT;
+		gw_limit_error(r);
+		return;
+	}
+	gw_err_set(&r->err, gw_transfer_code(result), 0,
+		   "the upstream of '%s'%s%s%s failed: %s", r->model->alias,
+		   r->target.node_id ? " (node '" : "",
+		   r->target.node_id ? r->target.node_id : "",
+		   r->target.node_id ? "')" : "", gw_transfer_reason(result));
+	gw_log_quote(detail, sizeof(detail), r->upstream_reason,
+		     strlen(r->upstream_reason));
+	gw_log_limited(&r->worker->upstream_log, GW_EV_UPSTREAM_FAILED, r->id,
+		       "model=%s node=%s url=%s reason=\"%s\" detail=%s",
+		       gw_log_word(model, sizeof(model), r->model->alias),
+		       gw_log_word(node, sizeof(node), r->target.node_id),
+		       r->target.base_url, gw_transfer_reason(result), detail);
+}

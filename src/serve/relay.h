@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * relay.h - the bytes between an upstream and a client.
+ *
+ * The events of a transfer leave their facts in the request here and resume
+ * the pipeline; body bytes go straight through. The forward and stream stages
+ * decide what the facts mean.
+ */
+#ifndef GW_SERVE_RELAY_H
+#define GW_SERVE_RELAY_H
+
+#include <stdbool.h>
+
+#include "serve/request.h"
+
+/*
+ * gw_relay_start - begin the transfer to r->target.
+ * Returns 0, or -1 with r->err set.
+ */
+GW_MUSTCHECK int gw_relay_start(struct gw_request *r);
+
+/* gw_relay_reset - forget a transfer that failed before its answer's head. */
+void gw_relay_reset(struct gw_request *r);
+
+/* gw_relay_writable - the client takes bytes again. */
+void gw_relay_writable(struct gw_request *r);
+
+/*
+ * gw_relay_wants_keepalive - may SSE comments be sent to this client now or
+ * later? False for answers that are no event stream.
+ */
+bool gw_relay_wants_keepalive(const struct gw_request *r);
+
+/*
+ * gw_relay_keepalive - send one SSE comment, committing 200 first when nothing
+ * was sent yet. Does nothing in the middle of an event.
+ * Returns 0, or -1 with r->err set: the request must end.
+ */
+GW_MUSTCHECK int gw_relay_keepalive(struct gw_request *r);
+
+/*
+ * gw_relay_may_move - another upstream may still be tried: nothing has reached
+ * the client, and fewer than GW_PICK_ATTEMPTS were chosen.
+ */
+bool gw_relay_may_move(const struct gw_request *r);
+
+/*
+ * gw_relay_failure - set r->err from how the transfer ended.
+ */
+void gw_relay_failure(struct gw_request *r);
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reply.c - writes heads, bodies and ends to the web server, and nobody else
+ * does. Decides how an error is told from what was already sent.
+ */
+#include "serve/reply.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "fcgi/fcgi_conn.h"
+#include "serve/request.h"
+#include "serve/worker.h"
+#include "sse/sse.h"
+
+#define HEAD_MAX 8192
+#define DOCUMENT_MAX (48u << 20) /* /v1/models of a full registry */
+#define SMALL_BODY 65536	 /* bytes that arrive together with the head */
+#define REQUESTED_MAX 1024	 /* bytes of a preflight's list of headers */
+#define JSON_TYPE "application/json"
+
+/* RFC 9110, section 15: only what this gateway or an upstream may send; the
+ * web server shows the number alone for others. */
+static const struct {
+	int status;
+	const char *text;
+} reasons[] = {
+	{200, "OK"},
+	{204, "No Content"},
+	{400, "Bad Request"},
+	{401, "Unauthorized"},
+	{404, "Not Found"},
+	{405, "Method Not Allowed"},
+	{413, "Content Too Large"},
+	{429, "Too Many Requests"},
+	{500, "Internal Server Error"},
+	{501, "Not Implemented"},
+	{502, "Bad Gateway"},
+	{503, "Service Unavailable"},
+	{504, "Gateway Timeout"},
+};
+
+static const char *
+reason_phrase(int status)
+{
+	for (size_t i = 0; i < GW_ARRAY_LEN(reasons); i++)
+		if (reasons[i].status == status)
+			return reasons[i].text;
+	return status < 300 ? "OK" : status < 400 ? "Redirection" : "Error";
+}
+
+static int
+queue(struct gw_request *r, const void *p, size_t n)
+{
+	uint64_t now_us;
+
+	if (!r->conn)
+		return 0;
+	if (gw_fcgi_write(r->conn, p, n) < 0)
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
+				  "no memory for the answer");
+	now_us = gw_mono_us();
+	if (!r->t_first_byte_us)
+		r->t_first_byte_us = now_us;
+	r->t_client_ms = now_us / 1000;
+	r->bytes_out += n;
+	return 0;
+}
+
+/* What a browser on an allowed origin needs to see. */
+static int
+cors_headers(const struct gw_request *r, struct gw_buf *b)
+{
+	if (!r->cors_origin)
+		return 0;
+	return gw_buf_printf(
+		b,
+		"Access-Control-Allow-Origin: %s\r\n"
+		"Vary: Origin\r\n"
+		"Access-Control-Expose-Headers: X-Request-Id, "
+		"X-RoleMesh-Model, X-RoleMesh-Node, Retry-After\r\n",
+		r->cors_origin);
+}
+
+/* The headers a page wants to send, when they are a list of field names. */
+static const char *
+requested_headers(const struct gw_request *r)
+{
+	const char *names =
+		gw_fcgi_param(r->conn, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS");
+	size_t n = 0;
+
+	if (!names)
+		return NULL;
+	while (n < REQUESTED_MAX && names[n] &&
+	       (isalnum((unsigned char)names[n]) ||
+		strchr("!#$%&'*+-.^_`|~, ", names[n])))
+		n++;
+	return n > 0 && !names[n] ? names : NULL;
+}
+
+/*
+ * What a page asks for is allowed: its origin is a listed one, what we do not
+ * know goes no further, and the clients of OpenAI and others send a dozen
+ * headers (x-stainless-...) whose names change with their versions.
+ */
+static int
+preflight_headers(const struct gw_request *r, struct gw_buf *b)
+{
+	const char *more;
+
+	if (r->method != GW_METHOD_OPTIONS || !r->cors_origin)
+		return 0;
+	more = requested_headers(r);
+	return gw_buf_printf(b,
+			     "Access-Control-Allow-Methods: %s\r\n"
+			     "Access-Control-Allow-Headers: Authorization, "
+			     "Content-Type, X-Api-Key, X-Request-Id, "
+			     "anthropic-version, anthropic-beta%s%s\r\n"
+			     "Access-Control-Max-Age: 600\r\n",
+			     r->allow, more ? ", " : "", more ? more : "");
+}
+
+static int
+retry_after(const struct gw_err *err, struct gw_buf *b)
+{
+	unsigned seconds = err->retry_after_s;
+
+	if (!seconds && err->code)
+		seconds = gw_err_info(err->code)->retry_after_s;
+	return seconds ? gw_buf_printf(b, "Retry-After: %u\r\n", seconds) : 0;
+}
+
+static int
+error_headers(const struct gw_request *r, int status, struct gw_buf *b)
+{
+	if (status == 401 && r->err.code == GW_ERR_INVALID_API_KEY &&
+	    gw_buf_puts(b, "WWW-Authenticate: Bearer realm=\"rolemesh\"\r\n") <
+		    0)
+		return -1;
+	if (status == 405 && r->allow[0] &&
+	    gw_buf_printf(b, "Allow: %s\r\n", r->allow) < 0)
+		return -1;
+	/* The upstream's belongs to the upstream's own answer. */
+	if (r->retry_after[0] && !r->err.code)
+		return gw_buf_printf(b, "Retry-After: %s\r\n", r->retry_after);
+	return retry_after(&r->err, b);
+}
+
+static int
+route_headers(const struct gw_request *r, struct gw_buf *b)
+{
+	if (r->model &&
+	    gw_buf_printf(b, "X-RoleMesh-Model: %s\r\n", r->model->alias) < 0)
+		return -1;
+	if (r->target.node_id &&
+	    gw_buf_printf(b, "X-RoleMesh-Node: %s\r\n", r->target.node_id) < 0)
+		return -1;
+	return 0;
+}
+
+static int
+body_headers(const char *content_type, int64_t length, bool stream,
+	     struct gw_buf *b)
+{
+	if (content_type &&
+	    gw_buf_printf(b, "Content-Type: %s\r\n", content_type) < 0)
+		return -1;
+	if (length >= 0 &&
+	    gw_buf_printf(b, "Content-Length: %lld\r\n", (long long)length) < 0)
+		return -1;
+	if (stream)
+		return gw_buf_puts(b, "Cache-Control: no-cache\r\n"
+				      "X-Accel-Buffering: no\r\n");
+	return 0;
+}
+
+/*
+ * Apache sends the end of an answer only after it has read the whole request,
+ * of which curl and others send no more once they see an error: neither would
+ * move. A connection that closes needs no such reading. Small bodies are there
+ * already, and keep their connection.
+ */
+static int
+unread_body_headers(const struct gw_request *r, struct gw_buf *b)
+{
+	const char *length, *coding;
+
+	if (r->body_complete || !r->conn)
+		return 0;
+	length = gw_fcgi_param(r->conn, "CONTENT_LENGTH");
+	coding = gw_fcgi_param(r->conn, "HTTP_TRANSFER_ENCODING");
+	if (!coding && (!length || strtoll(length, NULL, 10) <= SMALL_BODY))
+		return 0;
+	return gw_buf_puts(b, "Connection: close\r\n");
+}
+
+int
+gw_reply_head(struct gw_request *r, int status, const char *content_type,
+	      int64_t length)
+{
+	gw_auto_buf struct gw_buf b = GW_BUF_INIT(HEAD_MAX);
+	bool stream = content_type &&
+		      strncmp(content_type, "text/event-stream", 17) == 0;
+
+	if (gw_buf_printf(&b, "Status: %d %s\r\nX-Request-Id: %s\r\n", status,
+			  reason_phrase(status), r->id) < 0 ||
+	    body_headers(content_type, length, stream, &b) < 0 ||
+	    route_headers(r, &b) < 0 || error_headers(r, status, &b) < 0 ||
+	    unread_body_headers(r, &b) < 0 || cors_headers(r, &b) < 0 ||
+	    preflight_headers(r, &b) < 0 || gw_buf_puts(&b, "\r\n") < 0)
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
+				  "the answer's head is over %d bytes",
+				  HEAD_MAX);
+	if (queue(r, b.data, b.len) < 0)
+		return -1;
+	r->committed = true;
+	r->status = status;
+	return 0;
+}
+
+int
+gw_reply_body(struct gw_request *r, const void *p, size_t n)
+{
+	if (r->head_only || n == 0)
+		return 0;
+	return queue(r, p, n);
+}
+
+void
+gw_reply_end(struct gw_request *r)
+{
+	if (r->conn)
+		gw_fcgi_finish(r->conn);
+	r->conn = NULL;
+}
+
+void
+gw_reply_break(struct gw_request *r)
+{
+	r->broken = true;
+	if (r->conn)
+		gw_fcgi_abort(r->conn);
+	r->conn = NULL;
+}
+
+void
+gw_reply_json(struct gw_request *r, int status, struct json_object *doc)
+{
+	gw_auto_buf struct gw_buf text = GW_BUF_INIT(DOCUMENT_MAX);
+	int rc = gw_json_text(doc, &text);
+
+	json_object_put(doc);
+	if (rc == 0)
+		rc = gw_buf_puts(&text, "\n");
+	if (rc == 0)
+		rc = gw_reply_head(r, status, JSON_TYPE, (int64_t)text.len);
+	if (rc == 0)
+		rc = gw_reply_body(r, text.data, text.len);
+	if (rc < 0)
+		gw_reply_break(r);
+	else
+		gw_reply_end(r);
+}
+
+/* The one way left to tell a client that has a 200 and part of a stream. */
+static void
+stream_failure(struct gw_request *r)
+{
+	gw_auto_buf struct gw_buf event = GW_BUF_INIT(16384);
+	const struct gw_err_info *info = gw_err_info(r->err.code);
+
+	r->broken = true;
+	if (gw_sse_error_event(&event, r->endpoint->dialect, &r->sse,
+			       info->type, info->code, r->err.msg) < 0 ||
+	    gw_reply_body(r, event.data, event.len) < 0)
+		gw_reply_break(r);
+	else
+		gw_reply_end(r);
+}
+
+void
+gw_reply_failure(struct gw_request *r)
+{
+	if (!r->conn)
+		return;
+	if (!r->committed)
+		gw_reply_json(r, gw_err_info(r->err.code)->status,
+			      gw_error_document(&r->err));
+	else if (r->early_commit || r->upstream_is_sse)
+		stream_failure(r);
+	else
+		gw_reply_break(r);
+}
+
+size_t
+gw_reply_backlog(const struct gw_request *r)
+{
+	return r->conn ? gw_fcgi_backlog(r->conn) : 0;
+}

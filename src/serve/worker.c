@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.c - one process that serves FastCGI: builds the loop and what hangs on
+ * it, takes events in and hands them to requests; knows nothing of what
+ * requests mean, nor where its configuration comes from.
+ */
+#include "serve/worker.h"
+
+#include <malloc.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "serve/relay.h"
+
+#define OTHER_FDS 64	  /* descriptors that are not connections */
+#define FDS_PER_REQUEST 2 /* the web server's and the upstream's */
+#define CONNS_MAX 16384
+
+/* ---- requests ------------------------------------------------------------ */
+
+static void *
+on_request(struct gw_fcgi_conn *c, void *arg)
+{
+	struct gw_worker *w = arg;
+	struct gw_request *r = gw_request_new(w, c);
+
+	if (r)
+		gw_pipeline_resume(r);
+	return r;
+}
+
+static void
+on_body(void *request, const char *p, size_t n)
+{
+	gw_receive_body(request, p, n);
+}
+
+static void
+on_body_end(void *request)
+{
+	struct gw_request *r = request;
+
+	if (r->endpoint && r->endpoint->flags & (GW_EP_DOCUMENT | GW_EP_RELAY))
+		gw_receive_end(r);
+}
+
+static void
+on_gone(void *request)
+{
+	gw_pipeline_client_gone(request);
+}
+
+static void
+on_writable(void *request)
+{
+	gw_relay_writable(request);
+}
+
+static const struct gw_fcgi_ops front_ops = {
+	.on_request = on_request,
+	.on_body = on_body,
+	.on_body_end = on_body_end,
+	.on_gone = on_gone,
+	.on_writable = on_writable,
+};
+
+/* ---- life ---------------------------------------------------------------- */
+
+static unsigned
+connection_limit(void)
+{
+	struct rlimit lim;
+	rlim_t n;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return 256;
+	if (lim.rlim_cur < lim.rlim_max) {
+		lim.rlim_cur = lim.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
+			getrlimit(RLIMIT_NOFILE, &lim);
+	}
+	n = lim.rlim_cur > 2 * OTHER_FDS ? lim.rlim_cur - OTHER_FDS : OTHER_FDS;
+	n /= FDS_PER_REQUEST;
+	return n < CONNS_MAX ? (unsigned)n : CONNS_MAX;
+}
+
+struct gw_worker *
+gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err)
+{
+	struct gw_worker *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
+		return NULL;
+	}
+	/* Large bodies keep mappings of their own: growing one remaps instead
+	 * of copying, and freeing it returns the memory. */
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	/* libfcgi's 8 KiB buffers made each request consolidate fast bins. */
+	mallopt(M_MXFAST, 0);
+	w->pipeline = setup->pipeline;
+	w->endpoints = setup->endpoints;
+	w->n_endpoints = setup->n_endpoints;
+	w->program = setup->program;
+	w->keys = setup->keys;
+	w->config = gw_config_ref(setup->config);
+	w->max_body_bytes = w->config->gateway.max_body_bytes;
+	w->started_wall_s = gw_wall_s();
+	if (getrandom(w->random_state, sizeof(w->random_state), 0) < 0)
+		w->random_state[0] = gw_mono_us() ^ (uint64_t)getpid() << 32;
+	w->random_state[1] |= 1;
+	w->owns_loop = !setup->loop;
+	w->loop = setup->loop ? setup->loop : ev_loop_new(EVFLAG_AUTO);
+	if (!w->loop) {
+		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+			   "the event loop cannot be set up");
+		goto fail;
+	}
+	w->upstreams = gw_upstreams_new(w->loop, err);
+	if (!w->upstreams)
+		goto fail;
+	w->front = gw_fcgi_front_new(w->loop, &front_ops, w, connection_limit(),
+				     err);
+	if (w->front)
+		return w;
+fail:
+	gw_worker_free(w);
+	return NULL;
+}
+
+void
+gw_worker_end_requests(struct gw_worker *w)
+{
+	w->ended = true;
+	gw_fcgi_front_free(w->front);
+	w->front = NULL;
+}
+
+void
+gw_worker_free(struct gw_worker *w)
+{
+	if (!w)
+		return;
+	gw_worker_end_requests(w);
+	gw_upstreams_free(w->upstreams);
+	gw_config_unref(w->config);
+	if (w->loop && w->owns_loop)
+		ev_loop_destroy(w->loop);
+	free(w);
+}
+
+/* xorshift128+: ids and choices, nothing secret. */
+uint64_t
+gw_worker_random(struct gw_worker *w)
+{
+	uint64_t a = w->random_state[0], b = w->random_state[1];
+
+	w->random_state[0] = b;
+	a ^= a << 23;
+	w->random_state[1] = a ^ b ^ (a >> 17) ^ (b >> 26);
+	return w->random_state[1] + b;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h - one process that serves FastCGI: its loop and everything it owns.
+ *
+ * State travels as (worker, request); there are no other globals. The same
+ * worker serves every program that brings its endpoints and its pipeline: the
+ * gateway's responders (responder.c) and the node agent (src/agent/).
+ */
+#ifndef GW_SERVE_WORKER_H
+#define GW_SERVE_WORKER_H
+
+#include <ev.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "serve/endpoint.h"
+#include "fcgi/fcgi_conn.h"
+#include "responder/instance.h"
+#include "serve/pipeline.h"
+#include "nodes/node_view.h"
+#include "reg.h"
+#include "upstream/transfer.h"
+
+enum gw_counter {
+#define COUNTER(name, word, text) GW_COUNT_##name,
+#include "serve/counters.def"
+	GW_COUNT__MAX
+};
+
+enum gw_gauge {
+#define GAUGE(name, word, text) GW_GAUGE_##name,
+#include "serve/counters.def"
+	GW_GAUGE__MAX
+};
+
+struct gw_prober;
+
+/* What a program's configuration calls things that messages speak of. */
+struct gw_key_names {
+	const char *max_body_bytes;
+	const char *cors_origins;	/* NULL: it answers no preflights */
+	const char *default_model;	/* NULL: there is no such key */
+};
+
+struct gw_worker {
+	struct ev_loop *loop;
+	bool owns_loop;
+	const struct gw_pipeline *pipeline;
+	const struct gw_endpoint *endpoints;
+	size_t n_endpoints;
+	void *program;			/* whose worker it is: that program's own
+					 * struct, for its stages and endpoints */
+	struct gw_config *config;	/* in force; a reference */
+	uint64_t max_body_bytes;	/* of the start: the web server's
+					 * own limit belongs to it */
+	struct gw_key_names keys;
+	struct gw_upstreams *upstreams;
+	struct gw_fcgi_front *front;
+	int64_t started_wall_s;
+	bool ended; /* requests that are still open are cut off */
+	struct gw_log_limit upstream_log;
+	uint64_t random_state[2];
+	uint64_t own_counter[GW_COUNT__MAX]; /* used while there is no registry */
+	int64_t own_gauge[GW_GAUGE__MAX];
+
+	/* the gateway's; NULL in other programs */
+	struct gw_instance *instance;	/* borrowed */
+	struct reg *reg;
+	struct gw_node_view *nodes;
+	struct gw_prober *prober;	/* made by the first probe */
+	void *policy_state[2];		/* by enum gw_strategy, the policy's */
+};
+
+struct gw_worker_setup {
+	struct ev_loop *loop;		/* borrowed; NULL = one of its own */
+	const struct gw_pipeline *pipeline;
+	const struct gw_endpoint *endpoints;
+	size_t n_endpoints;
+	struct gw_config *config;	/* a reference is kept */
+	struct gw_key_names keys;	/* static strings */
+	void *program;
+};
+
+/*
+ * gw_worker_new - build the loop, the FastCGI front and the side to upstreams.
+ * Raises the descriptor limit to the hard one.
+ * @setup  read during the call
+ * @err    INTERNAL
+ * Returns a worker the caller frees, or NULL.
+ */
+GW_MUSTCHECK struct gw_worker *
+gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err);
+
+/*
+ * gw_worker_end_requests - cut off what is still open; the front is gone then.
+ * A program that gave the worker things of its own (a registry) calls it before
+ * it takes them away. Safe twice.
+ */
+void gw_worker_end_requests(struct gw_worker *w);
+
+/* gw_worker_free - NULL is allowed. */
+void gw_worker_free(struct gw_worker *w);
+
+/* gw_worker_random - 64 random bits (not for secrets). */
+uint64_t gw_worker_random(struct gw_worker *w);
+
+/* counters.c: this process's row of the registry, or the worker's own cells. */
+void gw_worker_count(struct gw_worker *w, enum gw_counter c, uint64_t n);
+void gw_worker_gauge(struct gw_worker *w, enum gw_gauge g, int64_t n);
+
+/*
+ * gw_worker_counters - all counters and gauges as one object, summed over the
+ * processes of the registry where there is one. The caller puts it.
+ */
+struct json_object *gw_worker_counters(const struct gw_worker *w);
+
+#endif
