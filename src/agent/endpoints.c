@@ -8,8 +8,9 @@
 #include "agent/agent.h"
 #include "agent/report.h"
 #include "base/json.h"
-#include "serve/unknown_model.h"
+#include "endpoint/endpoints.h"
 #include "serve/reply.h"
+#include "serve/unknown_model.h"
 
 #define LISTED (GW_EP_CLIENT_KEY | GW_EP_ANSWER)
 
@@ -50,8 +51,9 @@ enum gw_step
 ag_answer_model(struct gw_request *r)
 {
 	struct ag_agent *a = r->worker->program;
-	size_t skip = strlen(r->endpoint->path), len = r->path_len - skip;
-	const char *id = r->path + skip;
+	size_t skip = strlen(r->accept.endpoint->path),
+	       len = r->accept.path_len - skip;
+	const char *id = r->accept.path + skip;
 	const struct gw_model *m = gw_config_model(r->config, id, len);
 
 	if (m)

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "nodes/node_doc.h"
 
 /* ---- pieces -------------------------------------------------------------- */
 
@@ -186,7 +187,8 @@ ag_report_inventory(struct ag_agent *a)
 	json_object_object_add(o, "models", models);
 	json_object_object_add(o, "dispatcher",
 			       ag_gateway_line_report(a->line));
-	json_object_object_add(o, "counters", gw_worker_counters(a->worker));
+	json_object_object_add(o, "counters",
+			       gw_counters_document(&a->worker->counters));
 	return o;
 }
 

@@ -8,21 +8,32 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "base/clock.h"
 #include "body/body.h"
 #include "serve/deadline.h"
+#include "stage/stages.h"
+
+/* The agent's part of a request. */
+struct own {
+	struct ag_ticket *ticket; /* its place on a device, or NULL */
+};
+
+static struct own *
+own(const struct gw_request *r)
+{
+	return r->own;
+}
 
 static int
 take_ticket(struct gw_request *r)
 {
 	struct ag_agent *a = r->worker->program;
-	size_t index = (size_t)(r->model - r->config->models);
+	struct ag_ticket **ticket = &own(r)->ticket;
+	size_t index = (size_t)(r->resolve.model - r->config->models);
 
 	r->phase = GW_PHASE_QUEUE;
-	if (!r->t_forward_ms) /* total_s counts from the first time */
-		r->t_forward_ms = gw_mono_ms();
-	r->ticket = ag_ticket_take(a->scheduler, &a->models[index], r, &r->err);
-	return r->ticket ? 0 : -1;
+	gw_deadline_begin(r);
+	*ticket = ag_ticket_take(a->scheduler, &a->models[index], r, &r->err);
+	return *ticket ? 0 : -1;
 }
 
 /* llama-server serves one model and does not look at `model`: it stays as the
@@ -33,13 +44,13 @@ set_target(struct gw_request *r)
 	struct gw_target *t = &r->target;
 
 	if (asprintf(&t->owned_url, "http://127.0.0.1:%u",
-		     r->ticket->model->port) < 0) {
+		     own(r)->ticket->model->port) < 0) {
 		t->owned_url = NULL;
 		gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 		return GW_FINISH;
 	}
 	t->base_url = t->owned_url;
-	if (gw_body_edit(r->body, NULL, r->model, &r->err) < 0)
+	if (gw_body_edit(r->receive.body, NULL, r->resolve.model, &r->err) < 0)
 		return GW_FINISH;
 	return GW_NEXT;
 }
@@ -49,13 +60,13 @@ wait_for_turn(struct gw_request *r)
 {
 	if (r->err.code)
 		return GW_FINISH;
-	if (r->limit_hit) {
-		gw_limit_error(r);
+	if (r->deadline.hit) {
+		gw_limit_error(r, r->deadline.hit);
 		return GW_FINISH;
 	}
-	if (!r->ticket && take_ticket(r) < 0)
+	if (!own(r)->ticket && take_ticket(r) < 0)
 		return GW_FINISH;
-	if (r->ticket->state == AG_TICKET_GRANTED)
+	if (own(r)->ticket->state == AG_TICKET_GRANTED)
 		return set_target(r);
 	/* Comments for a client that asked for a stream begin here: while it
 	 * waits for others, and while its model is loaded. */
@@ -68,8 +79,8 @@ release(struct gw_request *r)
 {
 	struct ag_agent *a = r->worker->program;
 
-	ag_ticket_drop(a->scheduler, r->ticket);
-	r->ticket = NULL;
+	ag_ticket_drop(a->scheduler, own(r)->ticket);
+	own(r)->ticket = NULL;
 }
 
 static const struct gw_stage stages[] = {
@@ -94,5 +105,9 @@ const struct gw_pipeline ag_pipeline = {
 	.pick = SCHEDULE,
 	/* It died before it could be connected: wait for the next one. */
 	.picks_again = true,
+	.limits_readers = true,
+	.own_bytes = sizeof(struct own),
+	.on_body = gw_receive_body,
+	.on_body_end = gw_receive_end,
 	.release = release,
 };

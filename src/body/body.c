@@ -41,6 +41,13 @@ gw_body_free(struct gw_body *b)
 }
 
 void
+gw_body_discard(struct gw_body *b)
+{
+	gw_edit_release(&b->edit);
+	gw_buf_release(&b->bytes);
+}
+
+void
 gw_body_expect(struct gw_body *b, size_t total_bytes)
 {
 	if (total_bytes > b->bytes.max || total_bytes <= b->bytes.len)

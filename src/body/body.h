@@ -83,6 +83,12 @@ const char *gw_body_bytes(const struct gw_body *b, size_t *len);
 GW_MUSTCHECK int gw_body_edit(struct gw_body *b, const char *model_json,
 			      const struct gw_model *model, struct gw_err *err);
 
+/*
+ * gw_body_discard - its bytes are upstream: give their memory back. Afterwards
+ * only gw_body_free() and what was decoded (model, stream, keys) is allowed.
+ */
+void gw_body_discard(struct gw_body *b);
+
 /* gw_body_forward_len - total bytes after the edit. */
 size_t gw_body_forward_len(const struct gw_body *b);
 

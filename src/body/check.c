@@ -10,8 +10,8 @@
  * yajl decodes a string with escapes only where a callback waits for it, so
  * the callbacks for keys and values are set only while their text matters.
  */
-#include "body/parts.h"
 #include "base/utf8.h"
+#include "body/parts.h"
 
 #include <errno.h>
 #include <string.h>

@@ -10,8 +10,8 @@
 #ifndef GW_CONFIG_SCHEMA_H
 #define GW_CONFIG_SCHEMA_H
 
-#include "config/yaml.h"
 #include "config/keys.h"
+#include "config/yaml.h"
 
 struct gw_option;
 struct gw_schema;

@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
-#include "serve/worker.h"
 #include "nodes/node_doc.h"
+#include "routing/routing.h"
 #include "serve/reply.h"
 
 enum gw_step
@@ -16,11 +17,11 @@ gw_answer_deregister(struct gw_request *r)
 	struct json_object *doc;
 	const char *id;
 
-	if (gw_node_id_from_wire(r->document, &id, &r->err) < 0)
+	if (gw_node_id_from_wire(r->receive.document, &id, &r->err) < 0)
 		return GW_FINISH;
-	if (reg_node_remove(r->worker->reg, id, &err) < 0)
+	if (reg_node_remove(gw_routing(r)->reg, id, &err) < 0)
 		return gw_registry_failed(r, &err, id);
-	gw_log(GW_EV_NODE_DEREGISTERED, r->id, "node=%s",
+	gw_log(GW_EV_NODE_DEREGISTERED, r->accept.id, "node=%s",
 	       gw_log_quote(quoted, sizeof(quoted), id, strlen(id)));
 	doc = json_object_new_object();
 	gw_json_set_str(doc, "status", "ok");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* health.c - the process answers; asks no upstream and no registry. */
 #include "base/json.h"
-#include "serve/request.h"
+#include "endpoint/endpoints.h"
 #include "serve/reply.h"
+#include "serve/request.h"
 
 enum gw_step
 gw_answer_health(struct gw_request *r)

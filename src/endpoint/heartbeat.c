@@ -5,24 +5,25 @@
  */
 #include "base/clock.h"
 #include "base/json.h"
+#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
-#include "serve/worker.h"
 #include "nodes/node_doc.h"
+#include "routing/routing.h"
 #include "serve/reply.h"
 
 /* Being alive counts more than metrics there is no room for. */
 static int
-touch(struct gw_worker *w, const char *id, const struct gw_buf *metrics,
+touch(struct reg *reg, const char *id, const struct gw_buf *metrics,
       struct reg_err *err)
 {
 	uint64_t now_ms = gw_mono_ms();
 
-	if (reg_node_touch(w->reg, id, metrics->data, metrics->len, now_ms,
-			   err) == 0)
+	if (reg_node_touch(reg, id, metrics->data, metrics->len, now_ms, err) ==
+	    0)
 		return 0;
 	if (err->code != REG_FULL || metrics->len == 0)
 		return -1;
-	return reg_node_touch(w->reg, id, NULL, 0, now_ms, err);
+	return reg_node_touch(reg, id, NULL, 0, now_ms, err);
 }
 
 enum gw_step
@@ -33,10 +34,11 @@ gw_answer_heartbeat(struct gw_request *r)
 	struct json_object *doc;
 	const char *id;
 
-	if (gw_node_id_from_wire(r->document, &id, &r->err) < 0 ||
-	    gw_node_metrics_from_wire(r->document, &metrics, &r->err) < 0)
+	if (gw_node_id_from_wire(r->receive.document, &id, &r->err) < 0 ||
+	    gw_node_metrics_from_wire(r->receive.document, &metrics, &r->err) <
+		    0)
 		return GW_FINISH;
-	if (touch(r->worker, id, &metrics, &err) < 0)
+	if (touch(gw_routing(r)->reg, id, &metrics, &err) < 0)
 		return gw_registry_failed(r, &err, id);
 	doc = json_object_new_object();
 	gw_json_set_str(doc, "status", "ok");

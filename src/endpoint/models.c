@@ -11,11 +11,12 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
-#include "routing/availability.h"
-#include "serve/worker.h"
-#include "serve/reply.h"
 #include "probe/probe.h"
+#include "routing/availability.h"
+#include "routing/routing.h"
+#include "serve/reply.h"
 
 static const char *const type_names[] = {
 	[GW_MODEL_PROXY] = "proxy",
@@ -60,7 +61,7 @@ static struct json_object *
 node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 	    uint32_t in_flight)
 {
-	bool fresh = age_ms < r->worker->instance->stale_after_ms;
+	bool fresh = age_ms < gw_node_view_stale_after_ms(gw_routing(r)->nodes);
 	struct json_object *o = json_object_new_object();
 	char reason[GW_PROBE_REASON_BYTES];
 	bool reachable;
@@ -69,8 +70,8 @@ node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 	gw_json_set_str(o, "status", fresh ? "fresh" : "stale");
 	json_object_object_add(o, "last_seen_s", tenths(age_ms));
 	if (fresh) {
-		reachable = gw_availability_node(r->availability, n, reason,
-						 sizeof(reason));
+		reachable = gw_availability_node(gw_routed(r)->availability, n,
+						 reason, sizeof(reason));
 		json_object_object_add(o, "reachable",
 				       json_object_new_boolean(reachable));
 		if (!reachable)
@@ -88,7 +89,7 @@ node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 static struct json_object *
 all_nodes(struct gw_request *r)
 {
-	struct gw_worker *w = r->worker;
+	struct gw_routing *routing = gw_routing(r);
 	struct json_object *list = json_object_new_array();
 	gw_auto_free uint32_t *leases = calloc(REG_NODES_MAX, sizeof(*leases));
 	const struct gw_node *nodes;
@@ -96,11 +97,12 @@ all_nodes(struct gw_request *r)
 	size_t n;
 
 	if (leases)
-		reg_lease_count(w->reg, leases);
-	gw_node_view_refresh(w->nodes);
-	nodes = gw_node_view_all(w->nodes, &n);
+		reg_lease_count(routing->reg, leases);
+	gw_node_view_refresh(routing->nodes);
+	nodes = gw_node_view_all(routing->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		uint64_t age = gw_node_age_ms(w->nodes, &nodes[i], now_ms);
+		uint64_t age =
+			gw_node_age_ms(routing->nodes, &nodes[i], now_ms);
 		uint32_t slot = nodes[i].reg.ref.slot;
 
 		if (age == UINT64_MAX)
@@ -124,7 +126,7 @@ build(struct gw_request *r)
 		const struct gw_model *m = &r->config->models[i];
 		struct gw_usable u;
 
-		gw_availability_model(r->availability, m, &u);
+		gw_availability_model(gw_routed(r)->availability, m, &u);
 		if (u.usable)
 			json_object_array_add(data, gw_model_object(r, m));
 		else
@@ -133,7 +135,8 @@ build(struct gw_request *r)
 	gw_json_set_str(ours, "default_model", r->config->default_model);
 	json_object_object_add(ours, "unavailable_models", unusable);
 	json_object_object_add(ours, "nodes", all_nodes(r));
-	json_object_object_add(ours, "counters", gw_worker_counters(r->worker));
+	json_object_object_add(ours, "counters",
+			       gw_counters_document(&r->worker->counters));
 	gw_json_set_str(doc, "object", "list");
 	json_object_object_add(doc, "data", data);
 	json_object_object_add(doc, "rolemesh", ours);

@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
 #include "routing/availability.h"
-#include "serve/worker.h"
+#include "routing/routing.h"
 #include "serve/reply.h"
 
 static enum gw_step
@@ -27,7 +28,7 @@ check_default(struct gw_request *r, const struct gw_model *m)
 {
 	struct gw_usable u;
 
-	gw_availability_model(r->availability, m, &u);
+	gw_availability_model(gw_routed(r)->availability, m, &u);
 	if (u.usable)
 		return ready(r, m);
 	gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
@@ -42,8 +43,8 @@ check_any(struct gw_request *r)
 	struct gw_usable u, first = {0};
 
 	for (size_t i = 0; i < r->config->n_models; i++) {
-		gw_availability_model(r->availability, &r->config->models[i],
-				      &u);
+		gw_availability_model(gw_routed(r)->availability,
+				      &r->config->models[i], &u);
 		if (u.usable)
 			return ready(r, &r->config->models[i]);
 		if (i == 0)

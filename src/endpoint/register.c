@@ -7,11 +7,12 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
-#include "serve/worker.h"
 #include "nodes/node_doc.h"
-#include "serve/reply.h"
 #include "probe/probe.h"
+#include "routing/routing.h"
+#include "serve/reply.h"
 
 #define HEARTBEATS_PER_STALE 3 /* two may be lost */
 #define HEARTBEAT_MIN_MS 100
@@ -22,19 +23,20 @@ log_registration(const struct gw_request *r, const struct gw_node_doc *d,
 {
 	char id[GW_QUOTED_NODE_ID], url[512];
 
-	gw_log(GW_EV_NODE_REGISTERED, r->id, "node=%s base_url=%s models=%zu",
+	gw_log(GW_EV_NODE_REGISTERED, r->accept.id,
+	       "node=%s base_url=%s models=%zu",
 	       gw_log_quote(id, sizeof(id), d->node_id, strlen(d->node_id)),
 	       gw_log_quote(url, sizeof(url), d->base_url, strlen(d->base_url)),
 	       d->n_models);
 	if (evicted[0])
-		gw_log(GW_EV_NODE_EVICTED, r->id, "node=%s",
+		gw_log(GW_EV_NODE_EVICTED, r->accept.id, "node=%s",
 		       gw_log_quote(id, sizeof(id), evicted, strlen(evicted)));
 }
 
 static void
 reply(struct gw_request *r, const struct gw_node_doc *d)
 {
-	uint32_t stale_ms = r->worker->instance->stale_after_ms;
+	uint32_t stale_ms = gw_node_view_stale_after_ms(gw_routing(r)->nodes);
 	uint32_t interval_ms = stale_ms / HEARTBEATS_PER_STALE;
 	struct json_object *doc = json_object_new_object();
 
@@ -53,7 +55,7 @@ store(struct gw_request *r, const struct gw_node_doc *d)
 {
 	gw_auto_buf struct gw_buf text = GW_BUF_INIT(REG_PAYLOAD_MAX);
 	char evicted[REG_NODE_ID_MAX + 1] = "";
-	struct gw_worker *w = r->worker;
+	struct gw_routing *routing = gw_routing(r);
 	struct reg_err err = {0};
 	uint64_t key[2];
 
@@ -63,12 +65,14 @@ store(struct gw_request *r, const struct gw_node_doc *d)
 			   REG_PAYLOAD_MAX);
 		return GW_FINISH;
 	}
-	if (reg_node_put(w->reg, d->node_id, text.data, text.len, gw_mono_ms(),
-			 w->instance->stale_after_ms, evicted, &err) < 0)
+	if (reg_node_put(routing->reg, d->node_id, text.data, text.len,
+			 gw_mono_ms(),
+			 gw_node_view_stale_after_ms(routing->nodes), evicted,
+			 &err) < 0)
 		return gw_registry_failed(r, &err, d->node_id);
 	/* It may just have come up: what was found before is no longer news. */
 	gw_probe_key(d->base_url, r->config->auth.upstream_node_key, key);
-	reg_probe_forget(w->reg, key);
+	reg_probe_forget(routing->reg, key);
 	log_registration(r, d, evicted);
 	reply(r, d);
 	return GW_FINISH;
@@ -77,7 +81,8 @@ store(struct gw_request *r, const struct gw_node_doc *d)
 enum gw_step
 gw_answer_register(struct gw_request *r)
 {
-	struct gw_node_doc *d = gw_node_doc_from_wire(r->document, &r->err);
+	struct gw_node_doc *d =
+		gw_node_doc_from_wire(r->receive.document, &r->err);
 	enum gw_step step;
 
 	if (!d)

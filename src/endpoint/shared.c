@@ -10,8 +10,8 @@
 
 #include "base/json.h"
 #include "routing/availability.h"
+#include "routing/routing.h"
 #include "serve/pipeline.h"
-#include "serve/worker.h"
 
 #define REGISTRY_RETRY_S 0.002
 #define REGISTRY_RETRIES 500
@@ -25,12 +25,13 @@ resume(void *arg)
 enum gw_step
 gw_await_availability(struct gw_request *r, const struct gw_model *only)
 {
-	if (!r->availability)
-		r->availability = gw_availability_new(r->worker, r->config,
-						      only, resume, r, &r->err);
-	if (!r->availability)
+	if (!gw_routed(r)->availability)
+		gw_routed(r)->availability = gw_availability_new(
+			gw_routing(r), r->config, only, resume, r, &r->err);
+	if (!gw_routed(r)->availability)
 		return GW_FINISH;
-	return gw_availability_is_done(r->availability) ? GW_NEXT : GW_WAIT;
+	return gw_availability_is_done(gw_routed(r)->availability) ? GW_NEXT
+								   : GW_WAIT;
 }
 
 static void
@@ -58,10 +59,10 @@ gw_registry_failed(struct gw_request *r, const struct reg_err *e,
 	char quoted[GW_QUOTED_NODE_ID];
 	enum gw_code code = GW_ERR_INTERNAL;
 
-	if (e->code == REG_BUSY && r->retries++ < REGISTRY_RETRIES) {
-		ev_timer_init(&r->retry, on_retry, REGISTRY_RETRY_S, 0.);
-		r->retry.data = r;
-		ev_timer_start(r->worker->loop, &r->retry);
+	if (e->code == REG_BUSY && r->answer.retries++ < REGISTRY_RETRIES) {
+		ev_timer_init(&r->answer.retry, on_retry, REGISTRY_RETRY_S, 0.);
+		r->answer.retry.data = r;
+		ev_timer_start(r->worker->loop, &r->answer.retry);
 		return GW_WAIT;
 	}
 	for (size_t i = 0; i < GW_ARRAY_LEN(reg_codes); i++)

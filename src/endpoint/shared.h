@@ -9,6 +9,7 @@
 #include <json-c/json.h>
 #include <stdint.h>
 
+#include "reg.h"
 #include "serve/request.h"
 
 /* Bytes gw_log_quote() may need for a node id. */

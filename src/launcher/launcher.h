@@ -15,8 +15,8 @@
 #include "base/command_line.h"
 #include "base/err.h"
 #include "config/config.h"
-#include "responder/instance.h"
 #include "reg.h"
+#include "responder/instance.h"
 #include "webserver/site.h"
 
 #define LAUNCHER_EXIT_CONFIG GW_EXIT_USAGE /* bad option or configuration */

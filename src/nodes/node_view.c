@@ -58,6 +58,12 @@ release_nodes(struct gw_node *nodes, size_t n)
 	free(nodes);
 }
 
+uint32_t
+gw_node_view_stale_after_ms(const struct gw_node_view *v)
+{
+	return v->stale_after_ms;
+}
+
 void
 gw_node_view_free(struct gw_node_view *v)
 {

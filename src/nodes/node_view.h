@@ -55,6 +55,9 @@ GW_MUSTCHECK struct gw_node_view *gw_node_view_new(struct reg *reg,
 						   uint32_t stale_after_ms);
 void gw_node_view_free(struct gw_node_view *v);
 
+/* gw_node_view_stale_after_ms - the age from which a node is stale. */
+uint32_t gw_node_view_stale_after_ms(const struct gw_node_view *v);
+
 /*
  * gw_node_view_refresh - catch up with the registry; cheap when nothing moved.
  * A node that keeps changing while it is read stays as it was known, and the

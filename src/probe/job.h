@@ -11,11 +11,13 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "probe/question.h"
 #include "reg.h"
-#include "probe/prober.h"
 #include "upstream/transfer.h"
 
 #define GW_PROBE_BUCKETS 256
+
+struct gw_prober;
 
 TAILQ_HEAD(gw_probe_job_list, gw_probe_job);
 

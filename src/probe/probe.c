@@ -6,13 +6,12 @@
 #include "probe/probe.h"
 
 #include <errno.h>
+#include <ev.h>
 #include <stddef.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "serve/worker.h"
-#include "probe/result.h"
-#include "probe/prober.h"
+#include "config/config.h"
 
 #define GRACE_MS 1000
 
@@ -23,7 +22,7 @@ struct place {
 };
 
 struct gw_probe_run {
-	struct gw_worker *worker;
+	struct gw_prober *prober;
 	size_t pending;
 	void (*on_done)(void *arg);
 	void *arg;
@@ -36,7 +35,7 @@ struct gw_probe_run {
 static void
 tell(struct gw_probe_run *run)
 {
-	ev_timer_stop(run->worker->loop, &run->deadline);
+	ev_timer_stop(gw_prober_loop(run->prober), &run->deadline);
 	run->on_done(run->arg);
 }
 
@@ -66,7 +65,7 @@ on_deadline(struct ev_loop *loop, ev_timer *t, int revents)
 
 		if (!place->waiter.job)
 			continue;
-		gw_prober_leave(run->worker->prober, &place->waiter);
+		gw_prober_leave(run->prober, &place->waiter);
 		place->outcome.result = gw_probe_result_not_in_time();
 		place->outcome.since_wall_s = gw_wall_s();
 	}
@@ -75,7 +74,7 @@ on_deadline(struct ev_loop *loop, ev_timer *t, int revents)
 }
 
 struct gw_probe_run *
-gw_probe_run(struct gw_worker *w, const struct gw_config *config,
+gw_probe_run(struct gw_prober *p, const struct gw_config *config,
 	     const struct gw_probe_target *targets, size_t n,
 	     void (*on_done)(void *arg), void *arg, struct gw_err *err)
 {
@@ -85,16 +84,13 @@ gw_probe_run(struct gw_worker *w, const struct gw_config *config,
 	};
 	struct gw_probe_run *run;
 
-	if (!w->prober)
-		w->prober = gw_prober_new(w);
 	run = calloc(1, sizeof(*run) + n * sizeof(run->places[0]));
-	if (!run || !w->prober) {
-		free(run);
+	if (!run) {
 		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 			   "out of memory for probes");
 		return NULL;
 	}
-	run->worker = w;
+	run->prober = p;
 	run->on_done = on_done;
 	run->arg = arg;
 	run->n = n;
@@ -103,14 +99,14 @@ gw_probe_run(struct gw_worker *w, const struct gw_config *config,
 
 		place->run = run;
 		place->waiter.answer = on_answer;
-		run->pending += !gw_prober_ask(w->prober, &targets[i], limits,
+		run->pending += !gw_prober_ask(p, &targets[i], limits,
 					       &place->waiter, &place->outcome);
 	}
 	ev_timer_init(&run->deadline, on_deadline,
 		      (2.0 * limits.timeout_ms + GRACE_MS) / 1000.0, 0.);
 	run->deadline.data = run;
 	if (run->pending)
-		ev_timer_start(w->loop, &run->deadline);
+		ev_timer_start(gw_prober_loop(p), &run->deadline);
 	return run;
 }
 
@@ -131,8 +127,8 @@ gw_probe_run_free(struct gw_probe_run *run)
 {
 	if (!run)
 		return;
-	ev_timer_stop(run->worker->loop, &run->deadline);
+	ev_timer_stop(gw_prober_loop(run->prober), &run->deadline);
 	for (size_t i = 0; i < run->n; i++)
-		gw_prober_leave(run->worker->prober, &run->places[i].waiter);
+		gw_prober_leave(run->prober, &run->places[i].waiter);
 	free(run);
 }

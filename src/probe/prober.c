@@ -10,11 +10,11 @@
 #include "probe/prober.h"
 
 #include <errno.h>
+#include <ev.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "serve/worker.h"
 #include "probe/job.h"
 #include "probe/result.h"
 
@@ -24,7 +24,7 @@
 #define URL_MAX 4096
 
 struct gw_prober {
-	struct gw_worker *worker;
+	struct gw_prober_setup with;
 	struct gw_probe_jobs jobs;
 	struct gw_probe_job_list queued, elsewhere, running, over;
 	unsigned n_running;
@@ -72,7 +72,7 @@ conclude(struct gw_probe_job *j, uint32_t result)
 	if (j->last.checked_ms && j->last.result == result)
 		o.since_wall_s = j->last.since_wall_s;
 	if (j->shared)
-		reg_probe_put(p->worker->reg, j->key, gw_mono_ms(), gw_wall_s(),
+		reg_probe_put(p->with.reg, j->key, gw_mono_ms(), gw_wall_s(),
 			      result);
 	finish(j, o);
 	start_queued(p);
@@ -100,7 +100,7 @@ on_data(void *arg, const char *p, size_t n)
 	gw_transfer_cancel(GW_STEAL(j->transfer));
 	prober->n_running--;
 	gw_probe_job_move(j, &prober->over);
-	ev_timer_start(prober->worker->loop, &prober->hand_out);
+	ev_timer_start(prober->with.loop, &prober->hand_out);
 	return true;
 }
 
@@ -148,13 +148,14 @@ start_transfer(struct gw_probe_job *j)
 	if (gw_buf_printf(&url, "%s/v1/models", j->base_url) < 0)
 		return -1;
 	req.url = url.data;
-	j->transfer = gw_transfer_start(p->worker->upstreams, &req, &probe_ops,
-					j, &err);
+	j->transfer =
+		gw_transfer_start(p->with.upstreams, &req, &probe_ops, j, &err);
 	if (!j->transfer)
 		return -1;
 	p->n_running++;
 	gw_probe_job_move(j, &p->running);
-	gw_worker_count(p->worker, GW_COUNT_PROBES, 1);
+	if (p->with.on_sent)
+		p->with.on_sent(p->with.arg);
 	return 0;
 }
 
@@ -166,7 +167,7 @@ static bool
 begin(struct gw_probe_job *j, struct gw_probe_outcome *out)
 {
 	struct gw_prober *p = j->prober;
-	struct reg *reg = p->worker->reg;
+	struct reg *reg = p->with.reg;
 	enum reg_probe_turn turn;
 	uint32_t failed;
 
@@ -184,7 +185,7 @@ begin(struct gw_probe_job *j, struct gw_probe_outcome *out)
 	if (turn == REG_PROBE_WAIT) {
 		gw_probe_job_move(j, &p->elsewhere);
 		if (!ev_is_active(&p->look_again))
-			ev_timer_again(p->worker->loop, &p->look_again);
+			ev_timer_again(p->with.loop, &p->look_again);
 		return false;
 	}
 	j->shared = turn == REG_PROBE_MINE;
@@ -250,13 +251,13 @@ on_hand_out(struct ev_loop *loop, ev_timer *t, int revents)
 /* ---- interface ----------------------------------------------------------- */
 
 struct gw_prober *
-gw_prober_new(struct gw_worker *w)
+gw_prober_new(const struct gw_prober_setup *setup)
 {
 	struct gw_prober *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
-	p->worker = w;
+	p->with = *setup;
 	TAILQ_INIT(&p->queued);
 	TAILQ_INIT(&p->elsewhere);
 	TAILQ_INIT(&p->running);
@@ -268,6 +269,12 @@ gw_prober_new(struct gw_worker *w)
 	return p;
 }
 
+struct ev_loop *
+gw_prober_loop(const struct gw_prober *p)
+{
+	return p->with.loop;
+}
+
 void
 gw_prober_free(struct gw_prober *p)
 {
@@ -276,8 +283,8 @@ gw_prober_free(struct gw_prober *p)
 	for (size_t i = 0; i < GW_PROBE_BUCKETS; i++)
 		while (p->jobs.bucket[i])
 			gw_probe_job_free(p->jobs.bucket[i]);
-	ev_timer_stop(p->worker->loop, &p->look_again);
-	ev_timer_stop(p->worker->loop, &p->hand_out);
+	ev_timer_stop(p->with.loop, &p->look_again);
+	ev_timer_stop(p->with.loop, &p->hand_out);
 	free(p);
 }
 

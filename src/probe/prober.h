@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prober.h - the probes of one process, one a target; private to probe.c.
+ * prober.h - the probes of one process, one a target.
  *
  * A waiter asks about one target. Many waiters share a probe; a probe whose
  * waiters all left still publishes its result if it is already under way.
@@ -8,31 +8,44 @@
 #ifndef GW_PROBE_PROBER_H
 #define GW_PROBE_PROBER_H
 
-#include <ev.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/queue.h>
 
-#include "probe/probe.h"
+#include "base/err.h"
+#include "probe/question.h"
 
-struct gw_probe_job;
+#define GW_PROBES_IN_FLIGHT_MAX 512 /* of one process; the rest queue */
 
-/* One question in the caller's storage. */
-struct gw_probe_waiter {
-	LIST_ENTRY(gw_probe_waiter) link;
-	struct gw_probe_job *job; /* NULL: not waiting */
-	/* Runs on the event loop, outside libcurl; may ask, leave and free. */
-	void (*answer)(struct gw_probe_waiter *w, struct gw_probe_outcome o);
+struct ev_loop;
+struct gw_prober;
+struct gw_upstreams;
+struct reg;
+
+/* What the probes of a process work with; all of it outlives the prober. */
+struct gw_prober_setup {
+	struct ev_loop *loop;
+	struct gw_upstreams *upstreams;
+	struct reg *reg;
+	void (*on_sent)(
+		void *arg); /* one more was sent; NULL = nobody counts */
+	void *arg;
 };
 
-/* Limits of a probe, from the configuration. */
-struct gw_probe_limits {
-	uint32_t timeout_ms;
-	uint32_t ttl_ms;
-};
+/*
+ * gw_prober_new - the one prober of a process.
+ * @setup  copied
+ * Returns a prober the caller frees, or NULL: no memory.
+ */
+GW_MUSTCHECK struct gw_prober *
+gw_prober_new(const struct gw_prober_setup *setup);
 
-/* gw_prober_new - @w is borrowed; NULL: no memory. */
-GW_MUSTCHECK struct gw_prober *gw_prober_new(struct gw_worker *w);
+/*
+ * gw_prober_free - end all probes without publishing; NULL is allowed.
+ * Every run must be freed before, and what it was set up with after it.
+ */
+void gw_prober_free(struct gw_prober *p);
+
+/* gw_prober_loop - the one it was set up with. */
+struct ev_loop *gw_prober_loop(const struct gw_prober *p);
 
 /*
  * gw_prober_ask - what is known of a target, or wait for it.

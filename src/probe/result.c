@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "probe/probe.h"
-
 #define STATUS_BASE 4096u /* above every enum gw_transfer_result */
 #define NOT_IN_TIME 2048u
 

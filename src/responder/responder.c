@@ -11,15 +11,20 @@
 #include <sys/prctl.h>
 
 #include "config/watch.h"
-#include "serve/worker.h"
+#include "endpoint/endpoints.h"
+#include "probe/prober.h"
+#include "responder/shared_counters.h"
+#include "responder/stages.h"
+#include "routing/routing.h"
 #include "stage/policy.h"
-#include "probe/probe.h"
 
 #define SPAWNER_CHECK_S 1.0
 #define ONCE_CONFIG 0 /* reg_once() word: last edit reported */
 
 struct gw_responder {
 	struct gw_worker *worker;
+	struct gw_routing routing;
+	struct gw_instance *instance; /* borrowed */
 	struct gw_config_watch *watch;
 	pid_t spawner; /* end when it is gone */
 	bool draining;
@@ -32,11 +37,11 @@ struct gw_responder {
 /* ---- configuration ------------------------------------------------------- */
 
 static void
-report_broken(struct gw_worker *w, const struct gw_diag *diag,
+report_broken(struct gw_responder *p, const struct gw_diag *diag,
 	      uint64_t fingerprint)
 {
 	/* One of the processes says it, not each of them. */
-	if (!reg_once(w->reg, ONCE_CONFIG, fingerprint))
+	if (!reg_once(p->routing.reg, ONCE_CONFIG, fingerprint))
 		return;
 	for (size_t i = 0; i < diag->n; i++)
 		gw_log(diag->items[i].warning ? GW_EV_CONFIG_WARNING
@@ -48,19 +53,20 @@ static void
 on_config(struct gw_config *fresh, const struct gw_diag *diag,
 	  uint64_t fingerprint, void *arg)
 {
-	struct gw_worker *w = ((struct gw_responder *)arg)->worker;
+	struct gw_responder *p = arg;
+	struct gw_worker *w = p->worker;
 
 	if (!fresh) {
-		report_broken(w, diag, fingerprint);
+		report_broken(p, diag, fingerprint);
 		return;
 	}
-	if (reg_once(w->reg, ONCE_CONFIG, fingerprint)) {
+	if (reg_once(p->routing.reg, ONCE_CONFIG, fingerprint)) {
 		gw_log(GW_EV_CONFIG_LOADED, NULL,
 		       "models=%zu fingerprint=%016llx", fresh->n_models,
 		       (unsigned long long)fingerprint);
 		/* A launcher says so itself: it alone knows what its command
 		 * line decides, whatever the files say. */
-		if (!w->instance->last_good)
+		if (!p->instance->last_good)
 			gw_config_needs_restart(w->config, fresh);
 	}
 	gw_config_unref(w->config);
@@ -217,19 +223,38 @@ open_registry(const struct gw_instance *in, struct gw_err *err)
 
 /* ---- the whole ----------------------------------------------------------- */
 
+static void
+count_probe(void *arg)
+{
+	struct gw_worker *w = arg;
+
+	gw_counters_count(&w->counters, GW_COUNT_PROBES, 1);
+}
+
 static int
 attach(struct gw_responder *p, struct gw_instance *in, struct gw_err *err)
 {
 	struct gw_worker *w = p->worker;
+	struct gw_routing *routing = &p->routing;
 
-	w->instance = in;
-	w->reg = open_registry(in, err);
-	if (!w->reg)
+	p->instance = in;
+	routing->worker = w;
+	routing->reg = open_registry(in, err);
+	if (!routing->reg)
 		return -1;
-	w->nodes = gw_node_view_new(w->reg, in->stale_after_ms);
+	w->counters.ops = &gw_shared_counters;
+	w->counters.store = routing->reg;
+	routing->nodes = gw_node_view_new(routing->reg, in->stale_after_ms);
+	routing->prober = gw_prober_new(&(struct gw_prober_setup){
+		.loop = w->loop,
+		.upstreams = w->upstreams,
+		.reg = routing->reg,
+		.on_sent = count_probe,
+		.arg = w,
+	});
 	p->watch = gw_config_watch_new(w->loop, (const char *const *)in->paths,
 				       in->n_paths, on_config, p);
-	if (!w->nodes || !p->watch)
+	if (!routing->nodes || !routing->prober || !p->watch)
 		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 				  "out of memory");
 	gw_config_watch_since(p->watch, w->config->fingerprint);
@@ -247,7 +272,7 @@ gw_responder_new(struct gw_instance *instance, struct gw_err *err)
 		.keys = {.max_body_bytes = "gateway.max_body_bytes",
 			 .cors_origins = "gateway.cors_origins",
 			 .default_model = "default_model"},
-		.program = p,
+		.program = &p->routing,
 	};
 
 	if (!p) {
@@ -274,14 +299,14 @@ gw_responder_free(struct gw_responder *p)
 	w = p->worker;
 	if (w) {
 		gw_worker_end_requests(w);
-		gw_prober_free(w->prober);
+		gw_prober_free(p->routing.prober);
 		gw_config_watch_free(p->watch);
-		if (w->nodes)
-			gw_node_view_free(w->nodes);
-		gw_policies_release(w);
-		if (w->reg)
-			reg_close(w->reg);
-		w->reg = NULL;
+		if (p->routing.nodes)
+			gw_node_view_free(p->routing.nodes);
+		gw_policies_release(&p->routing);
+		w->counters.ops = NULL;
+		if (p->routing.reg)
+			reg_close(p->routing.reg);
 	}
 	gw_worker_free(w);
 	free(p);
@@ -297,7 +322,7 @@ gw_responder_run(struct gw_responder *p, int listen_fd, struct gw_err *err)
 	if (gw_fcgi_listen(w->front, listen_fd, err) < 0)
 		return -1;
 	gw_log(GW_EV_START, NULL, "pool=%s models=%zu shm=%s",
-	       pool ? pool : "all", w->config->n_models, w->instance->shm_name);
+	       pool ? pool : "all", w->config->n_models, p->instance->shm_name);
 	ev_run(w->loop, 0);
 	return 0;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* stages.c - the path of a request through the gateway, as a list. */
+#include "stage/stages.h"
+
+#include "responder/stages.h"
 #include "routing/availability.h"
-#include "serve/worker.h"
+#include "routing/routing.h"
 
 static const struct gw_stage stages[] = {
 	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
@@ -23,15 +26,18 @@ enum {
 static void
 release(struct gw_request *r)
 {
-	reg_lease_drop(r->worker->reg, r->target.lease);
-	gw_availability_free(r->availability);
-	r->availability = NULL;
+	gw_pick_release(r);
+	gw_availability_free(gw_routed(r)->availability);
+	gw_routed(r)->availability = NULL;
 }
 
 const struct gw_pipeline gw_pipeline = {
 	.stages = stages,
 	.n = GW_ARRAY_LEN(stages),
 	.pick = PICK_NODE,
+	.own_bytes = sizeof(struct gw_routed),
+	.on_body = gw_receive_body,
+	.on_body_end = gw_receive_end,
 	.has_another = gw_pick_has_another,
 	.release = release,
 };

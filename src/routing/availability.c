@@ -10,11 +10,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "serve/worker.h"
 #include "probe/probe.h"
+#include "routing/routing.h"
 
 struct gw_availability {
-	struct gw_worker *worker;
+	struct gw_routing *routing;
 	struct gw_config *config;
 	struct gw_probe_run *run;
 	/* What was asked, sorted by key; `at` is its index in the run. */
@@ -62,7 +62,7 @@ serves(const struct gw_node_doc *d, const char *role)
 static int
 add_nodes(struct gw_availability *a, const char *role, struct targets *t)
 {
-	struct gw_node_view *v = a->worker->nodes;
+	struct gw_node_view *v = a->routing->nodes;
 	const struct gw_node *nodes;
 	uint64_t now_ms = gw_mono_ms();
 	size_t n;
@@ -123,7 +123,7 @@ index_targets(struct gw_availability *a, const struct targets *t)
 }
 
 struct gw_availability *
-gw_availability_new(struct gw_worker *w, struct gw_config *config,
+gw_availability_new(struct gw_routing *routing, struct gw_config *config,
 		    const struct gw_model *only, void (*on_done)(void *arg),
 		    void *arg, struct gw_err *err)
 {
@@ -132,11 +132,12 @@ gw_availability_new(struct gw_worker *w, struct gw_config *config,
 
 	if (!a)
 		goto out_of_memory;
-	a->worker = w;
+	a->routing = routing;
 	a->config = gw_config_ref(config);
 	if (collect(a, only, &t) < 0 || index_targets(a, &t) < 0)
 		goto out_of_memory;
-	a->run = gw_probe_run(w, config, t.target, t.n, on_done, arg, err);
+	a->run = gw_probe_run(routing->prober, config, t.target, t.n, on_done,
+			      arg, err);
 	if (!a->run)
 		goto fail;
 	free(t.target);
@@ -226,11 +227,11 @@ wall_of(uint64_t mono_ms)
 static void
 explain_none(struct gw_availability *a, const char *role, struct gw_usable *out)
 {
-	uint32_t stale_ms = a->worker->instance->stale_after_ms;
+	uint32_t stale_ms = gw_node_view_stale_after_ms(a->routing->nodes);
 	struct gw_role_count c;
 
-	gw_node_view_count(a->worker->nodes, role, gw_mono_ms(), &c);
-	out->since_wall_s = a->worker->started_wall_s;
+	gw_node_view_count(a->routing->nodes, role, gw_mono_ms(), &c);
+	out->since_wall_s = a->routing->worker->started_wall_s;
 	if (c.nodes == 0) {
 		snprintf(out->reason, sizeof(out->reason),
 			 "no node registered for role '%s'", role);
@@ -257,8 +258,8 @@ judge_discovered(struct gw_availability *a, const struct gw_model *m,
 		 struct gw_usable *out)
 {
 	const struct gw_candidate *c;
-	size_t n =
-		gw_node_view_fresh(a->worker->nodes, m->role, gw_mono_ms(), &c);
+	size_t n = gw_node_view_fresh(a->routing->nodes, m->role, gw_mono_ms(),
+				      &c);
 
 	if (n == 0) {
 		explain_none(a, m->role, out);

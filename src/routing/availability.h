@@ -24,7 +24,7 @@
 #define GW_UNUSABLE_REASON_BYTES 512
 
 struct gw_availability;
-struct gw_worker;
+struct gw_routing;
 
 struct gw_usable {
 	bool usable;
@@ -48,7 +48,7 @@ struct gw_usable {
  * Returns an object the caller frees, or NULL.
  */
 GW_MUSTCHECK struct gw_availability *
-gw_availability_new(struct gw_worker *w, struct gw_config *config,
+gw_availability_new(struct gw_routing *routing, struct gw_config *config,
 		    const struct gw_model *only, void (*on_done)(void *arg),
 		    void *arg, struct gw_err *err);
 

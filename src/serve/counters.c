@@ -1,51 +1,53 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * counters.c - where a count goes and how all of them are read: the rows of
- * counters.def in the shared memory, or in the worker of a program without one.
+ * counters.def in the program's store, or in the process that has none.
  */
+#include "serve/counters.h"
+
 #include "base/json.h"
-#include "serve/worker.h"
 
 void
-gw_worker_count(struct gw_worker *w, enum gw_counter c, uint64_t n)
+gw_counters_count(struct gw_counters *c, enum gw_counter which, uint64_t n)
 {
-	if (w->reg)
-		reg_counter_add(w->reg, (unsigned)c, n);
+	if (c->ops)
+		c->ops->count(c->store, which, n);
 	else
-		w->own_counter[c] += n;
+		c->own_counter[which] += n;
 }
 
 void
-gw_worker_gauge(struct gw_worker *w, enum gw_gauge g, int64_t n)
+gw_counters_gauge(struct gw_counters *c, enum gw_gauge which, int64_t n)
 {
-	if (w->reg)
-		reg_gauge_add(w->reg, (unsigned)g, n);
+	if (c->ops)
+		c->ops->gauge(c->store, which, n);
 	else
-		w->own_gauge[g] += n;
+		c->own_gauge[which] += n;
 }
 
 static int64_t
-counter(const struct gw_worker *w, enum gw_counter c)
+counter(const struct gw_counters *c, enum gw_counter which)
 {
-	return (int64_t)(w->reg ? reg_counter_sum(w->reg, (unsigned)c)
-				: w->own_counter[c]);
+	return (int64_t)(c->ops ? c->ops->count_sum(c->store, which)
+				: c->own_counter[which]);
 }
 
 static int64_t
-gauge(const struct gw_worker *w, enum gw_gauge g)
+gauge(const struct gw_counters *c, enum gw_gauge which)
 {
-	return w->reg ? reg_gauge_sum(w->reg, (unsigned)g) : w->own_gauge[g];
+	return c->ops ? c->ops->gauge_sum(c->store, which)
+		      : c->own_gauge[which];
 }
 
 struct json_object *
-gw_worker_counters(const struct gw_worker *w)
+gw_counters_document(const struct gw_counters *c)
 {
 	struct json_object *o = json_object_new_object();
 
 #define COUNTER(name, word, text)                                              \
-	gw_json_set_int(o, word, counter(w, GW_COUNT_##name));
+	gw_json_set_int(o, word, counter(c, GW_COUNT_##name));
 #define GAUGE(name, word, text)                                                \
-	gw_json_set_int(o, word, gauge(w, GW_GAUGE_##name));
+	gw_json_set_int(o, word, gauge(c, GW_GAUGE_##name));
 #include "serve/counters.def"
 	return o;
 }

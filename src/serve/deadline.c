@@ -3,7 +3,8 @@
 #include "serve/deadline.h"
 
 #include "base/clock.h"
-#include "serve/relay.h"
+#include "serve/keepalive.h"
+#include "serve/pipeline.h"
 #include "serve/worker.h"
 
 #define NEVER UINT64_MAX
@@ -28,25 +29,25 @@ sooner(uint64_t at_ms, enum gw_limit limit, uint64_t *next_ms,
 static uint64_t
 next_limit(const struct gw_request *r, enum gw_limit *which)
 {
-	const struct gw_timeouts *t = &r->model->timeouts;
+	const struct gw_timeouts *t = &r->resolve.model->timeouts;
 	uint64_t next = NEVER;
 
 	*which = GW_LIMIT_NONE;
-	sooner(after(r->t_forward_ms, t->total_ms), GW_LIMIT_TOTAL, &next,
+	sooner(after(r->deadline.begun_ms, t->total_ms), GW_LIMIT_TOTAL, &next,
 	       which);
 	/* A client that reads slowly is not the upstream's silence. On a node
 	 * it keeps others from the device, though. */
-	if (r->relay_paused) {
-		if (r->ticket)
-			sooner(after(r->t_paused_ms, t->idle_ms),
+	if (r->relay.paused) {
+		if (r->worker->pipeline->limits_readers)
+			sooner(after(r->relay.paused_ms, t->idle_ms),
 			       GW_LIMIT_CLIENT, &next, which);
 		return next;
 	}
-	if (r->t_upstream_ms)
-		sooner(after(r->t_upstream_ms, t->idle_ms), GW_LIMIT_IDLE,
+	if (r->relay.last_ms)
+		sooner(after(r->relay.last_ms, t->idle_ms), GW_LIMIT_IDLE,
 		       &next, which);
-	else if (r->t_connected_ms)
-		sooner(after(r->t_connected_ms, t->first_byte_ms),
+	else if (r->relay.connected_ms)
+		sooner(after(r->relay.connected_ms, t->first_byte_ms),
 		       GW_LIMIT_FIRST_BYTE, &next, which);
 	return next;
 }
@@ -54,9 +55,23 @@ next_limit(const struct gw_request *r, enum gw_limit *which)
 static uint64_t
 next_keepalive(const struct gw_request *r)
 {
-	if (!gw_relay_wants_keepalive(r))
+	uint64_t last_ms = r->reply.last_ms > r->deadline.skipped_ms
+				   ? r->reply.last_ms
+				   : r->deadline.skipped_ms;
+
+	if (!gw_keepalive_wanted(r))
 		return NEVER;
-	return after(r->t_client_ms, r->config->gateway.sse_keepalive_ms);
+	return after(last_ms, r->config->gateway.sse_keepalive_ms);
+}
+
+/* A comment is due. One that has no place waits for a whole interval. */
+static int
+keep_alive(struct gw_request *r, uint64_t now_ms)
+{
+	if (gw_keepalive_has_place(r))
+		return gw_keepalive_send(r);
+	r->deadline.skipped_ms = now_ms;
+	return 0;
 }
 
 static void
@@ -69,8 +84,8 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	if (next_limit(r, &which) <= now)
-		r->limit_hit = which;
-	else if (next_keepalive(r) > now || gw_relay_keepalive(r) == 0) {
+		r->deadline.hit = which;
+	else if (next_keepalive(r) > now || keep_alive(r, now) == 0) {
 		gw_deadline_update(r);
 		return;
 	}
@@ -80,8 +95,8 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 void
 gw_deadline_init(struct gw_request *r)
 {
-	ev_init(&r->deadline, on_deadline);
-	r->deadline.data = r;
+	ev_init(&r->deadline.timer, on_deadline);
+	r->deadline.timer.data = r;
 }
 
 void
@@ -95,24 +110,31 @@ gw_deadline_update(struct gw_request *r)
 	keepalive = next_keepalive(r);
 	if (keepalive < next)
 		next = keepalive;
-	ev_timer_stop(loop, &r->deadline);
+	ev_timer_stop(loop, &r->deadline.timer);
 	if (next == NEVER)
 		return;
-	ev_timer_set(&r->deadline,
+	ev_timer_set(&r->deadline.timer,
 		     next > now ? (double)(next - now) / 1000.0 : 0., 0.);
-	ev_timer_start(loop, &r->deadline);
+	ev_timer_start(loop, &r->deadline.timer);
 }
 
 void
 gw_deadline_stop(struct gw_request *r)
 {
-	ev_timer_stop(r->worker->loop, &r->deadline);
+	ev_timer_stop(r->worker->loop, &r->deadline.timer);
 }
 
 void
-gw_limit_error(struct gw_request *r)
+gw_deadline_begin(struct gw_request *r)
 {
-	const struct gw_timeouts *t = &r->model->timeouts;
+	if (r->deadline.begun_ms == 0)
+		r->deadline.begun_ms = gw_mono_ms();
+}
+
+void
+gw_limit_error(struct gw_request *r, enum gw_limit hit)
+{
+	const struct gw_timeouts *t = &r->resolve.model->timeouts;
 	const struct {
 		const char *what, *key;
 		uint32_t ms;
@@ -129,7 +151,7 @@ gw_limit_error(struct gw_request *r)
 
 	gw_err_set(&r->err, GW_ERR_UPSTREAM_TIMEOUT, 0,
 		   "the upstream of '%s' %s%s timeouts.%s = %.10g s",
-		   r->model->alias, limits[r->limit_hit].what,
-		   r->limit_hit == GW_LIMIT_CLIENT ? " for" : " within",
-		   limits[r->limit_hit].key, limits[r->limit_hit].ms / 1000.0);
+		   r->resolve.model->alias, limits[hit].what,
+		   hit == GW_LIMIT_CLIENT ? " for" : " within", limits[hit].key,
+		   limits[hit].ms / 1000.0);
 }

@@ -27,8 +27,12 @@ void gw_deadline_update(struct gw_request *r);
 void gw_deadline_stop(struct gw_request *r);
 
 /*
- * gw_limit_error - set r->err to the 504 that names the limit r->limit_hit.
+ * gw_deadline_begin - total_s counts from now on; only the first call does
+ * anything.
  */
-void gw_limit_error(struct gw_request *r);
+void gw_deadline_begin(struct gw_request *r);
+
+/* gw_limit_error - set r->err to the 504 that names the limit @hit. */
+void gw_limit_error(struct gw_request *r, enum gw_limit hit);
 
 #endif

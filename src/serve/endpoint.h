@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * endpoint.h - one row per endpoint; the flags say which stages run.
- *
- * To add one: a row in table.c and, unless it is relayed, one file here with
- * its answer function, declared below.
+ * endpoint.h - what an endpoint is: one row of a program's table; the flags say
+ * which stages run.
  */
 #ifndef GW_SERVE_ENDPOINT_H
 #define GW_SERVE_ENDPOINT_H
@@ -42,14 +40,13 @@ struct gw_endpoint {
 	const char *path;      /* percent-decoded path it serves */
 	enum gw_method method; /* GET also serves HEAD */
 	unsigned flags;
-	enum gw_step (*answer)(struct gw_request *r); /* GW_EP_ANSWER */
+	/* GW_EP_ANSWER: called once the request's document (if any) is there,
+	 * and again after each WAIT; ends with a reply and FINISH, or with
+	 * r->err set and FINISH. */
+	enum gw_step (*answer)(struct gw_request *r);
 	enum gw_sse_dialect dialect; /* of error events, GW_EP_RELAY */
 	const char *help;	     /* one line for the documentation */
 };
-
-/* The gateway's endpoints. */
-extern const struct gw_endpoint gw_endpoints[];
-extern const size_t gw_n_endpoints;
 
 /*
  * gw_endpoint_find - the row for a path and method.
@@ -61,18 +58,5 @@ const struct gw_endpoint *gw_endpoint_find(const struct gw_endpoint *table,
 					   size_t n, const char *path,
 					   enum gw_method method, char *allow,
 					   size_t cap);
-
-/*
- * Answer functions, one file each. They are called once the request's document
- * (if any) is in r->document, and again after each WAIT; they end with a reply
- * and FINISH, or with r->err set and FINISH.
- */
-enum gw_step gw_answer_health(struct gw_request *r);
-enum gw_step gw_answer_ready(struct gw_request *r);
-enum gw_step gw_answer_models(struct gw_request *r);
-enum gw_step gw_answer_model(struct gw_request *r);
-enum gw_step gw_answer_register(struct gw_request *r);
-enum gw_step gw_answer_heartbeat(struct gw_request *r);
-enum gw_step gw_answer_deregister(struct gw_request *r);
 
 #endif

@@ -5,8 +5,8 @@
  */
 #include "serve/pipeline.h"
 
-#include "serve/worker.h"
 #include "serve/reply.h"
+#include "serve/worker.h"
 #include "upstream/transfer.h"
 
 /* A request that failed before its head was sent is answered here, once. */
@@ -15,11 +15,9 @@ finish(struct gw_request *r)
 {
 	const struct gw_pipeline *p = r->worker->pipeline;
 
-	if (r->transfer) {
-		gw_transfer_cancel(r->transfer);
-		r->transfer = NULL;
-	}
-	if (r->err.code && !r->client_gone)
+	if (r->relay.transfer) /* nobody looks at it any more */
+		gw_transfer_cancel(r->relay.transfer);
+	if (r->err.code && !r->progress.client_gone)
 		gw_reply_failure(r);
 	p->stages[p->n - 1].run(r);
 	gw_request_free(r);
@@ -29,7 +27,7 @@ static bool
 wanted(const struct gw_request *r, const struct gw_stage *s)
 {
 	return s->wants == GW_STAGE_ALWAYS ||
-	       (r->endpoint && (r->endpoint->flags & s->wants));
+	       (r->accept.endpoint && (r->accept.endpoint->flags & s->wants));
 }
 
 /* Returns true while there is a next stage to run. */
@@ -38,17 +36,17 @@ advance(struct gw_request *r, enum gw_step step)
 {
 	switch (step) {
 	case GW_NEXT:
-		r->stage++;
+		r->progress.stage++;
 		return true;
 	case GW_REPICK:
-		r->stage = (unsigned)r->worker->pipeline->pick;
+		r->progress.stage = (unsigned)r->worker->pipeline->pick;
 		return true;
 	case GW_WAIT:
-		return r->resume_again || r->client_gone;
+		return r->progress.again || r->progress.client_gone;
 	case GW_FINISH:
 		break;
 	}
-	r->stage = (unsigned)r->worker->pipeline->n - 1;
+	r->progress.stage = (unsigned)r->worker->pipeline->n - 1;
 	return true;
 }
 
@@ -57,32 +55,32 @@ gw_pipeline_resume(struct gw_request *r)
 {
 	const struct gw_pipeline *p = r->worker->pipeline;
 
-	if (r->running) {
-		r->resume_again = true;
+	if (r->progress.running) {
+		r->progress.again = true;
 		return;
 	}
-	r->running = true;
-	while (!r->client_gone && r->stage < p->n - 1) {
-		const struct gw_stage *s = &p->stages[r->stage];
+	r->progress.running = true;
+	while (!r->progress.client_gone && r->progress.stage < p->n - 1) {
+		const struct gw_stage *s = &p->stages[r->progress.stage];
 		enum gw_step step = GW_NEXT;
 
-		r->resume_again = false;
+		r->progress.again = false;
 		if (wanted(r, s))
 			step = s->run(r);
 		if (!advance(r, step))
 			break;
 	}
-	r->running = false;
-	if (r->client_gone || r->stage >= p->n - 1)
+	r->progress.running = false;
+	if (r->progress.client_gone || r->progress.stage >= p->n - 1)
 		finish(r);
 }
 
 void
 gw_pipeline_client_gone(struct gw_request *r)
 {
-	r->client_gone = true;
+	r->progress.client_gone = true;
 	r->conn = NULL;
-	if (r->running)
+	if (r->progress.running)
 		return;
 	finish(r);
 }

@@ -23,21 +23,25 @@ struct gw_stage {
 				 * GW_STAGE_ALWAYS */
 };
 
+/* What a program does with its requests. Static. */
 struct gw_pipeline {
 	const struct gw_stage *stages;
 	size_t n;		/* the last one is account */
 	size_t pick;		/* where REPICK goes */
+	size_t own_bytes;	/* of the program's own part of a request */
 	bool picks_again;	/* REPICK makes sense for a proxy, too */
+	bool limits_readers;	/* idle_s ends a client that does not read: it
+				 * holds what others wait for */
+	/* Input events, for the stage that receives. */
+	void (*on_body)(struct gw_request *r, const char *p, size_t n);
+	void (*on_body_end)(struct gw_request *r);
 	/* Another upstream could take the request right now. NULL = never. */
 	bool (*has_another)(const struct gw_request *r);
 	/* Let go of what the program gave to a request, the hold on its
 	 * upstream above all: before another upstream is chosen, and when the
-	 * request ends, however it ends. */
+	 * request ends, however it ends. NULL = nothing. */
 	void (*release)(struct gw_request *r);
 };
-
-/* The gateway's stages (stages.c). */
-extern const struct gw_pipeline gw_pipeline;
 
 /*
  * gw_pipeline_resume - something a waiting request waits for has happened.
@@ -51,23 +55,5 @@ void gw_pipeline_resume(struct gw_request *r);
  * Frees the request unless a stage is running, which then ends it.
  */
 void gw_pipeline_client_gone(struct gw_request *r);
-
-/* Stages, one file each in src/stage/. */
-enum gw_step gw_stage_accept(struct gw_request *r);
-enum gw_step gw_stage_authenticate(struct gw_request *r);
-enum gw_step gw_stage_receive(struct gw_request *r);
-enum gw_step gw_stage_answer(struct gw_request *r);
-enum gw_step gw_stage_resolve_role(struct gw_request *r);
-enum gw_step gw_stage_pick_node(struct gw_request *r);
-enum gw_step gw_stage_forward(struct gw_request *r);
-enum gw_step gw_stage_stream(struct gw_request *r);
-enum gw_step gw_stage_account(struct gw_request *r);
-
-/* gw_pick_has_another - the node view has a fresh node for it, untried. */
-bool gw_pick_has_another(const struct gw_request *r);
-
-/* Input events of the receive stage, called by the worker. */
-void gw_receive_body(struct gw_request *r, const char *p, size_t n);
-void gw_receive_end(struct gw_request *r);
 
 #endif

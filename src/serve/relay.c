@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/deadline.h"
-#include "serve/worker.h"
 #include "serve/reply.h"
+#include "serve/worker.h"
 #include "upstream/transfer.h"
 
 #define URL_MAX (4096u + GW_PATH_MAX)
@@ -36,7 +36,7 @@ on_connected(void *arg)
 {
 	struct gw_request *r = arg;
 
-	r->t_connected_ms = gw_mono_ms();
+	r->relay.connected_ms = gw_mono_ms();
 	r->phase = GW_PHASE_FIRST_BYTE;
 	gw_deadline_update(r);
 }
@@ -55,14 +55,15 @@ on_head(void *arg, const struct gw_transfer_head *head)
 {
 	struct gw_request *r = arg;
 
-	r->upstream_head = true;
-	r->upstream_status = head->status;
-	r->content_length = head->content_length;
-	copy_field(r->content_type, sizeof(r->content_type),
+	r->relay.head = true;
+	r->relay.status = head->status;
+	r->relay.content_length = head->content_length;
+	copy_field(r->relay.content_type, sizeof(r->relay.content_type),
 		   head->content_type);
-	copy_field(r->retry_after, sizeof(r->retry_after), head->retry_after);
-	r->upstream_is_sse =
-		strncasecmp(r->content_type, "text/event-stream", 17) == 0;
+	copy_field(r->relay.retry_after, sizeof(r->relay.retry_after),
+		   head->retry_after);
+	r->relay.is_sse = strncasecmp(r->relay.content_type,
+				      "text/event-stream", 17) == 0;
 	gw_pipeline_resume(r);
 }
 
@@ -71,9 +72,9 @@ on_head(void *arg, const struct gw_transfer_head *head)
 static int
 hold(struct gw_request *r, const char *p, size_t n)
 {
-	size_t room = r->held.max - r->held.len;
+	size_t room = r->relay.held.max - r->relay.held.len;
 
-	if (gw_buf_append(&r->held, p, n < room ? n : room) < 0)
+	if (gw_buf_append(&r->relay.held, p, n < room ? n : room) < 0)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
 				  "no memory for the answer");
 	return 0;
@@ -83,22 +84,22 @@ static bool
 on_data(void *arg, const char *p, size_t n)
 {
 	struct gw_request *r = arg;
-	bool first = r->t_upstream_ms == 0;
+	bool first = r->relay.last_ms == 0;
 	int rc;
 
-	if (!r->hold && gw_reply_backlog(r) > GW_FCGI_HIGH_WATER) {
-		r->relay_paused = true;
-		r->t_paused_ms = gw_mono_ms();
+	if (!r->stream.hold && gw_reply_backlog(r) > GW_FCGI_HIGH_WATER) {
+		r->relay.paused = true;
+		r->relay.paused_ms = gw_mono_ms();
 		return false;
 	}
-	rc = r->hold ? hold(r, p, n) : gw_reply_body(r, p, n);
+	rc = r->stream.hold ? hold(r, p, n) : gw_reply_body(r, p, n);
 	if (rc < 0) {
 		gw_pipeline_resume(r); /* ends the request */
 		return true;
 	}
-	if (!r->hold)
-		gw_sse_feed(&r->sse, p, n);
-	r->t_upstream_ms = gw_mono_ms();
+	if (!r->stream.hold)
+		gw_sse_feed(&r->relay.sse, p, n);
+	r->relay.last_ms = gw_mono_ms();
 	if (first)
 		gw_deadline_update(r);
 	return true;
@@ -107,7 +108,7 @@ on_data(void *arg, const char *p, size_t n)
 bool
 gw_relay_may_move(const struct gw_request *r)
 {
-	return !r->committed && r->pick_attempts + 1 < GW_PICK_ATTEMPTS;
+	return !r->reply.committed && r->forward.moves + 1 < GW_PICK_ATTEMPTS;
 }
 
 static bool
@@ -124,10 +125,10 @@ on_done(void *arg, enum gw_transfer_result result, const char *detail)
 {
 	struct gw_request *r = arg;
 
-	r->transfer = NULL;
-	r->upstream_done = true;
-	r->upstream_failure = (int)result;
-	copy_field(r->upstream_reason, sizeof(r->upstream_reason), detail);
+	r->relay.transfer = NULL;
+	r->relay.done = true;
+	r->relay.failure = (int)result;
+	copy_field(r->relay.reason, sizeof(r->relay.reason), detail);
 	gw_pipeline_resume(r);
 }
 
@@ -173,7 +174,7 @@ collect_headers(struct gw_request *r, struct header_lines *h)
 
 	if (add_line(h, "Content-Type",
 		     type && *type ? type : "application/json") < 0 ||
-	    add_line(h, "X-Request-Id", r->id) < 0)
+	    add_line(h, "X-Request-Id", r->accept.id) < 0)
 		return -1;
 	for (size_t i = 0; i < GW_ARRAY_LEN(forwarded); i++)
 		if (add_line(h, forwarded[i].name,
@@ -193,18 +194,18 @@ gw_relay_start(struct gw_request *r)
 	struct gw_transfer_request req = {
 		.bearer = r->target.api_key,
 		.post = true,
-		.body = gw_body_forward_flat(r->body),
-		.body_len = gw_body_forward_len(r->body),
+		.body = gw_body_forward_flat(r->receive.body),
+		.body_len = gw_body_forward_len(r->receive.body),
 		.read = read_body,
-		.read_arg = r->body,
-		.connect_ms = r->model->timeouts.connect_ms,
+		.read_arg = r->receive.body,
+		.connect_ms = r->resolve.model->timeouts.connect_ms,
 	};
 
 	r->phase = GW_PHASE_CONNECT;
-	r->t_connected_ms = r->t_upstream_ms = 0;
-	if (r->t_forward_ms == 0)
-		r->t_forward_ms = gw_mono_ms();
-	if (gw_buf_printf(&url, "%s%s", r->target.base_url, r->path) < 0 ||
+	r->relay.connected_ms = r->relay.last_ms = 0;
+	gw_deadline_begin(r);
+	if (gw_buf_printf(&url, "%s%s", r->target.base_url, r->accept.path) <
+		    0 ||
 	    collect_headers(r, &headers) < 0) {
 		gw_buf_release(&headers.text);
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
@@ -213,10 +214,10 @@ gw_relay_start(struct gw_request *r)
 	req.url = url.data;
 	req.headers = headers.line;
 	req.n_headers = headers.n;
-	r->transfer =
+	r->relay.transfer =
 		gw_transfer_start(r->worker->upstreams, &req, &ops, r, &r->err);
 	gw_buf_release(&headers.text);
-	if (!r->transfer)
+	if (!r->relay.transfer)
 		return -1;
 	gw_deadline_update(r);
 	return 0;
@@ -225,46 +226,20 @@ gw_relay_start(struct gw_request *r)
 void
 gw_relay_reset(struct gw_request *r)
 {
-	r->upstream_done = r->upstream_head = false;
-	r->upstream_status = 0;
+	r->relay.done = r->relay.head = false;
+	r->relay.status = 0;
 	gw_deadline_stop(r);
 }
 
 void
 gw_relay_writable(struct gw_request *r)
 {
-	if (!r->relay_paused || !r->transfer)
+	if (!r->relay.paused || !r->relay.transfer)
 		return;
-	r->relay_paused = false;
-	r->t_upstream_ms = gw_mono_ms();
+	r->relay.paused = false;
+	r->relay.last_ms = gw_mono_ms();
 	gw_deadline_update(r);
-	gw_transfer_resume(r->transfer); /* may end the request */
-}
-
-/* ---- keep-alive ---------------------------------------------------------- */
-
-bool
-gw_relay_wants_keepalive(const struct gw_request *r)
-{
-	if (!r->config->gateway.sse_keepalive_ms || r->hold)
-		return false;
-	return r->upstream_head ? r->upstream_is_sse : r->wants_stream;
-}
-
-int
-gw_relay_keepalive(struct gw_request *r)
-{
-	if (!gw_sse_between_events(&r->sse) || gw_reply_backlog(r) > 0) {
-		/* Not now; the next look is one interval away. */
-		r->t_client_ms = gw_mono_ms();
-		return 0;
-	}
-	if (!r->committed) {
-		if (gw_reply_head(r, 200, "text/event-stream", -1) < 0)
-			return -1;
-		r->early_commit = true;
-	}
-	return gw_reply_body(r, GW_SSE_KEEPALIVE, sizeof(GW_SSE_KEEPALIVE) - 1);
+	gw_transfer_resume(r->relay.transfer); /* may end the request */
 }
 
 /* ---- failure ------------------------------------------------------------- */
@@ -273,24 +248,24 @@ void
 gw_relay_failure(struct gw_request *r)
 {
 	enum gw_transfer_result result =
-		(enum gw_transfer_result)r->upstream_failure;
+		(enum gw_transfer_result)r->relay.failure;
 	char detail[256], model[300], node[160];
 
 	if (result == GW_TRANSFER_CONNECT_TIMEOUT) {
-		r->limit_hit = GW_LIMIT_CONNECT;
-		gw_limit_error(r);
+		gw_limit_error(r, GW_LIMIT_CONNECT);
 		return;
 	}
 	gw_err_set(&r->err, gw_transfer_code(result), 0,
-		   "the upstream of '%s'%s%s%s failed: %s", r->model->alias,
-		   r->target.node_id ? " (node '" : "",
+		   "the upstream of '%s'%s%s%s failed: %s",
+		   r->resolve.model->alias, r->target.node_id ? " (node '" : "",
 		   r->target.node_id ? r->target.node_id : "",
 		   r->target.node_id ? "')" : "", gw_transfer_reason(result));
-	gw_log_quote(detail, sizeof(detail), r->upstream_reason,
-		     strlen(r->upstream_reason));
-	gw_log_limited(&r->worker->upstream_log, GW_EV_UPSTREAM_FAILED, r->id,
-		       "model=%s node=%s url=%s reason=\"%s\" detail=%s",
-		       gw_log_word(model, sizeof(model), r->model->alias),
-		       gw_log_word(node, sizeof(node), r->target.node_id),
-		       r->target.base_url, gw_transfer_reason(result), detail);
+	gw_log_quote(detail, sizeof(detail), r->relay.reason,
+		     strlen(r->relay.reason));
+	gw_log_limited(
+		&r->worker->upstream_log, GW_EV_UPSTREAM_FAILED, r->accept.id,
+		"model=%s node=%s url=%s reason=\"%s\" detail=%s",
+		gw_log_word(model, sizeof(model), r->resolve.model->alias),
+		gw_log_word(node, sizeof(node), r->target.node_id),
+		r->target.base_url, gw_transfer_reason(result), detail);
 }

@@ -26,19 +26,6 @@ void gw_relay_reset(struct gw_request *r);
 void gw_relay_writable(struct gw_request *r);
 
 /*
- * gw_relay_wants_keepalive - may SSE comments be sent to this client now or
- * later? False for answers that are no event stream.
- */
-bool gw_relay_wants_keepalive(const struct gw_request *r);
-
-/*
- * gw_relay_keepalive - send one SSE comment, committing 200 first when nothing
- * was sent yet. Does nothing in the middle of an event.
- * Returns 0, or -1 with r->err set: the request must end.
- */
-GW_MUSTCHECK int gw_relay_keepalive(struct gw_request *r);
-
-/*
  * gw_relay_may_move - another upstream may still be tried: nothing has reached
  * the client, and fewer than GW_PICK_ATTEMPTS were chosen.
  */

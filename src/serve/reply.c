@@ -12,7 +12,6 @@
 #include "base/json.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/request.h"
-#include "serve/worker.h"
 #include "sse/sse.h"
 
 #define HEAD_MAX 8192
@@ -62,10 +61,10 @@ queue(struct gw_request *r, const void *p, size_t n)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
 				  "no memory for the answer");
 	now_us = gw_mono_us();
-	if (!r->t_first_byte_us)
-		r->t_first_byte_us = now_us;
-	r->t_client_ms = now_us / 1000;
-	r->bytes_out += n;
+	if (!r->reply.first_us)
+		r->reply.first_us = now_us;
+	r->reply.last_ms = now_us / 1000;
+	r->reply.bytes += n;
 	return 0;
 }
 
@@ -73,7 +72,7 @@ queue(struct gw_request *r, const void *p, size_t n)
 static int
 cors_headers(const struct gw_request *r, struct gw_buf *b)
 {
-	if (!r->cors_origin)
+	if (!r->accept.cors_origin)
 		return 0;
 	return gw_buf_printf(
 		b,
@@ -81,7 +80,7 @@ cors_headers(const struct gw_request *r, struct gw_buf *b)
 		"Vary: Origin\r\n"
 		"Access-Control-Expose-Headers: X-Request-Id, "
 		"X-RoleMesh-Model, X-RoleMesh-Node, Retry-After\r\n",
-		r->cors_origin);
+		r->accept.cors_origin);
 }
 
 /* The headers a page wants to send, when they are a list of field names. */
@@ -111,7 +110,7 @@ preflight_headers(const struct gw_request *r, struct gw_buf *b)
 {
 	const char *more;
 
-	if (r->method != GW_METHOD_OPTIONS || !r->cors_origin)
+	if (r->accept.method != GW_METHOD_OPTIONS || !r->accept.cors_origin)
 		return 0;
 	more = requested_headers(r);
 	return gw_buf_printf(b,
@@ -120,7 +119,8 @@ preflight_headers(const struct gw_request *r, struct gw_buf *b)
 			     "Content-Type, X-Api-Key, X-Request-Id, "
 			     "anthropic-version, anthropic-beta%s%s\r\n"
 			     "Access-Control-Max-Age: 600\r\n",
-			     r->allow, more ? ", " : "", more ? more : "");
+			     r->accept.allow, more ? ", " : "",
+			     more ? more : "");
 }
 
 static int
@@ -140,20 +140,21 @@ error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 	    gw_buf_puts(b, "WWW-Authenticate: Bearer realm=\"rolemesh\"\r\n") <
 		    0)
 		return -1;
-	if (status == 405 && r->allow[0] &&
-	    gw_buf_printf(b, "Allow: %s\r\n", r->allow) < 0)
+	if (status == 405 && r->accept.allow[0] &&
+	    gw_buf_printf(b, "Allow: %s\r\n", r->accept.allow) < 0)
 		return -1;
 	/* The upstream's belongs to the upstream's own answer. */
-	if (r->retry_after[0] && !r->err.code)
-		return gw_buf_printf(b, "Retry-After: %s\r\n", r->retry_after);
+	if (r->relay.retry_after[0] && !r->err.code)
+		return gw_buf_printf(b, "Retry-After: %s\r\n",
+				     r->relay.retry_after);
 	return retry_after(&r->err, b);
 }
 
 static int
 route_headers(const struct gw_request *r, struct gw_buf *b)
 {
-	if (r->model &&
-	    gw_buf_printf(b, "X-RoleMesh-Model: %s\r\n", r->model->alias) < 0)
+	if (r->resolve.model && gw_buf_printf(b, "X-RoleMesh-Model: %s\r\n",
+					      r->resolve.model->alias) < 0)
 		return -1;
 	if (r->target.node_id &&
 	    gw_buf_printf(b, "X-RoleMesh-Node: %s\r\n", r->target.node_id) < 0)
@@ -188,7 +189,7 @@ unread_body_headers(const struct gw_request *r, struct gw_buf *b)
 {
 	const char *length, *coding;
 
-	if (r->body_complete || !r->conn)
+	if (r->receive.complete || !r->conn)
 		return 0;
 	length = gw_fcgi_param(r->conn, "CONTENT_LENGTH");
 	coding = gw_fcgi_param(r->conn, "HTTP_TRANSFER_ENCODING");
@@ -206,7 +207,7 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 		      strncmp(content_type, "text/event-stream", 17) == 0;
 
 	if (gw_buf_printf(&b, "Status: %d %s\r\nX-Request-Id: %s\r\n", status,
-			  reason_phrase(status), r->id) < 0 ||
+			  reason_phrase(status), r->accept.id) < 0 ||
 	    body_headers(content_type, length, stream, &b) < 0 ||
 	    route_headers(r, &b) < 0 || error_headers(r, status, &b) < 0 ||
 	    unread_body_headers(r, &b) < 0 || cors_headers(r, &b) < 0 ||
@@ -216,15 +217,24 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 				  HEAD_MAX);
 	if (queue(r, b.data, b.len) < 0)
 		return -1;
-	r->committed = true;
-	r->status = status;
+	r->reply.committed = true;
+	r->reply.status = status;
+	return 0;
+}
+
+int
+gw_reply_early(struct gw_request *r)
+{
+	if (gw_reply_head(r, 200, "text/event-stream", -1) < 0)
+		return -1;
+	r->reply.early = true;
 	return 0;
 }
 
 int
 gw_reply_body(struct gw_request *r, const void *p, size_t n)
 {
-	if (r->head_only || n == 0)
+	if (r->accept.head_only || n == 0)
 		return 0;
 	return queue(r, p, n);
 }
@@ -240,7 +250,7 @@ gw_reply_end(struct gw_request *r)
 void
 gw_reply_break(struct gw_request *r)
 {
-	r->broken = true;
+	r->reply.broken = true;
 	if (r->conn)
 		gw_fcgi_abort(r->conn);
 	r->conn = NULL;
@@ -265,6 +275,13 @@ gw_reply_json(struct gw_request *r, int status, struct json_object *doc)
 		gw_reply_end(r);
 }
 
+int
+gw_reply_error_event(struct gw_request *r, const struct gw_buf *event)
+{
+	r->reply.broken = true;
+	return gw_reply_body(r, event->data, event->len);
+}
+
 /* The one way left to tell a client that has a 200 and part of a stream. */
 static void
 stream_failure(struct gw_request *r)
@@ -272,10 +289,10 @@ stream_failure(struct gw_request *r)
 	gw_auto_buf struct gw_buf event = GW_BUF_INIT(16384);
 	const struct gw_err_info *info = gw_err_info(r->err.code);
 
-	r->broken = true;
-	if (gw_sse_error_event(&event, r->endpoint->dialect, &r->sse,
-			       info->type, info->code, r->err.msg) < 0 ||
-	    gw_reply_body(r, event.data, event.len) < 0)
+	if (gw_sse_error_event(&event, r->accept.endpoint->dialect,
+			       &r->relay.sse, info->type, info->code,
+			       r->err.msg) < 0 ||
+	    gw_reply_error_event(r, &event) < 0)
 		gw_reply_break(r);
 	else
 		gw_reply_end(r);
@@ -286,10 +303,10 @@ gw_reply_failure(struct gw_request *r)
 {
 	if (!r->conn)
 		return;
-	if (!r->committed)
+	if (!r->reply.committed)
 		gw_reply_json(r, gw_err_info(r->err.code)->status,
 			      gw_error_document(&r->err));
-	else if (r->early_commit || r->upstream_is_sse)
+	else if (r->reply.early || r->stream.events)
 		stream_failure(r);
 	else
 		gw_reply_break(r);

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 struct gw_request;
@@ -33,8 +34,21 @@ struct gw_request;
 GW_MUSTCHECK int gw_reply_head(struct gw_request *r, int status,
 			       const char *content_type, int64_t length);
 
+/*
+ * gw_reply_early - commit a 200 with an event stream, before an upstream has
+ * answered. Returns as gw_reply_head().
+ */
+GW_MUSTCHECK int gw_reply_early(struct gw_request *r);
+
 /* gw_reply_body - queue bytes behind the head; HEAD requests drop them. 0 / -1. */
 GW_MUSTCHECK int gw_reply_body(struct gw_request *r, const void *p, size_t n);
+
+/*
+ * gw_reply_error_event - an error event of an upstream's making goes to the
+ * client; the answer counts as broken. 0 / -1, as gw_reply_body().
+ */
+GW_MUSTCHECK int gw_reply_error_event(struct gw_request *r,
+				      const struct gw_buf *event);
 
 /* gw_reply_end - the answer is complete. */
 void gw_reply_end(struct gw_request *r);

@@ -2,9 +2,12 @@
 /* request.c - birth and end of a request's memory; knows no protocol. */
 #include "serve/request.h"
 
+#include <stdalign.h>
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "base/json.h"
-#include "serve/deadline.h"
+#include "serve/pipeline.h"
 #include "serve/worker.h"
 
 #define HELD_MAX (64u << 10)
@@ -16,6 +19,12 @@ static const char *const phase_names[GW_PHASE__MAX] = {
 	[GW_PHASE_STREAM] = "stream",
 };
 
+/* The program's own part lies behind it, in the same piece of memory. */
+struct request_and_own {
+	struct gw_request request;
+	alignas(max_align_t) char own[];
+};
+
 const char *
 gw_phase_name(enum gw_phase phase)
 {
@@ -25,34 +34,37 @@ gw_phase_name(enum gw_phase phase)
 struct gw_request *
 gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c)
 {
-	struct gw_request *r = calloc(1, sizeof(*r));
+	struct request_and_own *both =
+		calloc(1, sizeof(*both) + w->pipeline->own_bytes);
+	struct gw_request *r;
 
-	if (!r)
+	if (!both)
 		return NULL;
+	r = &both->request;
 	r->worker = w;
 	r->conn = c;
 	r->config = gw_config_ref(w->config);
-	r->key_index = -1;
-	r->content_length = -1;
-	r->target.lease = -1;
-	gw_buf_init(&r->document_text, GW_DOCUMENT_MAX);
-	gw_buf_init(&r->held, HELD_MAX);
-	gw_sse_init(&r->sse);
-	r->t_start_us = gw_mono_us();
-	r->t_client_ms = gw_mono_ms(); /* it is waiting from now on */
-	gw_deadline_init(r);
-	gw_worker_gauge(w, GW_GAUGE_OPEN_REQUESTS, 1);
+	r->own = both->own;
+	r->authenticate.key_index = -1;
+	r->relay.content_length = -1;
+	gw_buf_init(&r->receive.text, GW_DOCUMENT_MAX);
+	gw_buf_init(&r->relay.held, HELD_MAX);
+	gw_sse_init(&r->relay.sse);
+	r->begun_us = gw_mono_us();
+	r->reply.last_ms = gw_mono_ms(); /* it is waiting from now on */
+	gw_counters_gauge(&w->counters, GW_GAUGE_OPEN_REQUESTS, 1);
 	return r;
 }
 
 void
 gw_target_clear(struct gw_request *r)
 {
-	r->worker->pipeline->release(r);
+	if (r->worker->pipeline->release)
+		r->worker->pipeline->release(r);
 	free(r->target.model_json);
 	free(r->target.node_id);
 	free(r->target.owned_url);
-	r->target = (struct gw_target){.lease = -1};
+	r->target = (struct gw_target){0};
 }
 
 void
@@ -60,15 +72,15 @@ gw_request_free(struct gw_request *r)
 {
 	struct gw_worker *w = r->worker;
 
-	gw_deadline_stop(r);
-	ev_timer_stop(w->loop, &r->retry);
+	ev_timer_stop(w->loop, &r->deadline.timer);
+	ev_timer_stop(w->loop, &r->answer.retry);
 	gw_target_clear(r);
-	gw_body_free(r->body);
-	if (r->document)
-		json_object_put(r->document);
-	gw_buf_release(&r->document_text);
-	gw_buf_release(&r->held);
+	gw_body_free(r->receive.body);
+	if (r->receive.document)
+		json_object_put(r->receive.document);
+	gw_buf_release(&r->receive.text);
+	gw_buf_release(&r->relay.held);
 	gw_config_unref(r->config);
-	gw_worker_gauge(w, GW_GAUGE_OPEN_REQUESTS, -1);
+	gw_counters_gauge(&w->counters, GW_GAUGE_OPEN_REQUESTS, -1);
 	free(r);
 }

@@ -2,8 +2,14 @@
 /*
  * request.h - one request on its way through the stages.
  *
- * Every field has one writer, named in its comment; stages read what earlier
- * ones left. The request keeps the configuration it began with.
+ * It is made of parts. Each has one writer, named above it, and is read by
+ * whoever comes later. What belongs to nobody alone: `phase` (where it is),
+ * `err` (set once, by whoever failed), `conn` (NULL once the answer has ended
+ * or the client is gone) and `own` (the program's part, with parts of its own).
+ * The request keeps the configuration it began with.
+ *
+ * Memory: gw_request_new() to gw_request_free(), by the worker and the
+ * pipeline.
  */
 #ifndef GW_SERVE_REQUEST_H
 #define GW_SERVE_REQUEST_H
@@ -20,19 +26,16 @@
 #include "config/config.h"
 #include "serve/endpoint.h"
 #include "serve/step.h"
-#include "reg.h"
 #include "sse/sse.h"
 
 #define GW_REQUEST_ID_MAX 128		/* bytes of an X-Request-Id we keep */
 #define GW_PATH_MAX 1024		/* bytes of a decoded path */
 #define GW_DOCUMENT_MAX (1u << 20)	/* bytes of a registration */
-#define GW_PICK_ATTEMPTS 3		/* nodes tried for one request */
+#define GW_PICK_ATTEMPTS 3		/* upstreams tried for one request */
 
 struct gw_fcgi_conn;
 struct gw_worker;
 struct gw_transfer;
-struct gw_availability;
-struct ag_ticket;
 
 /* Where a request is, for the access log: set by the stages as they pass. */
 enum gw_phase {
@@ -57,110 +60,146 @@ enum gw_limit {
 	GW_LIMIT__MAX
 };
 
-/* The upstream chosen for a request; strings live in `storage`. */
-struct gw_target {
-	const char *base_url;
-	const char *api_key;	/* Bearer, or NULL */
-	char *model_json;	/* JSON text of the forwarded `model`, or NULL */
-	char *node_id;		/* discovered: X-RoleMesh-Node; or NULL */
-	char *owned_url;	/* discovered: base_url's storage */
-	struct reg_node_ref node;
-	int32_t lease;		/* reg_lease_take(), -1 = none */
+/* pipeline.c: how far it is. */
+struct gw_progress {
+	unsigned stage; /* index into the pipeline */
+	bool running;	/* gw_pipeline_resume() is on the stack */
+	bool again;	/* an event came while it was */
+	bool client_gone;
 };
 
-struct gw_request {
-	struct gw_worker *worker;
-	struct gw_fcgi_conn *conn;	/* NULL once finished or gone */
-	struct gw_config *config;	/* a reference */
-	unsigned stage;			/* index into the pipeline */
-	bool running;			/* pipeline_run() is on the stack */
-	bool resume_again;		/* an event came while it was */
-	bool client_gone;
-	enum gw_phase phase;
-	struct gw_err err;		/* set by whoever failed; answered once */
-
-	/* accept */
+/* stage accept: what is asked for. */
+struct gw_accepted {
 	char id[GW_REQUEST_ID_MAX + 1];
 	char path[GW_PATH_MAX];		/* percent-decoded, no query */
 	size_t path_len;
 	const char *cors_origin;	/* allowed origin to echo, or NULL */
 	enum gw_method method;
 	char method_name[16];
-	const struct gw_endpoint *endpoint;
-	char allow[64];
+	bool head_only; /* HEAD */
+	char allow[64]; /* what the path allows, after a miss */
+	const struct gw_endpoint *endpoint; /* NULL: there is none */
+};
 
-	/* authenticate */
+/* stage authenticate: who asks. */
+struct gw_authenticated {
 	int key_index;			/* which key it was, -1 = none needed */
+};
 
-	/* receive */
+/* stage receive: what came with it. */
+struct gw_received {
 	struct gw_body *body;		/* GW_EP_RELAY */
-	struct gw_buf document_text;	/* GW_EP_DOCUMENT */
-	struct json_object *document;
-	bool body_complete;
-	uint64_t bytes_in;
+	struct gw_buf text;		/* GW_EP_DOCUMENT, while it arrives */
+	struct json_object *document;	/* GW_EP_DOCUMENT */
+	bool complete;
+	uint64_t bytes;
+};
 
-	/* resolve_role */
-	const struct gw_model *model;
+/* stage resolve_role: which alias serves it. */
+struct gw_resolved {
+	const struct gw_model *model; /* of the request's configuration */
 	bool wants_stream;
+};
 
-	/* pick_node */
-	struct gw_target target;
-	unsigned pick_attempts;
-	struct reg_node_ref tried[GW_PICK_ATTEMPTS];
+/* The stage that chooses (pick_node, the agent's schedule): the upstream. */
+struct gw_target {
+	const char *base_url;
+	const char *api_key; /* Bearer, or NULL */
+	char *model_json;    /* JSON text of the forwarded `model`, or NULL */
+	char *node_id;	     /* discovered: X-RoleMesh-Node; or NULL */
+	char *owned_url;     /* base_url's storage, or NULL */
+};
 
-	/* schedule (the node agent's) */
-	struct ag_ticket *ticket;	/* its place on a device, or NULL */
-
-	/* answer */
-	struct gw_availability *availability;	/* models, ready */
-	ev_timer retry;			/* the registry was busy */
+/* stage answer, the endpoints' side of it (src/endpoint). */
+struct gw_answering {
+	ev_timer retry; /* the registry was busy */
 	unsigned retries;
+};
 
-	/* forward and stream */
-	struct gw_transfer *transfer;
-	struct gw_sse sse;		/* client side: between events? */
-	bool upstream_head;		/* status and headers are here */
-	bool upstream_done;
-	bool upstream_is_sse;
-	int upstream_status;		/* 0 = none */
-	int upstream_failure;		/* enum gw_transfer_result when done */
-	char upstream_reason[160];	/* what libcurl says about it */
+/* stage forward. */
+struct gw_forwarding {
+	unsigned moves; /* upstreams left for another one */
+};
+
+/* relay.c: what the transfer has told so far. */
+struct gw_relayed {
+	struct gw_transfer *transfer; /* NULL: none under way */
+	bool head;		      /* status and headers are here */
+	bool done;		      /* the transfer has ended ... */
+	int failure;		      /* ... so: enum gw_transfer_result */
+	char reason[160];	      /* what libcurl says about it */
+	int status;		      /* 0 = none */
+	bool is_sse;
 	char content_type[256];
 	char retry_after[64];
 	int64_t content_length;		/* -1 = unknown */
-	bool early_commit;		/* 200 was sent to keep the client waiting */
-	struct gw_buf held;		/* upstream error behind an early 200, or a
-					 * short answer kept until it is whole */
-	bool hold;
-	bool relay_paused;		/* the client reads slower than it gets */
-	uint64_t t_paused_ms;		/* since when */
+	struct gw_sse sse;		/* client side: between events? */
+	struct gw_buf held;		/* what stream said shall be held */
+	bool paused;	       /* the client reads slower than it gets */
+	uint64_t paused_ms;    /* since when */
+	uint64_t connected_ms; /* 0 = not yet */
+	uint64_t last_ms;      /* last byte from upstream; 0 = none */
+};
 
-	/* deadlines (deadline.c) */
-	ev_timer deadline;
-	enum gw_limit limit_hit;
-	uint64_t t_forward_ms;		/* first transfer started; 0 = not yet */
-	uint64_t t_connected_ms;	/* 0 = not yet */
-	uint64_t t_upstream_ms;		/* last byte from upstream; 0 = none */
-	uint64_t t_client_ms;		/* last byte queued for the client */
+/* stage stream: how the answer goes on. */
+struct gw_streaming {
+	bool events; /* the client gets an event stream */
+	bool hold;   /* nothing leaves before the end: an upstream
+		      * error behind an early 200, or a short answer
+		      * kept until it is whole */
+};
 
-	/* reply */
-	bool committed;			/* the head is queued */
-	bool head_only;			/* HEAD */
-	int status;			/* HTTP status sent, 0 = none */
-	bool broken;			/* ended without its proper end */
-	uint64_t bytes_out;
-	uint64_t t_start_us;
-	uint64_t t_first_byte_us;	/* first byte queued for the client */
+/* deadline.c */
+struct gw_deadline {
+	ev_timer timer;
+	enum gw_limit hit;
+	uint64_t begun_ms;   /* total_s counts from here; 0 = not yet */
+	uint64_t skipped_ms; /* a comment was due, but had no place */
+};
+
+/* reply.c: what has been given to the web server. */
+struct gw_replied {
+	bool committed; /* the head is queued */
+	bool early;	/* it was a 200 to keep the client waiting */
+	int status;	/* HTTP status sent, 0 = none */
+	bool broken;	/* ended without its proper end */
+	uint64_t bytes;
+	uint64_t first_us; /* first byte queued; 0 = none */
+	uint64_t last_ms;  /* last byte queued; at first, when it began */
+};
+
+struct gw_request {
+	struct gw_worker *worker;
+	struct gw_config *config; /* a reference */
+	uint64_t begun_us;
+	void *own; /* pipeline->own_bytes of them, zeroed */
+
+	struct gw_fcgi_conn *conn;
+	enum gw_phase phase;
+	struct gw_err err;
+
+	struct gw_progress progress;
+	struct gw_accepted accept;
+	struct gw_authenticated authenticate;
+	struct gw_received receive;
+	struct gw_resolved resolve;
+	struct gw_target target;
+	struct gw_answering answer;
+	struct gw_forwarding forward;
+	struct gw_relayed relay;
+	struct gw_streaming stream;
+	struct gw_deadline deadline;
+	struct gw_replied reply;
 };
 
 /*
  * gw_request_new - for a connection whose parameters are complete.
  * Returns a request in its first stage, or NULL when memory is out. Freed by
- * the account stage and by nobody else.
+ * gw_pipeline and by nobody else. Crash: nothing outlives the process.
  */
 struct gw_request *gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c);
 
-/* gw_request_free - release everything it owns. Called by gw_pipeline. */
+/* gw_request_free - release everything it owns; its timers stop. */
 void gw_request_free(struct gw_request *r);
 
 /* gw_target_clear - forget the chosen upstream and let it go (release). */

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "serve/deadline.h"
 #include "serve/relay.h"
 
 #define OTHER_FDS 64	  /* descriptors that are not connections */
@@ -26,15 +27,19 @@ on_request(struct gw_fcgi_conn *c, void *arg)
 	struct gw_worker *w = arg;
 	struct gw_request *r = gw_request_new(w, c);
 
-	if (r)
-		gw_pipeline_resume(r);
+	if (!r)
+		return NULL;
+	gw_deadline_init(r);
+	gw_pipeline_resume(r);
 	return r;
 }
 
 static void
 on_body(void *request, const char *p, size_t n)
 {
-	gw_receive_body(request, p, n);
+	struct gw_request *r = request;
+
+	r->worker->pipeline->on_body(r, p, n);
 }
 
 static void
@@ -42,8 +47,7 @@ on_body_end(void *request)
 {
 	struct gw_request *r = request;
 
-	if (r->endpoint && r->endpoint->flags & (GW_EP_DOCUMENT | GW_EP_RELAY))
-		gw_receive_end(r);
+	r->worker->pipeline->on_body_end(r);
 }
 
 static void

@@ -4,39 +4,23 @@
  *
  * State travels as (worker, request); there are no other globals. The same
  * worker serves every program that brings its endpoints and its pipeline: the
- * gateway's responders (responder.c) and the node agent (src/agent/).
+ * gateway's responders (src/responder/) and the node agent (src/agent/). What
+ * only one of them has hangs on `program`.
  */
 #ifndef GW_SERVE_WORKER_H
 #define GW_SERVE_WORKER_H
 
 #include <ev.h>
-#include <json-c/json.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/log.h"
 #include "config/config.h"
-#include "serve/endpoint.h"
 #include "fcgi/fcgi_conn.h"
-#include "responder/instance.h"
+#include "serve/counters.h"
+#include "serve/endpoint.h"
 #include "serve/pipeline.h"
-#include "nodes/node_view.h"
-#include "reg.h"
 #include "upstream/transfer.h"
-
-enum gw_counter {
-#define COUNTER(name, word, text) GW_COUNT_##name,
-#include "serve/counters.def"
-	GW_COUNT__MAX
-};
-
-enum gw_gauge {
-#define GAUGE(name, word, text) GW_GAUGE_##name,
-#include "serve/counters.def"
-	GW_GAUGE__MAX
-};
-
-struct gw_prober;
 
 /* What a program's configuration calls things that messages speak of. */
 struct gw_key_names {
@@ -63,15 +47,7 @@ struct gw_worker {
 	bool ended; /* requests that are still open are cut off */
 	struct gw_log_limit upstream_log;
 	uint64_t random_state[2];
-	uint64_t own_counter[GW_COUNT__MAX]; /* used while there is no registry */
-	int64_t own_gauge[GW_GAUGE__MAX];
-
-	/* the gateway's; NULL in other programs */
-	struct gw_instance *instance;	/* borrowed */
-	struct reg *reg;
-	struct gw_node_view *nodes;
-	struct gw_prober *prober;	/* made by the first probe */
-	void *policy_state[2];		/* by enum gw_strategy, the policy's */
+	struct gw_counters counters;
 };
 
 struct gw_worker_setup {
@@ -106,15 +82,5 @@ void gw_worker_free(struct gw_worker *w);
 
 /* gw_worker_random - 64 random bits (not for secrets). */
 uint64_t gw_worker_random(struct gw_worker *w);
-
-/* counters.c: this process's row of the registry, or the worker's own cells. */
-void gw_worker_count(struct gw_worker *w, enum gw_counter c, uint64_t n);
-void gw_worker_gauge(struct gw_worker *w, enum gw_gauge g, int64_t n);
-
-/*
- * gw_worker_counters - all counters and gauges as one object, summed over the
- * processes of the registry where there is one. The caller puts it.
- */
-struct json_object *gw_worker_counters(const struct gw_worker *w);
 
 #endif

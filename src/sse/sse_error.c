@@ -6,9 +6,9 @@
  * an upstream may send as the body of an error: what is not understood becomes
  * the message.
  */
-#include "sse/sse.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "sse/sse.h"
 
 #include <string.h>
 

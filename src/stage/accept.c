@@ -7,8 +7,9 @@
 #include <strings.h>
 
 #include "fcgi/fcgi_conn.h"
-#include "serve/worker.h"
 #include "serve/reply.h"
+#include "serve/worker.h"
+#include "stage/stages.h"
 
 static const struct {
 	const char *name;
@@ -35,9 +36,10 @@ choose_id(struct gw_request *r)
 	const char *given = gw_fcgi_param(r->conn, "HTTP_X_REQUEST_ID");
 
 	if (given && is_sane_id(given))
-		snprintf(r->id, sizeof(r->id), "%s", given);
+		snprintf(r->accept.id, sizeof(r->accept.id), "%s", given);
 	else
-		snprintf(r->id, sizeof(r->id), "req_%016llx%016llx",
+		snprintf(r->accept.id, sizeof(r->accept.id),
+			 "req_%016llx%016llx",
 			 (unsigned long long)gw_worker_random(r->worker),
 			 (unsigned long long)gw_worker_random(r->worker));
 }
@@ -47,13 +49,13 @@ read_method(struct gw_request *r)
 {
 	const char *name = gw_fcgi_param(r->conn, "REQUEST_METHOD");
 
-	r->method = GW_METHOD_OTHER;
-	snprintf(r->method_name, sizeof(r->method_name), "%.15s",
+	r->accept.method = GW_METHOD_OTHER;
+	snprintf(r->accept.method_name, sizeof(r->accept.method_name), "%.15s",
 		 name ? name : "-");
 	for (size_t i = 0; i < GW_ARRAY_LEN(methods); i++)
 		if (name && strcmp(name, methods[i].name) == 0)
-			r->method = methods[i].method;
-	r->head_only = r->method == GW_METHOD_HEAD;
+			r->accept.method = methods[i].method;
+	r->accept.head_only = r->accept.method == GW_METHOD_HEAD;
 }
 
 static int
@@ -95,14 +97,14 @@ read_path(struct gw_request *r)
 			c = (char)(hi << 4 | lo);
 			p += 2;
 		}
-		if (n + 1 >= sizeof(r->path))
+		if (n + 1 >= sizeof(r->accept.path))
 			return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
 					  "the path is longer than %d bytes",
 					  GW_PATH_MAX - 1);
-		r->path[n++] = c;
+		r->accept.path[n++] = c;
 	}
-	r->path[n] = '\0';
-	r->path_len = n;
+	r->accept.path[n] = '\0';
+	r->accept.path_len = n;
 	return 0;
 }
 
@@ -115,13 +117,13 @@ check_origin(struct gw_request *r)
 	for (size_t i = 0; origin && i < allowed->n; i++)
 		if (strcmp(allowed->key[i], "*") == 0 ||
 		    strcmp(allowed->key[i], origin) == 0)
-			r->cors_origin = allowed->key[i];
+			r->accept.cors_origin = allowed->key[i];
 }
 
 static bool
 is_preflight(const struct gw_request *r)
 {
-	return r->method == GW_METHOD_OPTIONS && r->cors_origin &&
+	return r->accept.method == GW_METHOD_OPTIONS && r->accept.cors_origin &&
 	       gw_fcgi_param(r->conn, "HTTP_ACCESS_CONTROL_REQUEST_METHOD");
 }
 
@@ -130,8 +132,8 @@ no_endpoint(struct gw_request *r)
 {
 	char path[256];
 
-	gw_log_quote(path, sizeof(path), r->path, r->path_len);
-	if (!r->allow[0]) {
+	gw_log_quote(path, sizeof(path), r->accept.path, r->accept.path_len);
+	if (!r->accept.allow[0]) {
 		gw_err_set(&r->err, GW_ERR_NOT_FOUND, 0,
 			   "there is no endpoint at %s", path);
 		return GW_FINISH;
@@ -141,7 +143,8 @@ no_endpoint(struct gw_request *r)
 			gw_reply_end(r);
 		return GW_FINISH;
 	}
-	if (r->method == GW_METHOD_OPTIONS && r->worker->keys.cors_origins)
+	if (r->accept.method == GW_METHOD_OPTIONS &&
+	    r->worker->keys.cors_origins)
 		gw_err_set(&r->err, GW_ERR_METHOD_NOT_ALLOWED, 0,
 			   "%s answers OPTIONS only to a preflight from one of "
 			   "%s",
@@ -149,7 +152,7 @@ no_endpoint(struct gw_request *r)
 	else
 		gw_err_set(&r->err, GW_ERR_METHOD_NOT_ALLOWED, 0,
 			   "%s does not allow this method; it allows %s", path,
-			   r->allow);
+			   r->accept.allow);
 	return GW_FINISH;
 }
 
@@ -162,8 +165,8 @@ gw_stage_accept(struct gw_request *r)
 	check_origin(r);
 	if (read_path(r) < 0)
 		return GW_FINISH;
-	r->endpoint = gw_endpoint_find(r->worker->endpoints,
-				       r->worker->n_endpoints, r->path,
-				       r->method, r->allow, sizeof(r->allow));
-	return r->endpoint ? GW_NEXT : no_endpoint(r);
+	r->accept.endpoint = gw_endpoint_find(
+		r->worker->endpoints, r->worker->n_endpoints, r->accept.path,
+		r->accept.method, r->accept.allow, sizeof(r->accept.allow));
+	return r->accept.endpoint ? GW_NEXT : no_endpoint(r);
 }

@@ -6,26 +6,49 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "serve/worker.h"
 #include "serve/reply.h"
+#include "serve/worker.h"
+#include "stage/stages.h"
+
+/* How it ended, as it is told. */
+struct outcome {
+	int status;
+	bool client_gone;
+	bool broken;
+};
+
+static struct outcome
+judge(const struct gw_request *r)
+{
+	/* The grace time was over: this end is ours, not the client's. */
+	bool cut_off = r->progress.client_gone && r->worker->ended;
+	bool gone = r->progress.client_gone && !cut_off;
+
+	return (struct outcome){
+		.status = gone ? gw_err_info(GW_ERR_CLIENT_GONE)->status
+			       : r->reply.status,
+		.client_gone = gone,
+		.broken = r->reply.broken || cut_off,
+	};
+}
 
 static void
-count(struct gw_request *r, int status)
+count(const struct gw_request *r, const struct outcome *o)
 {
-	struct gw_worker *w = r->worker;
+	struct gw_counters *c = &r->worker->counters;
 
-	gw_worker_count(w, GW_COUNT_REQUESTS, 1);
-	gw_worker_count(w, GW_COUNT_BYTES_OUT, r->bytes_out);
-	if (r->client_gone)
-		gw_worker_count(w, GW_COUNT_CLIENT_GONE, 1);
-	else if (status >= 500)
-		gw_worker_count(w, GW_COUNT_ANSWERED_5XX, 1);
-	else if (status >= 400)
-		gw_worker_count(w, GW_COUNT_ANSWERED_4XX, 1);
+	gw_counters_count(c, GW_COUNT_REQUESTS, 1);
+	gw_counters_count(c, GW_COUNT_BYTES_OUT, r->reply.bytes);
+	if (o->client_gone)
+		gw_counters_count(c, GW_COUNT_CLIENT_GONE, 1);
+	else if (o->status >= 500)
+		gw_counters_count(c, GW_COUNT_ANSWERED_5XX, 1);
+	else if (o->status >= 400)
+		gw_counters_count(c, GW_COUNT_ANSWERED_4XX, 1);
 	else
-		gw_worker_count(w, GW_COUNT_ANSWERED_2XX, 1);
-	if (r->broken)
-		gw_worker_count(w, GW_COUNT_STREAM_BROKEN, 1);
+		gw_counters_count(c, GW_COUNT_ANSWERED_2XX, 1);
+	if (o->broken)
+		gw_counters_count(c, GW_COUNT_STREAM_BROKEN, 1);
 }
 
 /* Whole microseconds as "MS.T": printing doubles costs more than the rest. */
@@ -37,35 +60,35 @@ struct tenths {
 static struct tenths
 since_start(const struct gw_request *r, uint64_t t_us)
 {
-	uint64_t us = t_us > r->t_start_us ? t_us - r->t_start_us : 0;
+	uint64_t us = t_us > r->begun_us ? t_us - r->begun_us : 0;
 
 	return (struct tenths){us / 1000, (unsigned)(us % 1000 / 100)};
 }
 
 static void
-write_record(const struct gw_request *r, int status)
+write_record(const struct gw_request *r, const struct outcome *o)
 {
-	struct tenths first = since_start(r, r->t_first_byte_us);
+	struct tenths first = since_start(r, r->reply.first_us);
 	struct tenths all = since_start(r, gw_mono_us());
 	char path[300], message[700] = "", model[300], node[160];
 
-	gw_log_quote(path, sizeof(path), r->path, r->path_len);
+	gw_log_quote(path, sizeof(path), r->accept.path, r->accept.path_len);
 	if (r->err.code)
 		gw_log_quote(message, sizeof(message), r->err.msg,
 			     strlen(r->err.msg));
-	gw_log(GW_EV_ACCESS, r->id,
+	gw_log(GW_EV_ACCESS, r->accept.id,
 	       "method=%s path=%s status=%d phase=%s model=%s node=%s "
 	       "upstream_status=%d key=%d bytes_in=%llu bytes_out=%llu "
 	       "first_byte_ms=%llu.%u ms=%llu.%u stream=%d broken=%d "
 	       "error=%s%s%s",
-	       r->method_name, path, status, gw_phase_name(r->phase),
+	       r->accept.method_name, path, o->status, gw_phase_name(r->phase),
 	       gw_log_word(model, sizeof(model),
-			   r->model ? r->model->alias : NULL),
+			   r->resolve.model ? r->resolve.model->alias : NULL),
 	       gw_log_word(node, sizeof(node), r->target.node_id),
-	       r->upstream_status, r->key_index,
-	       (unsigned long long)r->bytes_in,
-	       (unsigned long long)r->bytes_out, first.ms, first.tenth, all.ms,
-	       all.tenth, r->upstream_is_sse, r->broken,
+	       r->relay.status, r->authenticate.key_index,
+	       (unsigned long long)r->receive.bytes,
+	       (unsigned long long)r->reply.bytes, first.ms, first.tenth,
+	       all.ms, all.tenth, r->stream.events, o->broken,
 	       r->err.code ? gw_err_info(r->err.code)->code : "-",
 	       r->err.code ? " message=" : "", message);
 }
@@ -73,21 +96,14 @@ write_record(const struct gw_request *r, int status)
 enum gw_step
 gw_stage_account(struct gw_request *r)
 {
-	int status;
-
-	/* The grace time was over: this end is ours, not the client's. */
-	if (r->client_gone && r->worker->ended) {
-		r->client_gone = false;
-		r->broken = true;
-	}
-	status = r->client_gone ? gw_err_info(GW_ERR_CLIENT_GONE)->status
-				: r->status;
+	struct outcome o;
 
 	/* Whoever forgot to end the answer must not leave the client waiting.
 	 */
-	if (r->conn && !r->client_gone)
+	if (r->conn && !r->progress.client_gone)
 		gw_reply_break(r);
-	count(r, status);
-	write_record(r, status);
+	o = judge(r);
+	count(r, &o);
+	write_record(r, &o);
 	return GW_FINISH;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* answer.c - endpoints that this process answers itself; see src/endpoint/. */
 #include "serve/worker.h"
+#include "stage/stages.h"
 
 enum gw_step
 gw_stage_answer(struct gw_request *r)
@@ -8,6 +9,6 @@ gw_stage_answer(struct gw_request *r)
 	enum gw_step step;
 
 	r->phase = GW_PHASE_ANSWER;
-	step = r->endpoint->answer(r);
+	step = r->accept.endpoint->answer(r);
 	return step == GW_NEXT ? GW_FINISH : step;
 }

@@ -8,6 +8,7 @@
 
 #include "fcgi/fcgi_conn.h"
 #include "serve/worker.h"
+#include "stage/stages.h"
 
 /* The time taken depends on the length of what the client sent, nothing else.
  */
@@ -51,7 +52,7 @@ bearer(const char *authorization)
 enum gw_step
 gw_stage_authenticate(struct gw_request *r)
 {
-	bool node = r->endpoint->flags & GW_EP_NODE_KEY;
+	bool node = r->accept.endpoint->flags & GW_EP_NODE_KEY;
 	const struct gw_keys *keys = node ? &r->config->auth.node_api_keys
 					  : &r->config->auth.client_api_keys;
 	const char *authorization =
@@ -61,10 +62,10 @@ gw_stage_authenticate(struct gw_request *r)
 
 	if (keys->n == 0)
 		return GW_NEXT;
-	r->key_index = find_key(keys, bearer(authorization));
-	if (r->key_index < 0)
-		r->key_index = find_key(keys, header);
-	if (r->key_index >= 0)
+	r->authenticate.key_index = find_key(keys, bearer(authorization));
+	if (r->authenticate.key_index < 0)
+		r->authenticate.key_index = find_key(keys, header);
+	if (r->authenticate.key_index >= 0)
 		return GW_NEXT;
 	gw_err_set(&r->err, GW_ERR_INVALID_API_KEY, 0,
 		   "%s; send a %s key as 'Authorization: Bearer KEY' or '%s: "

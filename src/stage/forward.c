@@ -7,17 +7,18 @@
 #include "serve/deadline.h"
 #include "serve/relay.h"
 #include "serve/worker.h"
+#include "stage/stages.h"
 #include "upstream/transfer.h"
 
 static bool
 may_repick(const struct gw_request *r)
 {
 	/* What a llama-server got and died of must not kill the next one. */
-	return (r->model->type == GW_MODEL_DISCOVERED ||
-		(r->worker->pipeline->picks_again && !r->t_connected_ms)) &&
+	return (r->resolve.model->type == GW_MODEL_DISCOVERED ||
+		(r->worker->pipeline->picks_again && !r->relay.connected_ms)) &&
 	       gw_relay_may_move(r) &&
 	       gw_transfer_may_repick(
-		       (enum gw_transfer_result)r->upstream_failure);
+		       (enum gw_transfer_result)r->relay.failure);
 }
 
 static enum gw_step
@@ -25,14 +26,14 @@ try_another(struct gw_request *r)
 {
 	char model[300], node[160];
 
-	gw_log_limited(&r->worker->upstream_log, GW_EV_UPSTREAM_RETRY, r->id,
-		       "model=%s node=%s reason=\"%s\"",
-		       gw_log_word(model, sizeof(model), r->model->alias),
-		       gw_log_word(node, sizeof(node), r->target.node_id),
-		       gw_transfer_reason(
-			       (enum gw_transfer_result)r->upstream_failure));
-	gw_worker_count(r->worker, GW_COUNT_REPICKS, 1);
-	r->tried[r->pick_attempts++] = r->target.node;
+	gw_log_limited(
+		&r->worker->upstream_log, GW_EV_UPSTREAM_RETRY, r->accept.id,
+		"model=%s node=%s reason=\"%s\"",
+		gw_log_word(model, sizeof(model), r->resolve.model->alias),
+		gw_log_word(node, sizeof(node), r->target.node_id),
+		gw_transfer_reason((enum gw_transfer_result)r->relay.failure));
+	gw_counters_count(&r->worker->counters, GW_COUNT_REPICKS, 1);
+	r->forward.moves++;
 	gw_target_clear(r);
 	gw_relay_reset(r);
 	return GW_REPICK;
@@ -43,19 +44,19 @@ gw_stage_forward(struct gw_request *r)
 {
 	if (r->err.code)
 		return GW_FINISH;
-	if (r->limit_hit) {
-		gw_limit_error(r);
+	if (r->deadline.hit) {
+		gw_limit_error(r, r->deadline.hit);
 		return GW_FINISH;
 	}
-	if (r->upstream_head)
+	if (r->relay.head)
 		return GW_NEXT;
-	if (r->upstream_done) {
+	if (r->relay.done) {
 		if (may_repick(r))
 			return try_another(r);
 		gw_relay_failure(r);
 		return GW_FINISH;
 	}
-	if (!r->transfer && gw_relay_start(r) < 0)
+	if (!r->relay.transfer && gw_relay_start(r) < 0)
 		return GW_FINISH;
 	return GW_WAIT;
 }

@@ -7,9 +7,10 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "serve/relay.h"
-#include "serve/worker.h"
+#include "routing/routing.h"
 #include "stage/policy.h"
+#include "stage/stages.h"
+#include "upstream/transfer.h"
 
 static int
 no_memory(struct gw_request *r)
@@ -27,13 +28,14 @@ proxy_model_json(struct gw_request *r)
 	size_t len;
 	int rc;
 
-	if (r->model->default_model_json) {
-		r->target.model_json = strdup(r->model->default_model_json);
+	if (r->resolve.model->default_model_json) {
+		r->target.model_json =
+			strdup(r->resolve.model->default_model_json);
 		return r->target.model_json ? 0 : no_memory(r);
 	}
-	if (gw_body_model(r->body, &len))
+	if (gw_body_model(r->receive.body, &len))
 		return 0;
-	alias = json_object_new_string(r->model->alias);
+	alias = json_object_new_string(r->resolve.model->alias);
 	rc = alias ? gw_json_text(alias, &text) : -1;
 	json_object_put(alias);
 	if (rc < 0) {
@@ -47,17 +49,17 @@ proxy_model_json(struct gw_request *r)
 static int
 pick_proxy(struct gw_request *r)
 {
-	r->target.base_url = r->model->base_url;
-	r->target.api_key = r->model->api_key;
+	r->target.base_url = r->resolve.model->base_url;
+	r->target.api_key = r->resolve.model->api_key;
 	return proxy_model_json(r);
 }
 
 static bool
-was_tried(const struct gw_request *r, struct reg_node_ref ref)
+was_tried(const struct gw_picked *p, struct reg_node_ref ref)
 {
-	for (unsigned i = 0; i < r->pick_attempts; i++)
-		if (r->tried[i].slot == ref.slot &&
-		    r->tried[i].generation == ref.generation)
+	for (unsigned i = 0; i < p->n_tried; i++)
+		if (p->tried[i].slot == ref.slot &&
+		    p->tried[i].generation == ref.generation)
 			return true;
 	return false;
 }
@@ -65,9 +67,11 @@ was_tried(const struct gw_request *r, struct reg_node_ref ref)
 static int
 take_candidate(struct gw_request *r, const struct gw_candidate *c)
 {
+	struct gw_picked *p = &gw_routed(r)->pick;
 	struct gw_target *t = &r->target;
 
-	t->node = c->node->reg.ref;
+	p->node = c->node->reg.ref;
+	p->chosen = true;
 	t->node_id = strdup(c->node->doc->node_id);
 	t->owned_url = strdup(c->node->doc->base_url);
 	t->model_json = strdup(c->model->model_json);
@@ -75,8 +79,28 @@ take_candidate(struct gw_request *r, const struct gw_candidate *c)
 		return no_memory(r);
 	t->base_url = t->owned_url;
 	t->api_key = r->config->auth.upstream_node_key;
-	t->lease = reg_lease_take(r->worker->reg, t->node);
+	p->lease = reg_lease_take(gw_routing(r)->reg, p->node);
+	p->leased = true;
 	return 0;
+}
+
+void
+gw_pick_release(struct gw_request *r)
+{
+	struct gw_picked *p = &gw_routed(r)->pick;
+
+	if (p->leased)
+		reg_lease_drop(gw_routing(r)->reg, p->lease);
+	p->leased = false;
+}
+
+/* It is left for another one. */
+static void
+note_tried(struct gw_picked *p)
+{
+	if (p->chosen && p->n_tried < GW_PICK_ATTEMPTS)
+		p->tried[p->n_tried++] = p->node;
+	p->chosen = false;
 }
 
 static int
@@ -84,57 +108,63 @@ none_fresh(struct gw_request *r)
 {
 	struct gw_role_count count;
 
-	gw_node_view_count(r->worker->nodes, r->model->role, gw_mono_ms(),
-			   &count);
+	gw_node_view_count(gw_routing(r)->nodes, r->resolve.model->role,
+			   gw_mono_ms(), &count);
 	if (count.fresh)
 		return gw_err_set(
 			&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
 			"the model of role '%s' is reported as failed "
 			"by all %zu fresh nodes that serve it",
-			r->model->role, count.fresh);
+			r->resolve.model->role, count.fresh);
 	if (count.nodes)
-		return gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
-				  "all %zu nodes that serve the role '%s' of "
-				  "model '%s' are stale: none gave a sign of "
-				  "life for %.10g s",
-				  count.nodes, r->model->role, r->model->alias,
-				  r->worker->instance->stale_after_ms / 1000.0);
+		return gw_err_set(
+			&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+			"all %zu nodes that serve the role '%s' of "
+			"model '%s' are stale: none gave a sign of "
+			"life for %.10g s",
+			count.nodes, r->resolve.model->role,
+			r->resolve.model->alias,
+			gw_node_view_stale_after_ms(gw_routing(r)->nodes) /
+				1000.0);
 	return gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
 			  "no node serves the role '%s' of model '%s'; nodes "
 			  "register at /v1/nodes/register",
-			  r->model->role, r->model->alias);
+			  r->resolve.model->role, r->resolve.model->alias);
 }
 
 static int
 none_left(struct gw_request *r)
 {
-	if (r->pick_attempts == 0)
+	if (r->forward.moves == 0)
 		return none_fresh(r);
 	return gw_err_set(
 		&r->err, GW_ERR_UPSTREAM_UNREACHABLE, 0,
 		"none of the %u fresh nodes tried for model '%s' could be "
 		"connected: %s",
-		r->pick_attempts, r->model->alias,
-		gw_transfer_reason(
-			(enum gw_transfer_result)r->upstream_failure));
+		r->forward.moves, r->resolve.model->alias,
+		gw_transfer_reason((enum gw_transfer_result)r->relay.failure));
 }
 
 static int
 pick_discovered(struct gw_request *r)
 {
-	const struct gw_policy *policy = gw_policies[r->model->strategy];
+	const struct gw_policy *policy =
+		gw_policies[r->resolve.model->strategy];
 	const struct gw_candidate *all, *next;
-	size_t n = gw_node_view_fresh(r->worker->nodes, r->model->role,
-				      gw_mono_ms(), &all);
+	struct gw_picked *p = &gw_routed(r)->pick;
+	size_t n =
+		gw_node_view_fresh(gw_routing(r)->nodes, r->resolve.model->role,
+				   gw_mono_ms(), &all);
 	size_t at;
 
+	note_tried(p);
 	if (n == 0)
 		return none_left(r);
-	at = policy->choose(r->worker, r->model, n);
+	at = policy->choose(gw_routing(r), r->resolve.model, n);
 	/* A retry takes the next node that was not tried yet. */
 	for (size_t i = 0; i < n; i++) {
 		next = &all[(at + i) % n];
-		if (!was_tried(r, next->node->reg.ref))
+		if (!was_tried(p, next->node->reg.ref))
 			return take_candidate(r, next);
 	}
 	return none_left(r);
@@ -144,17 +174,19 @@ bool
 gw_pick_has_another(const struct gw_request *r)
 {
 	const struct gw_candidate *all;
-	struct reg_node_ref ref, now = r->target.node;
+	const struct gw_picked *p = &gw_routed(r)->pick;
+	struct reg_node_ref ref;
 	size_t n;
 
-	if (r->model->type != GW_MODEL_DISCOVERED)
+	if (r->resolve.model->type != GW_MODEL_DISCOVERED)
 		return false;
-	n = gw_node_view_fresh(r->worker->nodes, r->model->role, gw_mono_ms(),
-			       &all);
+	n = gw_node_view_fresh(gw_routing(r)->nodes, r->resolve.model->role,
+			       gw_mono_ms(), &all);
 	for (size_t i = 0; i < n; i++) {
 		ref = all[i].node->reg.ref;
-		if (!was_tried(r, ref) &&
-		    (ref.slot != now.slot || ref.generation != now.generation))
+		if (!was_tried(p, ref) &&
+		    (ref.slot != p->node.slot ||
+		     ref.generation != p->node.generation))
 			return true;
 	}
 	return false;
@@ -163,11 +195,11 @@ gw_pick_has_another(const struct gw_request *r)
 enum gw_step
 gw_stage_pick_node(struct gw_request *r)
 {
-	int rc = r->model->type == GW_MODEL_PROXY ? pick_proxy(r)
-						  : pick_discovered(r);
+	int rc = r->resolve.model->type == GW_MODEL_PROXY ? pick_proxy(r)
+							  : pick_discovered(r);
 
-	if (rc < 0 ||
-	    gw_body_edit(r->body, r->target.model_json, r->model, &r->err) < 0)
+	if (rc < 0 || gw_body_edit(r->receive.body, r->target.model_json,
+				   r->resolve.model, &r->err) < 0)
 		return GW_FINISH;
 	return GW_NEXT;
 }

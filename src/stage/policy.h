@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 struct gw_model;
-struct gw_worker;
+struct gw_routing;
 
 struct gw_policy {
 	const char *name; /* as in the configuration */
@@ -24,17 +24,17 @@ struct gw_policy {
 	 *     process
 	 * Returns 0 .. @k-1. Never blocks, never fails.
 	 */
-	size_t (*choose)(struct gw_worker *w, const struct gw_model *m,
+	size_t (*choose)(struct gw_routing *routing, const struct gw_model *m,
 			 size_t k);
-	/* Free what it keeps in w->policy_state; NULL = it keeps nothing. */
-	void (*release)(struct gw_worker *w);
+	/* Free what it keeps in policy_state; NULL = it keeps nothing. */
+	void (*release)(struct gw_routing *routing);
 };
 
 /* By enum gw_strategy; no entry is NULL. */
 extern const struct gw_policy *const gw_policies[];
 
-/* gw_policies_release - the worker ends: every policy frees its state. */
-void gw_policies_release(struct gw_worker *w);
+/* gw_policies_release - the process ends: every policy frees its state. */
+void gw_policies_release(struct gw_routing *routing);
 
 extern const struct gw_policy gw_policy_round_robin;
 extern const struct gw_policy gw_policy_random;

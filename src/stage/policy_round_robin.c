@@ -11,7 +11,8 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "serve/worker.h"
+#include "config/config.h"
+#include "routing/routing.h"
 #include "stage/policy.h"
 
 #define BUSY_TRIES 3
@@ -41,14 +42,14 @@ turns_clear(struct turns *t)
 }
 
 static void
-release(struct gw_worker *w)
+release(struct gw_routing *routing)
 {
-	struct turns *t = w->policy_state[GW_ROUND_ROBIN];
+	struct turns *t = routing->policy_state[GW_ROUND_ROBIN];
 
 	if (t)
 		turns_clear(t);
 	free(t);
-	w->policy_state[GW_ROUND_ROBIN] = NULL;
+	routing->policy_state[GW_ROUND_ROBIN] = NULL;
 }
 
 /* A role that is too long for the registry goes by its hash there. */
@@ -66,14 +67,14 @@ turn_name(const char *role, char out[REG_TURN_NAME_MAX + 1])
 }
 
 static int
-open_turn(struct gw_worker *w, const char *role, uint32_t *index)
+open_turn(struct gw_routing *routing, const char *role, uint32_t *index)
 {
 	char name[REG_TURN_NAME_MAX + 1];
 	struct reg_err err = {0};
 
 	turn_name(role, name);
 	for (int i = 0; i < BUSY_TRIES; i++) {
-		if (reg_turn_open(w->reg, name, index, &err) == 0)
+		if (reg_turn_open(routing->reg, name, index, &err) == 0)
 			return 0;
 		if (err.code != REG_BUSY)
 			return -1;
@@ -82,12 +83,12 @@ open_turn(struct gw_worker *w, const char *role, uint32_t *index)
 }
 
 static struct turns *
-turns_of(struct gw_worker *w)
+turns_of(struct gw_routing *routing)
 {
-	if (!w->policy_state[GW_ROUND_ROBIN])
-		w->policy_state[GW_ROUND_ROBIN] =
+	if (!routing->policy_state[GW_ROUND_ROBIN])
+		routing->policy_state[GW_ROUND_ROBIN] =
 			calloc(1, sizeof(struct turns));
-	return w->policy_state[GW_ROUND_ROBIN];
+	return routing->policy_state[GW_ROUND_ROBIN];
 }
 
 static struct turn *
@@ -120,23 +121,23 @@ keep_turn(struct turns *t, const char *role, uint32_t index)
 }
 
 static size_t
-choose(struct gw_worker *w, const struct gw_model *m, size_t k)
+choose(struct gw_routing *routing, const struct gw_model *m, size_t k)
 {
-	struct turns *t = turns_of(w);
+	struct turns *t = turns_of(routing);
 	struct turn *known = t ? find_turn(t, m->role) : NULL;
 	uint32_t index;
 
 	if (known) {
 		index = known->index;
-	} else if (open_turn(w, m->role, &index) == 0) {
+	} else if (open_turn(routing, m->role, &index) == 0) {
 		if (t)
 			keep_turn(t, m->role, index);
 	} else {
 		/* Another process holds the lock: an uneven share this once is
 		 * better than a request that waits. */
-		return gw_policy_random.choose(w, m, k);
+		return gw_policy_random.choose(routing, m, k);
 	}
-	return (size_t)(reg_turn_next(w->reg, index) % k);
+	return (size_t)(reg_turn_next(routing->reg, index) % k);
 }
 
 const struct gw_policy gw_policy_round_robin = {

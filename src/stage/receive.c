@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/worker.h"
+#include "stage/stages.h"
 
 #define DOCUMENT_DEPTH_MAX 32
 
@@ -30,8 +31,9 @@ announced(const struct gw_request *r)
 static uint64_t
 limit(const struct gw_request *r)
 {
-	return r->endpoint->flags & GW_EP_DOCUMENT ? GW_DOCUMENT_MAX
-						   : r->worker->max_body_bytes;
+	return r->accept.endpoint->flags & GW_EP_DOCUMENT
+		       ? GW_DOCUMENT_MAX
+		       : r->worker->max_body_bytes;
 }
 
 static int
@@ -39,7 +41,7 @@ too_large(struct gw_request *r)
 {
 	unsigned long long max = (unsigned long long)limit(r);
 
-	if (r->endpoint->flags & GW_EP_DOCUMENT)
+	if (r->accept.endpoint->flags & GW_EP_DOCUMENT)
 		return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
 				  "the body is larger than %llu bytes", max);
 	return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
@@ -55,13 +57,13 @@ begin(struct gw_request *r)
 	r->phase = GW_PHASE_RECEIVE;
 	if (expected > limit(r))
 		return too_large(r);
-	if (r->endpoint->flags & GW_EP_DOCUMENT)
+	if (r->accept.endpoint->flags & GW_EP_DOCUMENT)
 		return 0;
-	r->body = gw_body_new((size_t)limit(r), r->config);
-	if (!r->body)
+	r->receive.body = gw_body_new((size_t)limit(r), r->config);
+	if (!r->receive.body)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
 				  "no memory for the body");
-	gw_body_expect(r->body, (size_t)expected);
+	gw_body_expect(r->receive.body, (size_t)expected);
 	return 0;
 }
 
@@ -70,15 +72,15 @@ gw_receive_body(struct gw_request *r, const char *p, size_t n)
 {
 	int rc;
 
-	if (r->err.code || !r->endpoint ||
-	    !(r->endpoint->flags & (GW_EP_DOCUMENT | GW_EP_RELAY)))
+	if (r->err.code || !r->accept.endpoint ||
+	    !(r->accept.endpoint->flags & (GW_EP_DOCUMENT | GW_EP_RELAY)))
 		return;
-	r->bytes_in += n;
-	if (r->endpoint->flags & GW_EP_DOCUMENT)
-		rc = gw_buf_append(&r->document_text, p, n) < 0 ? too_large(r)
-								: 0;
+	r->receive.bytes += n;
+	if (r->accept.endpoint->flags & GW_EP_DOCUMENT)
+		rc = gw_buf_append(&r->receive.text, p, n) < 0 ? too_large(r)
+							       : 0;
 	else
-		rc = gw_body_append(r->body, p, n, &r->err);
+		rc = gw_body_append(r->receive.body, p, n, &r->err);
 	if (rc < 0)
 		gw_pipeline_resume(r);
 }
@@ -86,18 +88,18 @@ gw_receive_body(struct gw_request *r, const char *p, size_t n)
 void
 gw_receive_end(struct gw_request *r)
 {
-	r->body_complete = true;
+	r->receive.complete = true;
 	gw_pipeline_resume(r);
 }
 
 static int
 finish_document(struct gw_request *r)
 {
-	r->document = gw_json_parse_object(
-		r->document_text.data ? r->document_text.data : "",
-		r->document_text.len, DOCUMENT_DEPTH_MAX, &r->err);
-	gw_buf_release(&r->document_text);
-	return r->document ? 0 : -1;
+	r->receive.document = gw_json_parse_object(
+		r->receive.text.data ? r->receive.text.data : "",
+		r->receive.text.len, DOCUMENT_DEPTH_MAX, &r->err);
+	gw_buf_release(&r->receive.text);
+	return r->receive.document ? 0 : -1;
 }
 
 enum gw_step
@@ -109,8 +111,9 @@ gw_stage_receive(struct gw_request *r)
 		return GW_FINISH;
 	if (r->err.code)
 		return GW_FINISH;
-	if (!r->body_complete)
+	if (!r->receive.complete)
 		return GW_WAIT;
-	rc = r->body ? gw_body_finish(r->body, &r->err) : finish_document(r);
+	rc = r->receive.body ? gw_body_finish(r->receive.body, &r->err)
+			     : finish_document(r);
 	return rc < 0 ? GW_FINISH : GW_NEXT;
 }

@@ -7,6 +7,7 @@
 
 #include "serve/unknown_model.h"
 #include "serve/worker.h"
+#include "stage/stages.h"
 
 /* `stream` may also come from the alias's defaults. */
 static bool
@@ -15,16 +16,16 @@ wants_stream(const struct gw_request *r)
 	static const char member[] = "\"stream\":true";
 
 	/* An early 200 would hide the one answer the others have. */
-	if (!(r->endpoint->flags & GW_EP_STREAM))
+	if (!(r->accept.endpoint->flags & GW_EP_STREAM))
 		return false;
-	if (gw_body_wants_stream(r->body))
+	if (gw_body_wants_stream(r->receive.body))
 		return true;
-	for (size_t i = 0; i < r->model->n_defaults; i++) {
-		const struct gw_default *d = &r->model->defaults[i];
+	for (size_t i = 0; i < r->resolve.model->n_defaults; i++) {
+		const struct gw_default *d = &r->resolve.model->defaults[i];
 
 		if (d->member_len == sizeof(member) - 1 &&
 		    memcmp(d->member, member, d->member_len) == 0)
-			return !gw_body_has(r->body, d->key_index);
+			return !gw_body_has(r->receive.body, d->key_index);
 	}
 	return false;
 }
@@ -33,7 +34,7 @@ enum gw_step
 gw_stage_resolve_role(struct gw_request *r)
 {
 	size_t len = 0;
-	const char *name = gw_body_model(r->body, &len);
+	const char *name = gw_body_model(r->receive.body, &len);
 
 	if (!name) {
 		name = r->config->default_model;
@@ -51,11 +52,11 @@ gw_stage_resolve_role(struct gw_request *r)
 		gw_err_param(&r->err, "model");
 		return GW_FINISH;
 	}
-	r->model = gw_config_model(r->config, name, len);
-	if (!r->model) {
+	r->resolve.model = gw_config_model(r->config, name, len);
+	if (!r->resolve.model) {
 		gw_unknown_model(r->config, name, len, &r->err);
 		return GW_FINISH;
 	}
-	r->wants_stream = wants_stream(r);
+	r->resolve.wants_stream = wants_stream(r);
 	return GW_NEXT;
 }

@@ -5,9 +5,10 @@
  */
 #include "serve/deadline.h"
 #include "serve/relay.h"
-#include "serve/worker.h"
 #include "serve/reply.h"
+#include "serve/worker.h"
 #include "sse/sse.h"
+#include "stage/stages.h"
 #include "upstream/transfer.h"
 
 /* Short answers of known length leave in one write, or fail as a clean 502. */
@@ -16,40 +17,40 @@
 static int
 begin(struct gw_request *r)
 {
-	bool sse = r->upstream_is_sse;
+	bool sse = r->relay.is_sse;
 
 	r->phase = GW_PHASE_STREAM;
+	r->stream.events = sse || r->reply.early;
 	/* A large prompt need not stay in memory while its answer streams. */
-	if (r->transfer &&
-	    gw_transfer_sent(r->transfer) >= gw_body_forward_len(r->body)) {
-		gw_body_free(r->body);
-		r->body = NULL;
-	}
-	if (r->early_commit) {
+	if (r->relay.transfer && gw_transfer_sent(r->relay.transfer) >=
+					 gw_body_forward_len(r->receive.body))
+		gw_body_discard(r->receive.body);
+	if (r->reply.early) {
 		/* The client has its 200: only an event stream may follow. */
-		r->hold = !sse || r->upstream_status != 200;
-		r->upstream_is_sse = true;
+		r->stream.hold = !sse || r->relay.status != 200;
 		return 0;
 	}
-	if (!sse && r->content_length >= 0 &&
-	    r->content_length <= HOLD_MAX_BYTES) {
-		r->hold = true;
+	if (!sse && r->relay.content_length >= 0 &&
+	    r->relay.content_length <= HOLD_MAX_BYTES) {
+		r->stream.hold = true;
 		return 0;
 	}
 	/* Comments or an error event may make an event stream longer. */
-	return gw_reply_head(r, r->upstream_status,
-			     r->content_type[0] ? r->content_type : NULL,
-			     sse ? -1 : r->content_length);
+	return gw_reply_head(r, r->relay.status,
+			     r->relay.content_type[0] ? r->relay.content_type
+						      : NULL,
+			     sse ? -1 : r->relay.content_length);
 }
 
 static int
 end_held(struct gw_request *r)
 {
-	if (gw_reply_head(r, r->upstream_status,
-			  r->content_type[0] ? r->content_type : NULL,
-			  (int64_t)r->held.len) < 0)
+	if (gw_reply_head(r, r->relay.status,
+			  r->relay.content_type[0] ? r->relay.content_type
+						   : NULL,
+			  (int64_t)r->relay.held.len) < 0)
 		return -1;
-	return gw_reply_body(r, r->held.data, r->held.len);
+	return gw_reply_body(r, r->relay.held.data, r->relay.held.len);
 }
 
 /* An upstream's error behind an early 200: one event in the right dialect. */
@@ -58,13 +59,13 @@ end_as_event(struct gw_request *r)
 {
 	gw_auto_buf struct gw_buf event = GW_BUF_INIT(GW_SSE_EVENT_MAX);
 
-	r->broken = true;
-	if (gw_sse_error_from_body(
-		    &event, r->endpoint->dialect, r->upstream_status,
-		    r->held.data ? r->held.data : "", r->held.len) < 0)
+	if (gw_sse_error_from_body(&event, r->accept.endpoint->dialect,
+				   r->relay.status,
+				   r->relay.held.data ? r->relay.held.data : "",
+				   r->relay.held.len) < 0)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
 				  "no room for the upstream's error");
-	return gw_reply_body(r, event.data, event.len);
+	return gw_reply_error_event(r, &event);
 }
 
 static enum gw_step
@@ -72,12 +73,12 @@ end(struct gw_request *r)
 {
 	int rc = 0;
 
-	if (r->upstream_failure != GW_TRANSFER_OK) {
+	if (r->relay.failure != GW_TRANSFER_OK) {
 		gw_relay_failure(r);
 		return GW_FINISH;
 	}
-	if (r->hold)
-		rc = r->early_commit ? end_as_event(r) : end_held(r);
+	if (r->stream.hold)
+		rc = r->reply.early ? end_as_event(r) : end_held(r);
 	if (rc == 0)
 		gw_reply_end(r);
 	return GW_FINISH;
@@ -90,11 +91,11 @@ gw_stage_stream(struct gw_request *r)
 		return GW_FINISH;
 	if (r->err.code)
 		return GW_FINISH;
-	if (r->limit_hit) {
-		gw_limit_error(r);
+	if (r->deadline.hit) {
+		gw_limit_error(r, r->deadline.hit);
 		return GW_FINISH;
 	}
-	if (r->upstream_done)
+	if (r->relay.done)
 		return end(r);
 	gw_deadline_update(r);
 	return GW_WAIT;

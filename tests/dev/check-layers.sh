@@ -48,7 +48,7 @@ none 'layers: yajl -> only src/body and base/json.c' \
 none 'layers: libyaml -> only src/config' \
   "$(outside 'yaml\.h' 'src/config/[a-z_]+\.[ch]')"
 none 'layers: a stage -> never includes another stage' \
-  "$(includes 'stage/' | grep -E '^src/stage/' | grep -v 'stage/policy\.h')"
+  "$(includes 'stage/' | grep -E '^src/stage/' | grep -vE 'stage/(policy|stages)\.h')"
 none 'layers: a stage -> never calls another stage' \
   "$(grep -nE '\bgw_stage_[a-z_]+ *\(' src/stage/*.c |
     grep -vE ':gw_stage_[a-z_]+\(struct')"
@@ -58,14 +58,11 @@ none 'layers: bytes for clients -> only through src/serve/reply.c' \
 none 'layers: shm -> knows nothing of src but the hash' \
   "$(grep -rnE '^#[[:space:]]*include[[:space:]]+"[a-z]+/' shm |
     grep -v '"base/hash\.h"')"
-none 'layers: base -> knows no other module' \
-  "$(grep -rnE '^#[[:space:]]*include[[:space:]]+"[a-z]+/' src/base |
-    grep -v '"base/')"
-none 'layers: webserver -> knows only base and how files are read' \
+none 'layers: webserver -> knows nothing of the gateway, its configuration included' \
   "$(grep -rnE '^#[[:space:]]*include[[:space:]]+"[a-z]+/' src/webserver |
-    grep -vE '"(base|webserver)/|"config/yaml\.h"')"
-none 'layers: the node agent -> is known to nobody but itself' \
-  "$(includes 'agent/' | grep -vE '^src/agent/')"
+    grep -vE '"(base|webserver)/')"
+none 'layers: serve -> knows neither registry nor nodes' \
+  "$(includes '(reg\.h|nodes/|probe/)' | grep '^src/serve/')"
 none 'layers: the guard -> nothing but libc and its own files' \
   "$(grep -nE '^#[[:space:]]*include[[:space:]]+"' src/agent/process/guard*.[ch] src/agent/process/proc_stat.[ch] |
     grep -vE '"(agent/process/(guard[a-z_]*|proc_stat)|base/cleanup)\.h"')"

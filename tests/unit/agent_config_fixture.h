@@ -3,8 +3,8 @@
 #ifndef TESTS_UNIT_AGENT_CONFIG_FIXTURE_H
 #define TESTS_UNIT_AGENT_CONFIG_FIXTURE_H
 
-#include "config_fixture.h"
 #include "agent/config/agent_config.h"
+#include "config_fixture.h"
 
 /* One model and nothing else: on one line, so that line 2 comes behind it. */
 #define ONE_MODEL "models: [{model_id: m, path: /m.gguf}]\n"

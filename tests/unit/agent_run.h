@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tap.h"
 #include "agent/process/proc_stat.h"
 #include "agent/process/process.h"
+#include "tap.h"
 
 #define WAIT_S 60.0
 #define LOOK_S 0.02 /* how often a condition outside is looked at */

@@ -8,9 +8,9 @@
 #ifndef TESTS_UNIT_BODY_RUN_H
 #define TESTS_UNIT_BODY_RUN_H
 
+#include "body/parts.h"
 #include "body_config.h"
 #include "tap.h"
-#include "body/parts.h"
 
 #define LIMIT (1u << 20)
 

@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tap.h"
 #include "config/config.h"
+#include "tap.h"
 
 static char fixture_folder[PATH_MAX];
 static char fixture_source[PATH_MAX]; /* top of the source tree */

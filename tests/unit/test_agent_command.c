@@ -5,8 +5,8 @@
  */
 #include <sys/wait.h>
 
-#include "agent_config_fixture.h"
 #include "agent/model/command.h"
+#include "agent_config_fixture.h"
 
 #define TEXT_MAX (1u << 20)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_agent_config_check.c - what the agent's configuration refuses. */
-#include "agent_config_fixture.h"
 #include "agent/device/device.h"
+#include "agent_config_fixture.h"
 #include "nodes/node_doc.h"
 #include "reg.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* test_agent_output_ring.c - the last lines of a program, safe to show. */
-#include "tap.h"
 #include "agent/process/output_ring.h"
 #include "base/utf8.h"
+#include "tap.h"
 
 static struct ag_output_ring ring;
 

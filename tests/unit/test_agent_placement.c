@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_agent_placement.c - what fits where, and who has to go. */
-#include "tap.h"
 #include "agent/model/placement.h"
+#include "tap.h"
 
 static struct ag_device gpu, other_gpu;
 static struct ag_model_config configs[4];

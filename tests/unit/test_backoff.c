@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_agent_backoff.c - how long until the next attempt. */
-#include "tap.h"
 #include "base/backoff.h"
+#include "tap.h"
 
 static void
 doubles_up_to_its_limit(void)

@@ -6,9 +6,9 @@
  * handed to the JSON parser in one step and in all, and bytes allocated beside
  * the body itself. No clocks: the machine may be busy.
  */
-#include "tap.h"
-#include "body_config.h"
 #include "body/parts.h"
+#include "body_config.h"
+#include "tap.h"
 
 #include <malloc.h>
 

@@ -5,8 +5,8 @@
  * A flat mapping, a list of records with free mappings in it, a kind of its own
  * (a word or a list): what a gateway's configuration does not have.
  */
-#include "config_fixture.h"
 #include "config/schema.h"
+#include "config_fixture.h"
 
 struct thing {
 	char *id;

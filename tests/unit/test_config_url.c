@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_config_url.c - which upstream addresses are taken, and in what form. */
-#include "tap.h"
 #include "config/config.h"
+#include "tap.h"
 
 static const struct {
 	const char *url, *want; /* NULL: refused */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_config_values.c - what a configuration means once it is loaded. */
-#include "config_fixture.h"
 #include "base/log.h"
+#include "config_fixture.h"
 
 static void
 is_keys(const struct gw_keys *keys, const char *want, const char *title)

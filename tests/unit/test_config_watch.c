@@ -5,9 +5,9 @@
  * Each step waits for the report it expects, bounded by WAIT_S; that nothing
  * comes is shown by running the loop for two full looks (QUIET_S).
  */
-#include "config_fixture.h"
 #include "base/clock.h"
 #include "config/watch.h"
+#include "config_fixture.h"
 
 #define WAIT_S 60.0
 #define QUIET_S 1.3

@@ -23,7 +23,7 @@ gw_pipeline_resume(struct gw_request *r)
 
 /* Stand-ins: nothing here asks for availability. */
 struct gw_availability *
-gw_availability_new(struct gw_worker *w, struct gw_config *config,
+gw_availability_new(struct gw_routing *w, struct gw_config *config,
 		    const struct gw_model *only, void (*on_done)(void *arg),
 		    void *arg, struct gw_err *err)
 {
@@ -55,7 +55,7 @@ busy(void)
 	ev_run(w.loop, 0);
 	is_int(resumed, 1, "registry: and the request is resumed");
 	while (waits < 10000 && gw_registry_failed(&r, &e, "n") == GW_WAIT) {
-		ev_timer_stop(w.loop, &r.retry);
+		ev_timer_stop(w.loop, &r.answer.retry);
 		waits++;
 	}
 	is_int(waits, 499, "registry: 500 times, then no more");

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "serve/worker.h"
+#include "routing/routing.h"
 #include "stage/policy.h"
 #include "tap.h"
 
@@ -50,7 +50,8 @@ attach(const char *name)
 static void
 choose_many(const char *name, struct gw_model *m, int fd)
 {
-	struct gw_worker w = {.reg = attach(name)};
+	struct gw_worker worker = {0};
+	struct gw_routing w = {.worker = &worker, .reg = attach(name)};
 	uint32_t shares[K] = {0};
 
 	for (int i = 0; i < CALLS; i++)
@@ -97,7 +98,7 @@ exact_across_processes(const char *name)
 }
 
 static void
-roles_count_alone(struct gw_worker *w)
+roles_count_alone(struct gw_routing *w)
 {
 	struct gw_model a = {.role = (char *)"a"}, b = {.role = (char *)"b"};
 	bool in_turn = true;
@@ -110,7 +111,7 @@ roles_count_alone(struct gw_worker *w)
 
 /* Roles may be longer than names in the registry. */
 static void
-long_roles(struct gw_worker *w)
+long_roles(struct gw_routing *w)
 {
 	char one[300], two[300];
 	struct gw_model a = {.role = one}, b = {.role = two};
@@ -127,7 +128,7 @@ long_roles(struct gw_worker *w)
 }
 
 static void
-even_random(struct gw_worker *w)
+even_random(struct gw_routing *w)
 {
 	uint32_t shares[7] = {0};
 	bool even = true;
@@ -140,7 +141,7 @@ even_random(struct gw_worker *w)
 }
 
 static void
-unbiased_random(struct gw_worker *w)
+unbiased_random(struct gw_routing *w)
 {
 	/* 2^64 mod 3 == 1: the top value alone makes an incomplete run. */
 	script[0] = UINT64_MAX;
@@ -164,7 +165,8 @@ int
 main(void)
 {
 	char name[64];
-	struct gw_worker w = {0};
+	struct gw_worker worker = {0};
+	struct gw_routing w = {.worker = &worker};
 
 	snprintf(name, sizeof(name), "/rolemesh-test-pol-%d", (int)getpid());
 	w.reg = attach(name);

@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "serve/worker.h"
-#include "tap.h"
+#include "config/config.h"
 #include "probe/probe.h"
+#include "reg.h"
+#include "tap.h"
 
 #define TRANSFERS_MAX 2048
 #define LIMIT_S 60.0 /* a test that waits longer has failed */
@@ -65,11 +66,11 @@ gw_transfer_reason(enum gw_transfer_result result)
 	return result == GW_TRANSFER_REFUSED ? "connection refused" : "other";
 }
 
-void
-gw_worker_count(struct gw_worker *w, enum gw_counter c, uint64_t n)
+static void
+count_sent(void *arg)
 {
-	(void)w;
-	counted += c == GW_COUNT_PROBES ? n : 0;
+	(void)arg;
+	counted++;
 }
 
 /* The upstream answers, or does not (status 0). */
@@ -89,7 +90,8 @@ answer(size_t i, int status, enum gw_transfer_result result)
 
 /* ---- set-up -------------------------------------------------------------- */
 
-static struct gw_worker worker;
+static struct gw_prober_setup with = {.on_sent = count_sent};
+static struct gw_prober *prober;
 static struct gw_config config;
 static struct reg *other; /* "another process": a second attachment */
 static char shm_name[64];
@@ -118,8 +120,10 @@ attach(void)
 static void
 begin_test(void)
 {
-	gw_prober_free(worker.prober);
-	worker.prober = NULL;
+	gw_prober_free(prober);
+	prober = gw_prober_new(&with);
+	if (!prober)
+		exit(1);
 	started = live = 0;
 	done_calls = 0;
 	counted = 0;
@@ -142,12 +146,12 @@ until_done(int calls)
 {
 	ev_timer limit;
 
-	ev_now_update(worker.loop);
+	ev_now_update(with.loop);
 	ev_timer_init(&limit, on_limit, LIMIT_S, 0.);
-	ev_timer_start(worker.loop, &limit);
+	ev_timer_start(with.loop, &limit);
 	while (done_calls < calls && ev_is_active(&limit))
-		ev_run(worker.loop, EVRUN_ONCE);
-	ev_timer_stop(worker.loop, &limit);
+		ev_run(with.loop, EVRUN_ONCE);
+	ev_timer_stop(with.loop, &limit);
 	return done_calls >= calls;
 }
 
@@ -160,7 +164,7 @@ run_of(const char *const *urls, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		targets[i] = (struct gw_probe_target){urls[i], "key"};
-	run = gw_probe_run(&worker, &config, targets, n, on_done, NULL, &err);
+	run = gw_probe_run(prober, &config, targets, n, on_done, NULL, &err);
 	if (!run) {
 		printf("Bail out! %s\n", err.msg);
 		exit(1);
@@ -390,8 +394,8 @@ main(void)
 {
 	snprintf(shm_name, sizeof(shm_name), "/rolemesh-test-probe-%d",
 		 (int)getpid());
-	worker.loop = ev_loop_new(EVFLAG_AUTO);
-	worker.reg = attach();
+	with.loop = ev_loop_new(EVFLAG_AUTO);
+	with.reg = attach();
 	other = attach();
 	reg_unlink(shm_name);
 	several_targets();
@@ -403,9 +407,9 @@ main(void)
 	long_body();
 	cannot_start();
 	keys();
-	gw_prober_free(worker.prober);
+	gw_prober_free(prober);
 	reg_close(other);
-	reg_close(worker.reg);
-	ev_loop_destroy(worker.loop);
+	reg_close(with.reg);
+	ev_loop_destroy(with.loop);
 	return done_testing();
 }

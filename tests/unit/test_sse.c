@@ -7,9 +7,9 @@
  * recorded streams, and for every short text of letters and line ends, what the
  * gateway inserts must change no event of the stream and lose none of ours.
  */
-#include "tap.h"
-#include "sse_fixture.h"
 #include "sse/sse.h"
+#include "sse_fixture.h"
+#include "tap.h"
 
 #include <stdint.h>
 

@@ -3,10 +3,10 @@
  * test_sse_error.c - error events: each dialect, our own errors and what
  * upstreams answer, recorded and made up.
  */
-#include "tap.h"
-#include "sse_fixture.h"
-#include "sse/sse.h"
 #include "base/json.h"
+#include "sse/sse.h"
+#include "sse_fixture.h"
+#include "tap.h"
 
 struct told {
 	enum gw_sse_dialect dialect;

@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "base/backoff.h"
 #include "agent/gateway_line/answer.h"
 #include "agent/report.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"

@@ -16,12 +16,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/backoff.h"
 #include "agent/config/agent_config.h"
 #include "agent/device/device.h"
+#include "agent/model/readiness.h"
 #include "agent/process/output_ring.h"
 #include "agent/process/process.h"
-#include "agent/model/readiness.h"
+#include "base/backoff.h"
 #include "base/err.h"
 
 #define AG_REASON_BYTES 256

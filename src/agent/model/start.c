@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "agent/model/command.h"
 #include "agent/config/file_check.h"
+#include "agent/model/command.h"
 #include "agent/model/placement.h"
 #include "agent/model/port.h"
 #include "base/log.h"

@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/file.h"
 #include "webserver/folder.h"
 
 #define DEPTH_MAX 8

@@ -239,7 +239,7 @@ ag_ticket_take(struct ag_scheduler *s, struct ag_model *m, struct gw_request *r,
 static bool
 lost_its_server(const struct gw_request *r)
 {
-	return r->upstream_done && r->upstream_failure != GW_TRANSFER_OK;
+	return r->relay.done && r->relay.failure != GW_TRANSFER_OK;
 }
 
 void

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* keepalive.c - when and how a waiting client gets a comment; keeps no time. */
+#include "serve/keepalive.h"
+
+#include "serve/reply.h"
+#include "serve/request.h"
+#include "sse/sse.h"
+
+bool
+gw_keepalive_wanted(const struct gw_request *r)
+{
+	if (!r->config->gateway.sse_keepalive_ms || r->stream.hold)
+		return false;
+	return r->relay.head ? r->stream.events : r->resolve.wants_stream;
+}
+
+bool
+gw_keepalive_has_place(const struct gw_request *r)
+{
+	return gw_sse_between_events(&r->relay.sse) && gw_reply_backlog(r) == 0;
+}
+
+int
+gw_keepalive_send(struct gw_request *r)
+{
+	if (!r->reply.committed && gw_reply_early(r) < 0)
+		return -1;
+	return gw_reply_body(r, GW_SSE_KEEPALIVE, sizeof(GW_SSE_KEEPALIVE) - 1);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stages.h - the steps of a request, one file each; a program lists those it
+ * takes (responder/stages.c, agent/stage_schedule.c). serve/step.h says what
+ * they return.
+ */
+#ifndef GW_STAGE_STAGES_H
+#define GW_STAGE_STAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "serve/step.h"
+
+struct gw_request;
+
+enum gw_step gw_stage_accept(struct gw_request *r);
+enum gw_step gw_stage_authenticate(struct gw_request *r);
+enum gw_step gw_stage_receive(struct gw_request *r);
+enum gw_step gw_stage_answer(struct gw_request *r);
+enum gw_step gw_stage_resolve_role(struct gw_request *r);
+enum gw_step gw_stage_pick_node(struct gw_request *r);
+enum gw_step gw_stage_forward(struct gw_request *r);
+enum gw_step gw_stage_stream(struct gw_request *r);
+enum gw_step gw_stage_account(struct gw_request *r);
+
+/* The receive stage's events: more of the body (at most 64 KiB), its end. */
+void gw_receive_body(struct gw_request *r, const char *p, size_t n);
+void gw_receive_end(struct gw_request *r);
+
+/* gw_pick_has_another - the node view has a fresh node for it, untried. */
+bool gw_pick_has_another(const struct gw_request *r);
+
+/* gw_pick_release - let the node go that pick_node chose, if any. */
+void gw_pick_release(struct gw_request *r);
+
+#endif
