@@ -22,7 +22,6 @@
 #define GW_BODY_STEP_BYTES (64u << 10)	/* bytes looked at in one step */
 #define GW_BODY_DEPTH_MAX 64		/* nesting accepted */
 #define GW_BODY_NUMBER_MAX 1024		/* bytes of one number or literal */
-#define GW_BODY_MODEL_MAX 256		/* bytes of the decoded `model` */
 
 struct gw_body;
 
@@ -47,7 +46,7 @@ void gw_body_expect(struct gw_body *b, size_t total_bytes);
  * @n    at most GW_BODY_STEP_BYTES
  * @err  REQUEST_TOO_LARGE (names the limit), INVALID_JSON (byte offset and
  *       reason; also nesting too deep), INVALID_REQUEST (`model` or `stream`
- *       twice, `model` not a string or over GW_BODY_MODEL_MAX; param set). A
+ *       twice, `model` not a string or over GW_MODEL_NAME_MAX; param set). A
  *       `stream` that is no boolean is the upstream's to judge
  * Returns 0 / -1; after -1 only gw_body_free() is allowed.
  */

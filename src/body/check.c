@@ -53,7 +53,7 @@ boolean_value(void *arg, int value)
 }
 
 /* However it is escaped, what fits into `model` is no long string. */
-_Static_assert(GW_BODY_PIECE_BYTES / 12 > GW_BODY_MODEL_MAX,
+_Static_assert(GW_BODY_PIECE_BYTES / 12 > GW_MODEL_NAME_MAX,
 	       "a `model` of full length must never be cut");
 
 static int
@@ -61,10 +61,10 @@ model_value(void *arg, const unsigned char *text, size_t len)
 {
 	struct gw_check *c = arg;
 
-	if (len > GW_BODY_MODEL_MAX) {
+	if (len > GW_MODEL_NAME_MAX) {
 		gw_err_set(c->err, GW_ERR_INVALID_REQUEST, 0,
 			   "`model` is longer than %d bytes",
-			   GW_BODY_MODEL_MAX);
+			   GW_MODEL_NAME_MAX);
 		gw_err_param(c->err, "model");
 		return 0;
 	}

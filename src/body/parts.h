@@ -41,7 +41,7 @@ struct gw_check {
 	size_t key_end;		    /* offset behind the last top-level key */
 	size_t model_at, model_end; /* range of the value, quotes included */
 	size_t model_len;
-	char model[GW_BODY_MODEL_MAX + 1]; /* decoded, '\0' behind it */
+	char model[GW_MODEL_NAME_MAX + 1]; /* decoded, '\0' behind it */
 	uint64_t parsed_bytes; /* handed to yajl so far: what tests bound */
 };
 

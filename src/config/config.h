@@ -19,6 +19,9 @@
 #include "config/diag.h"
 #include "config/keys.h"
 
+/* Bytes of a name that leads to a model, so of a request's decoded `model`. */
+#define GW_MODEL_NAME_MAX 256
+
 enum gw_model_type { GW_MODEL_PROXY, GW_MODEL_DISCOVERED };
 enum gw_strategy { GW_ROUND_ROBIN, GW_RANDOM };
 

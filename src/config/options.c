@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#include "body/body.h"
 #include "config/option_rows.h"
 #include "reg.h"
 
@@ -68,7 +67,7 @@ static const struct gw_record model_record = {
 	.size = sizeof(struct gw_model),
 	.count_offset = offsetof(struct gw_config, n_models),
 	.name_offset = offsetof(struct gw_model, alias),
-	.name_max = GW_BODY_MODEL_MAX,
+	.name_max = GW_MODEL_NAME_MAX,
 	.max = GW_MODELS_MAX,
 	.noun = "alias",
 };

@@ -17,7 +17,7 @@
 /* Everything a caller can learn from a body. */
 struct outcome {
 	struct gw_err err;
-	char model[GW_BODY_MODEL_MAX + 1];
+	char model[GW_MODEL_NAME_MAX + 1];
 	size_t model_len;
 	bool has_model, wants_stream;
 	bool has[4];
