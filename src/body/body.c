@@ -97,9 +97,7 @@ gw_body_wants_stream(const struct gw_body *b)
 bool
 gw_body_has(const struct gw_body *b, uint32_t key_index)
 {
-	if (!b->config || key_index >= b->config->n_default_keys)
-		return false;
-	return b->check.seen[key_index / 8] & (1u << key_index % 8);
+	return gw_check_has(&b->check, key_index);
 }
 
 const char *

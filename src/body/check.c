@@ -212,6 +212,14 @@ gw_check_release(struct gw_check *c)
 	c->seen = NULL;
 }
 
+bool
+gw_check_has(const struct gw_check *c, uint32_t key_index)
+{
+	if (!c->config || key_index >= c->config->n_default_keys)
+		return false;
+	return c->seen[key_index / 8] & (1u << key_index % 8);
+}
+
 /* yajl says "lexical error: invalid char in json text.\n": keep the reason. */
 static int
 refused(yajl_handle y, size_t base, struct gw_err *err)

@@ -82,7 +82,7 @@ add_members(struct gw_body *b, const char *model_json,
 	for (i = 0; i < n; i++) {
 		const struct gw_default *d = &model->defaults[i];
 
-		if (!gw_body_has(b, d->key_index) &&
+		if (!gw_check_has(&b->check, d->key_index) &&
 		    add_member(e, d->member, d->member_len) < 0)
 			return -1;
 	}

@@ -125,6 +125,9 @@ GW_MUSTCHECK int gw_check_piece(struct gw_check *c, char *text, size_t from,
 GW_MUSTCHECK int gw_check_end(struct gw_check *c, const char *text, size_t len,
 			      bool in_string, struct gw_err *err);
 
+/* gw_check_has - was the key with this index in default_keys at the top level? */
+bool gw_check_has(const struct gw_check *c, uint32_t key_index);
+
 /* gw_split_more - parse what can be parsed of the bytes received so far. */
 GW_MUSTCHECK int gw_split_more(struct gw_body *b, struct gw_err *err);
 
