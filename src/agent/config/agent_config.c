@@ -107,7 +107,7 @@ build(struct ag_config *c, struct gw_yaml *doc, const char *host, uint32_t port)
 		return;
 	}
 	ag_config_check(c, doc);
-	ag_config_check_dispatcher(c, doc);
+	ag_config_check_gateway(c, doc);
 }
 
 struct ag_config *

@@ -3,7 +3,7 @@
  * agent_config.h - the node agent's configuration as an immutable snapshot.
  *
  * Loaded once, at the start: an edit takes effect at the next start. Rows of
- * agent/options.def say how each field is written in YAML; they are checked,
+ * options.def say how each field is written in YAML; they are checked,
  * filled, printed and freed by the same schema walks as the gateway's.
  */
 #ifndef AG_CONFIG_AGENT_CONFIG_H
@@ -27,7 +27,7 @@ struct gw_yaml_node;
 /*
  * One structured flag of llama-server as the operator wrote it: text that goes
  * onto the command line, or NULL when it is not set. Indexes follow the rows of
- * agent/flags.def.
+ * flags.def.
  */
 enum ag_flag {
 #define FLAG(name, option) AG_FLAG_##name,

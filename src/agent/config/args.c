@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * args.c - `server_args` of a model: options of llama-server beyond the
- * keys that the agent knows.
+ * args.c - `server_args` of a model: options of llama-server beyond the keys
+ * that the agent knows.
  *
  * Single entries are judged here; a clash with another key of the model is
- * config_check.c's business, the command line command.c's.
+ * check.c's business, the command line that of agent/model/.
  */
 #include "agent/config/internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check.c - what only several keys of the agent's configuration together
- * can get wrong; what concerns the gateway is in config_dispatcher.c.
+ * check.c - what only several keys of the agent's configuration together can
+ * get wrong; what concerns the gateway is in gateway.c.
  *
  * Runs on what could be filled even when single values had errors, so that one
  * run shows everything.

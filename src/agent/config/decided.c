@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * decided.c - options and variables of llama-server that the agent
- * decides itself, and what to write instead of them.
+ * decided.c - options and variables of llama-server that the agent decides
+ * itself, and what to write instead of them.
  */
 #include "agent/config/internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * env.c - `env` of a model, and what it shares with `server_args`:
- * values that become text, and hiding some of them when they are printed.
+ * env.c - `env` of a model, and what it shares with `server_args`: values that
+ * become text, and hiding some of them when they are printed.
  */
 #include "agent/config/internal.h"
 

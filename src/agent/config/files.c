@@ -5,8 +5,9 @@
  * For --check and the start only: a missing file must not keep the other models
  * from being served, and it may come later.
  */
-#include "agent/config/file_check.h"
 #include "agent/config/internal.h"
+
+#include "agent/config/file_check.h"
 
 static void
 warn(struct gw_diag *diag, const struct gw_yaml *doc,

@@ -106,7 +106,7 @@ check_advertised(const struct ag_config *c, struct gw_yaml *doc)
 }
 
 void
-ag_config_check_dispatcher(const struct ag_config *c, struct gw_yaml *doc)
+ag_config_check_gateway(const struct ag_config *c, struct gw_yaml *doc)
 {
 	const struct gw_yaml_node *gateway =
 		gw_yaml_value(doc->root, "dispatcher_base_url");

@@ -2,7 +2,7 @@
 /*
  * internal.h - what the files of the agent's configuration share.
  *
- * Nobody but config*.c and options.c includes it; they have config.h.
+ * Nobody outside src/agent/config includes it; they have agent_config.h.
  */
 #ifndef AG_CONFIG_INTERNAL_H
 #define AG_CONFIG_INTERNAL_H
@@ -21,25 +21,25 @@
 /* options.c: the rows of options.def. Offsets are into struct ag_config. */
 extern const struct gw_schema ag_config_schema;
 
-/* config_kinds.c */
+/* kinds.c */
 extern const struct gw_kind ag_kind_devices;	  /* auto or names [gw_keys] */
 extern const struct gw_kind ag_kind_device_names; /* [gw_keys] */
 extern const struct gw_kind ag_kind_roles;	  /* [gw_keys] */
 extern const struct gw_kind ag_kind_meta;	  /* tree; fills meta_json, too */
 
-/* config_flags.c: text for the command line [char *] */
+/* flags.c: text for the command line [char *] */
 extern const struct gw_kind ag_kind_count;
 extern const struct gw_kind ag_kind_layers;
 extern const struct gw_kind ag_kind_split;
 extern const struct gw_kind ag_kind_flash;
 
 /* Trees; ag_kind_args fills `parallel`, too. */
-extern const struct gw_kind ag_kind_args; /* config_args.c */
-extern const struct gw_kind ag_kind_env;  /* config_env.c */
+extern const struct gw_kind ag_kind_args; /* args.c */
+extern const struct gw_kind ag_kind_env;  /* env.c */
 
 /*
  * ag_check_scalar - is this a string, number or boolean that can be an argument
- * or a variable (config_env.c)? False after a finding.
+ * or a variable (env.c)? False after a finding.
  */
 bool ag_check_scalar(struct gw_apply *ap, const struct gw_option *o,
 		     const struct gw_yaml_node *v, const char *wanted);
@@ -49,7 +49,7 @@ void ag_emit_masked(struct gw_emit *e, const struct gw_yaml_node *source,
 		    bool (*is_secret)(const char *name));
 
 /*
- * ag_arg_canonical - the one spelling of an option's name (config_decided.c):
+ * ag_arg_canonical - the one spelling of an option's name (decided.c):
  * with dashes, and one of two long names that mean the same.
  * @out  cut when longer
  */
@@ -72,7 +72,7 @@ struct ag_model_place {
 	size_t index;		    /* in the list, for messages */
 };
 
-/* ag_config_places - of c->models[0 .. n_models-1] (config.c). */
+/* ag_config_places - of c->models[0 .. n_models-1] (agent_config.c). */
 void ag_config_places(const struct ag_config *c, const struct gw_yaml *doc,
 		      struct ag_model_place place[AG_MODELS_MAX]);
 
@@ -80,16 +80,15 @@ void ag_config_places(const struct ag_config *c, const struct gw_yaml *doc,
 struct gw_yaml *ag_config_doc(const struct ag_config *c);
 
 /*
- * ag_config_check - what only several keys together can get wrong
- * (config_check.c). ag_config_check_dispatcher - the same for what the gateway
- * is told (config_dispatcher.c).
+ * ag_config_check - what only several keys together can get wrong (check.c).
+ * ag_config_check_gateway - the same for what the gateway is told (gateway.c).
  */
 void ag_config_check(const struct ag_config *c, struct gw_yaml *doc);
-void ag_config_check_dispatcher(const struct ag_config *c, struct gw_yaml *doc);
+void ag_config_check_gateway(const struct ag_config *c, struct gw_yaml *doc);
 
 /*
  * ag_config_default_url - advertise_url from listen_host and listen_port
- * (config_dispatcher.c). Stays NULL after a finding; 0, or -1 = no memory.
+ * (gateway.c). Stays NULL after a finding; 0, or -1 = no memory.
  */
 GW_MUSTCHECK int ag_config_default_url(struct ag_config *c,
 				       struct gw_yaml *doc);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * kinds.c - roles, devices and `meta`: values that only a node agent's
- * configuration has. What they mean together is config_check.c's business.
+ * configuration has. What they mean together is check.c's business.
  */
 #include "agent/config/internal.h"
 

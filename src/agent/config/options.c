@@ -2,8 +2,7 @@
 /*
  * options.c - options.def as a table.
  *
- * What a value means is said in config_kinds.c, config_flags.c and
- * config_args.c.
+ * What a value means is said in kinds.c, flags.c, args.c and env.c.
  */
 #include "agent/config/internal.h"
 
