@@ -13,31 +13,6 @@
 
 #include "reg.h"
 
-struct internal {
-	struct gw_yaml doc; /* what was read, for printing and for places */
-};
-
-struct gw_yaml *
-ag_config_doc(const struct ag_config *c)
-{
-	return &((struct internal *)c->internal)->doc;
-}
-
-void
-ag_config_places(const struct ag_config *c, const struct gw_yaml *doc,
-		 struct ag_model_place place[AG_MODELS_MAX])
-{
-	const struct gw_yaml_node *list = gw_yaml_value(doc->root, "models");
-	size_t n = 0;
-
-	for (size_t i = 0; list && i < list->n && n < c->n_models; i++)
-		if (!gw_yaml_is_null(list->child[i].value))
-			place[n++] = (struct ag_model_place){
-				.node = list->child[i].value,
-				.index = i,
-			};
-}
-
 /* The name of the host, where node_id is not set. 0, or -1 = no memory. */
 static int
 name_node(struct ag_config *c, struct gw_yaml *doc)
@@ -115,21 +90,21 @@ ag_config_load(const char *const *paths, size_t n, const char *host,
 	       uint32_t port, struct gw_diag *diag)
 {
 	struct ag_config *c = calloc(1, sizeof(*c));
-	struct internal *in = calloc(1, sizeof(*in));
+	struct gw_yaml *doc = calloc(1, sizeof(*doc));
 	size_t errors = diag->errors;
 
-	if (!c || !in) {
+	if (!c || !doc) {
 		free(c);
-		free(in);
+		free(doc);
 		gw_diag_add(diag, false, NULL, 0, 0, "out of memory");
 		return NULL;
 	}
-	c->internal = in;
-	gw_yaml_init(&in->doc, diag);
-	gw_yaml_load(&in->doc, paths, n);
-	if (in->doc.root)
-		build(c, &in->doc, host, port);
-	if (gw_yaml_settle(&in->doc, errors))
+	c->doc = doc;
+	gw_yaml_init(doc, diag);
+	gw_yaml_load(doc, paths, n);
+	if (doc->root)
+		build(c, doc, host, port);
+	if (gw_yaml_settle(doc, errors))
 		return c;
 	ag_config_free(c);
 	return NULL;
@@ -138,20 +113,16 @@ ag_config_load(const char *const *paths, size_t n, const char *host,
 void
 ag_config_free(struct ag_config *c)
 {
-	struct internal *in;
-
 	if (!c)
 		return;
-	in = c->internal;
 	gw_schema_release(&ag_config_schema, c);
-	gw_yaml_release(&in->doc);
-	free(in);
+	gw_yaml_release(c->doc);
+	free(c->doc);
 	free(c);
 }
 
 int
 ag_config_print(const struct ag_config *c, struct gw_buf *out)
 {
-	return gw_schema_print(&ag_config_schema, c, ag_config_doc(c)->root,
-			       out);
+	return gw_schema_print(&ag_config_schema, c, c->doc->root, out);
 }

@@ -22,6 +22,7 @@
 #define AG_MODELS_MAX 64   /* as many as a gateway takes from one node */
 #define AG_PARALLEL_MAX 64 /* slots of one llama-server */
 
+struct gw_yaml;
 struct gw_yaml_node;
 
 /*
@@ -79,7 +80,7 @@ struct ag_config {
 	struct gw_keys devices;	   /* names; empty = auto */
 	struct ag_model_config *models;
 	size_t n_models;
-	void *internal;		   /* the document, owned */
+	struct gw_yaml *doc;	   /* what was read, owned */
 };
 
 /*

@@ -35,7 +35,7 @@ warn_program(const struct ag_config *c, const struct gw_yaml *doc,
 void
 ag_config_warn_files(const struct ag_config *c, struct gw_diag *diag)
 {
-	const struct gw_yaml *doc = ag_config_doc(c);
+	const struct gw_yaml *doc = c->doc;
 	struct ag_model_place place[AG_MODELS_MAX] = {{0}};
 
 	ag_config_places(c, doc, place);

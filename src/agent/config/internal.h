@@ -72,12 +72,13 @@ struct ag_model_place {
 	size_t index;		    /* in the list, for messages */
 };
 
-/* ag_config_places - of c->models[0 .. n_models-1] (agent_config.c). */
+/*
+ * ag_config_places - of c->models[0 .. n_models-1] (place.c).
+ * @doc  what @c was filled from
+ * The rest of @place is left as it is.
+ */
 void ag_config_places(const struct ag_config *c, const struct gw_yaml *doc,
 		      struct ag_model_place place[AG_MODELS_MAX]);
-
-/* ag_config_doc - the document behind a configuration. */
-struct gw_yaml *ag_config_doc(const struct ag_config *c);
 
 /*
  * ag_config_check - what only several keys together can get wrong (check.c).
