@@ -4,61 +4,12 @@
  * struct.
  *
  * Knows sections, records, groups, required keys and defaults; what a value
- * means is the kind's business (kinds.c).
+ * means is the kind's business, reached through its functions only.
  */
 #include "config/schema.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define PREFIX_BYTES 128
-
-const char *
-gw_option_name(const struct gw_option *o)
-{
-	const char *dot = strrchr(o->path, '.');
-
-	return dot ? dot + 1 : o->path;
-}
-
-const struct gw_option *
-gw_schema_child(const struct gw_schema *s, const char *prefix,
-		const struct gw_option *o)
-{
-	size_t len = strlen(prefix);
-
-	for (o = o ? o + 1 : s->options; o < s->options + s->n; o++) {
-		const char *name = o->path;
-
-		if (len) {
-			if (strncmp(name, prefix, len) != 0 || name[len] != '.')
-				continue;
-			name += len + 1;
-		}
-		if (!strchr(name, '.'))
-			return o;
-	}
-	return NULL;
-}
-
-void
-gw_apply_error(struct gw_apply *ap, const struct gw_yaml_node *at,
-	       const char *fmt, ...)
-{
-	char message[512];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(message, sizeof(message), fmt, args);
-	va_end(args);
-	gw_yaml_error(ap->doc, at, "%s: %s", ap->path.text, message);
-}
-
-static void *
-slot_of(const struct gw_option *o, void *base)
-{
-	return (char *)base + o->offset;
-}
 
 static void apply_mapping(struct gw_apply *ap, const char *prefix,
 			  const struct gw_yaml_node *map,
@@ -120,11 +71,11 @@ apply_record(struct gw_apply *ap, const struct gw_option *o,
 	     const struct gw_yaml_member *m, size_t index, char *element)
 {
 	const struct gw_record *r = o->record;
-	char prefix[PREFIX_BYTES];
+	char prefix[GW_SCHEMA_PREFIX_BYTES];
 	size_t before;
 	char **name = (char **)(element + r->name_offset);
 
-	snprintf(prefix, sizeof(prefix), "%s.%s", o->path, m->key ? "*" : "[]");
+	gw_record_prefix(o, prefix);
 	if (m->key) {
 		before = gw_path_key(&ap->path, m->key->text, m->key->len);
 		check_name(ap, r, m->key);
@@ -160,7 +111,7 @@ apply_records(struct gw_apply *ap, const struct gw_option *o,
 		ap->doc->no_memory = true;
 		return false;
 	}
-	*(void **)slot_of(o, base) = array;
+	*(void **)gw_option_slot(o, base) = array;
 	for (size_t i = 0; i < v->n; i++) {
 		if (gw_yaml_is_null(v->child[i].value))
 			continue;
@@ -188,7 +139,7 @@ apply_default(struct gw_apply *ap, const struct gw_option *o, void *base)
 		return true;
 	v.len = strlen(v.text);
 	v.kind = gw_yaml_scalar_kind(v.text, v.len);
-	return o->kind->set(ap, o, &v, slot_of(o, base));
+	return o->kind->set(ap, o, &v, gw_option_slot(o, base));
 }
 
 static bool
@@ -216,7 +167,7 @@ apply_option(struct gw_apply *ap, const struct gw_option *o,
 	/* What its ${...} would have been is not known: nothing more to say. */
 	if (v->broken)
 		return false;
-	return o->kind->set(ap, o, v, slot_of(o, base));
+	return o->kind->set(ap, o, v, gw_option_slot(o, base));
 }
 
 /* A key of the other type: harmless when null, a misunderstanding when set. */
@@ -269,7 +220,7 @@ apply_mapping(struct gw_apply *ap, const char *prefix,
 			undecided = !set;
 			if (set) {
 				selector = o;
-				memcpy(&chosen, slot_of(o, base),
+				memcpy(&chosen, gw_option_slot(o, base),
 				       sizeof(chosen));
 			}
 		}
@@ -284,55 +235,4 @@ gw_schema_apply(const struct gw_schema *s, struct gw_yaml *doc, void *base)
 
 	if (doc->root)
 		apply_mapping(&ap, "", doc->root, doc->root, base);
-}
-
-static void
-release_mapping(const struct gw_schema *s, const char *prefix, void *base)
-{
-	const struct gw_option *o = NULL;
-
-	while ((o = gw_schema_child(s, prefix, o))) {
-		if (o->kind == &gw_kind_section)
-			release_mapping(s, o->path, base);
-		else if (o->kind->release && o->size)
-			o->kind->release(slot_of(o, base));
-		if (o->kind == &gw_kind_records) {
-			const struct gw_record *r = o->record;
-			char *array = *(char **)slot_of(o, base);
-			size_t n = *(size_t *)((char *)base + r->count_offset);
-			char child[PREFIX_BYTES];
-
-			snprintf(child, sizeof(child), "%s.%s", o->path,
-				 r->name_max ? "*" : "[]");
-			for (size_t i = 0; i < n; i++) {
-				release_mapping(s, child, array + i * r->size);
-				if (r->name_max)
-					free(*(char **)(array + i * r->size +
-							r->name_offset));
-			}
-			free(array);
-		}
-	}
-}
-
-void
-gw_schema_release(const struct gw_schema *s, void *base)
-{
-	release_mapping(s, "", base);
-}
-
-bool
-gw_schema_differs(const struct gw_option *o, const void *a, const void *b)
-{
-	const void *slot_a = (const char *)a + o->offset;
-	const void *slot_b = (const char *)b + o->offset;
-	const char *text_a, *text_b;
-
-	if (!o->kind->is_pointer)
-		return memcmp(slot_a, slot_b, o->size) != 0;
-	text_a = *(char *const *)slot_a;
-	text_b = *(char *const *)slot_b;
-	if (!text_a || !text_b)
-		return text_a != text_b;
-	return strcmp(text_a, text_b) != 0;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kinds.c - numbers and choices, and what to say when a value is neither.
+ * kinds.c - numbers and choices.
  *
- * Each kind reads a node into its slot, prints the slot and frees it. A message
- * says what was found and what is wanted; it shows no value that is secret or
- * came from ${...}. Strings, lists and mappings: kinds_text.c.
+ * Each kind reads a node into its slot, prints the slot and frees it. Strings,
+ * lists and mappings: kinds_text.c; hosts and addresses: kinds_net.c.
  */
 #include "config/schema.h"
 
@@ -12,59 +11,6 @@
 #include <string.h>
 
 #define SECONDS_BYTES 48
-
-static void
-describe(const struct gw_option *o, const struct gw_yaml_node *v, char *out,
-	 size_t out_bytes)
-{
-	static const char *const names[] = {
-		[GW_YAML_NULL] = "null",	 [GW_YAML_BOOL] = "the boolean",
-		[GW_YAML_INT] = "the integer",	 [GW_YAML_FLOAT] = "the number",
-		[GW_YAML_STRING] = "the string", [GW_YAML_LIST] = "a list",
-		[GW_YAML_MAP] = "a mapping",
-	};
-	bool scalar = v->kind >= GW_YAML_BOOL && v->kind <= GW_YAML_STRING;
-
-	if (!scalar)
-		snprintf(out, out_bytes, "%s", names[v->kind]);
-	else if (v->substituted || (o->flags & GW_OPTION_SECRET))
-		snprintf(out, out_bytes, "%s%s",
-			 v->kind == GW_YAML_INT ? "an" : "a",
-			 names[v->kind] + 3);
-	else
-		snprintf(out, out_bytes, "%s `%.40s%s`", names[v->kind],
-			 v->text, v->len > 40 ? "..." : "");
-}
-
-static const char *
-hint(const struct gw_option *o, const struct gw_yaml_node *v)
-{
-	enum gw_yaml_kind as_plain;
-
-	if (v->kind == GW_YAML_STRING && v->substituted)
-		return " (what comes from ${...} is always a string)";
-	if (v->kind == GW_YAML_STRING && o->kind->is_number) {
-		as_plain = gw_yaml_scalar_kind(v->text, v->len);
-		if (as_plain == GW_YAML_INT || as_plain == GW_YAML_FLOAT)
-			return " (take the quotes off)";
-	}
-	if (v->kind >= GW_YAML_BOOL && v->kind <= GW_YAML_FLOAT &&
-	    (o->kind->is_pointer || o->kind == &gw_kind_tokens))
-		return " (put it in quotes)";
-	return "";
-}
-
-bool
-gw_apply_wrong_type(struct gw_apply *ap, const struct gw_option *o,
-		    const struct gw_yaml_node *v, const char *wanted)
-{
-	char found[128];
-
-	describe(o, v, found, sizeof(found));
-	gw_apply_error(ap, v, "expected %s, found %s%s", wanted, found,
-		       hint(o, v));
-	return false;
-}
 
 /* Numbers */
 

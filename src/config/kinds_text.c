@@ -94,6 +94,7 @@ release_text(void *slot)
 const struct gw_kind gw_kind_text = {
 	.wanted = "a string",
 	.is_pointer = true,
+	.is_text = true,
 	.set = set_text,
 	.emit = emit_text,
 	.release = release_text,
@@ -102,6 +103,7 @@ const struct gw_kind gw_kind_text = {
 const struct gw_kind gw_kind_token = {
 	.wanted = "a string",
 	.is_pointer = true,
+	.is_text = true,
 	.set = set_token,
 	.emit = emit_text,
 	.release = release_text,
@@ -177,6 +179,7 @@ release_tokens(void *slot)
 
 const struct gw_kind gw_kind_tokens = {
 	.wanted = "a list of strings",
+	.is_text = true,
 	.set = set_tokens,
 	.emit = emit_tokens,
 	.release = release_tokens,
@@ -213,7 +216,3 @@ const struct gw_kind gw_kind_tree = {
 	.set = set_tree,
 	.emit = emit_tree,
 };
-
-/* Walked by apply.c and print.c, which know what is inside. */
-const struct gw_kind gw_kind_section = {.wanted = "a mapping"};
-const struct gw_kind gw_kind_records = {.wanted = "a mapping or a list"};

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <yaml.h>
 
-#define PREFIX_BYTES 128
-
 struct gw_emit {
 	const struct gw_schema *schema;
 	yaml_emitter_t yaml;
@@ -167,10 +165,9 @@ print_records(struct gw_emit *e, const struct gw_option *o,
 	enum gw_yaml_kind kind = r->name_max ? GW_YAML_MAP : GW_YAML_LIST;
 	const char *array = *(char *const *)(base + o->offset);
 	size_t n = *(const size_t *)(base + r->count_offset), at = 0;
-	char prefix[PREFIX_BYTES];
+	char prefix[GW_SCHEMA_PREFIX_BYTES];
 
-	snprintf(prefix, sizeof(prefix), "%s.%s", o->path,
-		 r->name_max ? "*" : "[]");
+	gw_record_prefix(o, prefix);
 	gw_emit_open(e, kind, n == 0);
 	for (size_t i = 0; source && i < source->n && at < n; i++) {
 		const struct gw_yaml_member *m = &source->child[i];

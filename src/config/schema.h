@@ -30,6 +30,7 @@ struct gw_kind {
 	const char *mask;	/* printed for a secret; NULL = "***" */
 	bool is_pointer;	/* the slot is a char *, compared as text */
 	bool is_number;		/* wants a number: quotes are a likely mistake */
+	bool is_text;		/* wants text: missing quotes are one */
 	/*
 	 * Fill @slot from @v, which is neither NULL nor null. False after a
 	 * finding (gw_apply_error), or with doc->no_memory set; @slot is then
@@ -86,32 +87,7 @@ struct gw_schema {
 	size_t n;
 };
 
-/*
- * gw_schema_apply - check a document and fill a struct from it.
- * @base  the struct the rows' offsets are about, all zero
- * Every problem becomes a finding of @doc; what had none is filled, so that
- * checks across keys can still run. Always gw_schema_release() afterwards.
- */
-void gw_schema_apply(const struct gw_schema *s, struct gw_yaml *doc,
-		     void *base);
-
-/* gw_schema_release - free what the rows of @base own. */
-void gw_schema_release(const struct gw_schema *s, void *base);
-
-/*
- * gw_schema_print - every key with its effective value, as YAML (print.c).
- * @root  the merged tree it came from: knows what came from ${...}
- * Secrets and what came from ${...} are masked. Returns 0, -1 when @out is full.
- */
-GW_MUSTCHECK int gw_schema_print(const struct gw_schema *s, const void *base,
-				 const struct gw_yaml_node *root,
-				 struct gw_buf *out);
-
-/*
- * gw_schema_differs - does one row outside of records differ between structs?
- */
-bool gw_schema_differs(const struct gw_option *o, const void *a,
-		       const void *b);
+/* Rows and structs without a document (schema.c). */
 
 /*
  * gw_schema_child - the next row directly under @prefix ("" = the top).
@@ -124,6 +100,48 @@ const struct gw_option *gw_schema_child(const struct gw_schema *s,
 
 /* gw_option_name - the last part of a row's path. */
 const char *gw_option_name(const struct gw_option *o);
+
+/* gw_option_slot - where a row's value is in its struct. */
+void *gw_option_slot(const struct gw_option *o, void *base);
+
+/*
+ * gw_record_prefix - what the rows of a record's elements hang under, for
+ * gw_schema_child(): "models.*" or "models.[]".
+ * @o    a row with a record
+ * @out  cut when longer
+ */
+#define GW_SCHEMA_PREFIX_BYTES 128
+void gw_record_prefix(const struct gw_option *o,
+		      char out[static GW_SCHEMA_PREFIX_BYTES]);
+
+/* gw_schema_release - free what the rows of @base own. */
+void gw_schema_release(const struct gw_schema *s, void *base);
+
+/*
+ * gw_schema_differs - does one row outside of records differ between structs?
+ */
+bool gw_schema_differs(const struct gw_option *o, const void *a,
+		       const void *b);
+
+/* The walks. */
+
+/*
+ * gw_schema_apply - check a document and fill a struct from it (apply.c).
+ * @base  the struct the rows' offsets are about, all zero
+ * Every problem becomes a finding of @doc; what had none is filled, so that
+ * checks across keys can still run. Always gw_schema_release() afterwards.
+ */
+void gw_schema_apply(const struct gw_schema *s, struct gw_yaml *doc,
+		     void *base);
+
+/*
+ * gw_schema_print - every key with its effective value, as YAML (print.c).
+ * @root  the merged tree it came from: knows what came from ${...}
+ * Secrets and what came from ${...} are masked. Returns 0, -1 when @out is full.
+ */
+GW_MUSTCHECK int gw_schema_print(const struct gw_schema *s, const void *base,
+				 const struct gw_yaml_node *root,
+				 struct gw_buf *out);
 
 /*
  * gw_suggest_key - say what an unknown key may have meant (suggest.c).
@@ -138,19 +156,24 @@ void gw_suggest_key(const struct gw_schema *s, const char *prefix,
 size_t gw_suggest_distance(const char *a, size_t a_len, const char *b,
 			   size_t b_len);
 
-/* gw_apply_error - a finding that begins with the path of the value. */
+/* What kinds say about a value and do with one. */
+
+/*
+ * gw_apply_error - a finding that begins with the path of the value
+ * (apply_error.c).
+ */
 void gw_apply_error(struct gw_apply *ap, const struct gw_yaml_node *at,
 		    const char *fmt, ...) GW_PRINTF(3, 4);
 
 /*
- * gw_apply_wrong_type - "expected WANTED, found THIS" with a hint.
- * Returns false.
+ * gw_apply_wrong_type - "expected WANTED, found THIS" with a hint
+ * (apply_error.c). Returns false.
  */
 bool gw_apply_wrong_type(struct gw_apply *ap, const struct gw_option *o,
 			 const struct gw_yaml_node *v, const char *wanted);
 
 /*
- * gw_apply_text - check that a value is a usable string.
+ * gw_apply_text - check that a value is a usable string (kinds_text.c).
  * @max     bytes; 0 = no limit
  * @blanks  whether blanks may be in it
  * No string may be empty or hold control characters. False after a finding, or
@@ -160,7 +183,7 @@ bool gw_apply_text(struct gw_apply *ap, const struct gw_option *o,
 		   const struct gw_yaml_node *v, size_t max, bool blanks);
 
 /*
- * gw_apply_strings - a list of strings into a struct gw_keys.
+ * gw_apply_strings - a list of strings into a struct gw_keys (kinds_text.c).
  * @check  judges one element, false after a finding; NULL = gw_apply_text()
  */
 bool gw_apply_strings(struct gw_apply *ap, const struct gw_option *o,
@@ -181,7 +204,7 @@ GW_MUSTCHECK int gw_tree_json(struct gw_apply *ap, const struct gw_yaml_node *v,
 GW_MUSTCHECK int gw_tree_json_string(const char *text, size_t len,
 				     struct gw_buf *out);
 
-/* Printing, for the emit() of kinds. Failures are remembered in @e. */
+/* Printing, for the emit() of kinds (print.c). Failures are remembered in @e. */
 void gw_emit_plain(struct gw_emit *e, const char *text);
 void gw_emit_string(struct gw_emit *e, const char *text, size_t len);
 void gw_emit_key(struct gw_emit *e, const char *text, size_t len);
@@ -190,9 +213,11 @@ void gw_emit_close(struct gw_emit *e, enum gw_yaml_kind map_or_list);
 /* gw_emit_node - a tree as it was read, masked where it came from ${...}. */
 void gw_emit_node(struct gw_emit *e, const struct gw_yaml_node *v);
 
-/* The kinds every program can use (kinds*.c); slots in brackets. */
+/* What the walks go into themselves (schema.c); slots in brackets. */
 extern const struct gw_kind gw_kind_section;  /* mapping, same struct [-] */
 extern const struct gw_kind gw_kind_records;  /* array [T *] */
+
+/* The kinds every program can use (kinds*.c). */
 extern const struct gw_kind gw_kind_integer;  /* [uint32_t or uint64_t] */
 extern const struct gw_kind gw_kind_seconds;  /* [uint32_t ms] */
 extern const struct gw_kind gw_kind_boolean;  /* [bool] */
