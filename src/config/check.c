@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "config/url.h"
 #include "reg.h"
 
 const struct gw_yaml_member *

@@ -148,22 +148,4 @@ GW_MUSTCHECK int gw_config_print(const struct gw_config *c, struct gw_buf *out);
 unsigned gw_config_needs_restart(const struct gw_config *before,
 				 const struct gw_config *after);
 
-/*
- * gw_base_url - check and normalise an upstream address.
- * @url  absolute http or https URL; a trailing '/' or '/v1' is taken off; no
- *       user:password, query or fragment; at most 2048 bytes
- * @out  set to a malloc'ed string the caller frees
- * Returns 0, or -1 with err INVALID_REQUEST and the reason. Used for
- * `proxy_url` and for what nodes register.
- */
-GW_MUSTCHECK int gw_base_url(const char *url, size_t len, char **out,
-			     struct gw_err *err);
-
-/*
- * gw_host_is_loopback - does only this machine reach that address?
- * @host  as in a configuration: an IPv6 address with or without brackets.
- *        Nothing is looked up; of names only "localhost" counts.
- */
-bool gw_host_is_loopback(const char *host);
-
 #endif

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "config/config.h"
+#include "config/url.h"
 
 static bool
 set_url(struct gw_apply *ap, const struct gw_option *o,

@@ -3,14 +3,16 @@
  * url.c - addresses: checked, brought into one form, and who reaches them.
  *
  * libcurl's own parser decides, so that nothing passes here which the transfer
- * would read differently. The one place beside src/upstream/transfer.c that
- * includes a header of libcurl, and only its URL API; no transfer here.
+ * would read differently. The one place beside src/upstream/ that includes a
+ * header of libcurl, and only its URL API; no transfer here.
  */
-#include "config/config.h"
+#include "config/url.h"
 
 #include <curl/urlapi.h>
 #include <string.h>
 #include <strings.h>
+
+#include "base/cleanup.h"
 
 #define URL_MAX 2048
 

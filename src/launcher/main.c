@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "config/url.h"
 
 #define PRINT_MAX (16u << 20)
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "config/config.h"
+#include "config/url.h"
 #include "nodes/node_fields.h"
 #include "reg.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_config_url.c - which upstream addresses are taken, and in what form. */
-#include "config/config.h"
+#include "config/url.h"
 #include "tap.h"
 
 static const struct {

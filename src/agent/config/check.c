@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent/device/device.h"
+#include "config/url.h"
 
 struct check {
 	const struct ag_config *c;

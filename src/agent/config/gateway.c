@@ -10,6 +10,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "config/url.h"
+
 #define HOST_MAX 512 /* bytes of a host in a URL */
 
 /* An address that means "every address of this host". */
