@@ -46,8 +46,9 @@ void gw_body_expect(struct gw_body *b, size_t total_bytes);
  * @n    at most GW_BODY_STEP_BYTES
  * @err  REQUEST_TOO_LARGE (names the limit), INVALID_JSON (byte offset and
  *       reason; also nesting too deep), INVALID_REQUEST (`model` or `stream`
- *       twice, `model` not a string or over GW_MODEL_NAME_MAX; param set). A
- *       `stream` that is no boolean is the upstream's to judge
+ *       twice, `model` not a string or over GW_MODEL_NAME_MAX; param set),
+ *       INTERNAL when memory is out. A `stream` that is no boolean is the
+ *       upstream's to judge
  * Returns 0 / -1; after -1 only gw_body_free() is allowed.
  */
 GW_MUSTCHECK int gw_body_append(struct gw_body *b, const char *p, size_t n,

@@ -98,8 +98,8 @@ set_defaults(struct gw_apply *ap, const struct gw_option *o,
 	return good;
 }
 
-void
-gw_default_release(struct gw_default *d)
+static void
+release_default(struct gw_default *d)
 {
 	free(d->key);
 	free(d->member);
@@ -113,7 +113,7 @@ release_defaults(void *slot)
 				    offsetof(struct gw_model, defaults));
 
 	for (size_t i = 0; i < model->n_defaults; i++)
-		gw_default_release(&model->defaults[i]);
+		release_default(&model->defaults[i]);
 	free(model->defaults);
 	free(model->default_model_json);
 }

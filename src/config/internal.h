@@ -48,13 +48,10 @@ GW_MUSTCHECK int gw_names_build(struct gw_config *c,
 				struct gw_config_internal *in);
 
 /*
- * gw_defaults_index - collect default_keys and number every default by them.
- * Returns 0, or -1 when memory is out.
+ * gw_defaults_index - collect default_keys and number every default by them
+ * (defaults.c). Returns 0, or -1 when memory is out.
  */
 GW_MUSTCHECK int gw_defaults_index(struct gw_config *c);
-
-/* gw_default_free - free what one entry of `defaults` owns. */
-void gw_default_release(struct gw_default *d);
 
 /*
  * gw_config_check - what only several keys together can get wrong (check.c).
