@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * conn.h - a connection from the web server, shared by the files of this
- * folder only: conn.c (life), input.c, output.c, front.c (accepting).
+ * folder only. Who calls whom, from the top down: front.c (accepting), output.c
+ * (what leaves), input.c (what comes), client_watch.c, conn.c (its end), queue.c
+ * (what the owner of a request says).
  */
 #ifndef GW_FCGI_CONN_H
 #define GW_FCGI_CONN_H
@@ -79,9 +81,6 @@ struct gw_fcgi_front {
 
 /* ---- conn.c: life -------------------------------------------------------- */
 
-/* A connection for an accepted socket; closes @fd when memory is out. */
-void gw_conn_new(struct gw_fcgi_front *f, int fd, bool is_unix);
-
 /* Between hold and unhold the struct stays, even when it is closed meanwhile.
  */
 void gw_conn_hold(struct gw_fcgi_conn *c);
@@ -100,19 +99,16 @@ void gw_conn_client_gone(struct gw_fcgi_conn *c);
 /* gw_conn_gone() with a line in the log. */
 void gw_conn_protocol_error(struct gw_fcgi_conn *c, const char *what);
 
-/* Answer sent and request read: serve the next one, or close. */
-void gw_conn_next_request(struct gw_fcgi_conn *c);
-
-/* The answer has left: let go of the request. */
-void gw_conn_answered(struct gw_fcgi_conn *c);
+/* It is no open request of the front any more. */
+void gw_conn_uncount(struct gw_fcgi_conn *c);
 
 /* ---- input.c ------------------------------------------------------------- */
 
 /* Receive what is there, without blocking. */
 void gw_input_receive(struct gw_fcgi_conn *c);
 
-/* Take every whole record of @p; what is left over waits in c->raw. */
-void gw_input_take(struct gw_fcgi_conn *c, const char *p, size_t n);
+/* Answer sent and request read: serve the next one, or close. */
+void gw_input_next_request(struct gw_fcgi_conn *c);
 
 void gw_input_on_readable(struct ev_loop *loop, ev_io *w, int revents);
 void gw_input_on_timer(struct ev_loop *loop, ev_timer *w, int revents);
@@ -122,7 +118,10 @@ void gw_input_on_timer(struct ev_loop *loop, ev_timer *w, int revents);
 void gw_output_on_writable(struct ev_loop *loop, ev_io *w, int revents);
 /* Runs before the loop sleeps: one flush covers all that this turn queued. */
 void gw_output_on_flush(struct ev_loop *loop, ev_prepare *w, int revents);
+
+/* ---- queue.c ------------------------------------------------------------- */
+
 /* Take a connection off the list of those with bytes to flush. */
-void gw_output_undirty(struct gw_fcgi_conn *c);
+void gw_queue_undirty(struct gw_fcgi_conn *c);
 
 #endif

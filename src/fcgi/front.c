@@ -21,6 +21,53 @@ accept_later(struct gw_fcgi_front *f, const char *why)
 	ev_timer_again(f->loop, &f->accept_pause);
 }
 
+/* Accepted unix sockets all start with the system's default buffer. */
+static long
+unix_credit(struct gw_fcgi_front *f, int fd)
+{
+	int sndbuf = 0;
+	socklen_t len = sizeof(sndbuf);
+
+	if (f->unix_credit == 0 &&
+	    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, &len) == 0 &&
+	    sndbuf > 16384)
+		f->unix_credit = sndbuf / 4L * 3 - 4096;
+	return f->unix_credit;
+}
+
+/* A connection for an accepted socket; closes @fd when memory is out. */
+static void
+conn_new(struct gw_fcgi_front *f, int fd, bool is_unix)
+{
+	struct gw_fcgi_conn *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		close(fd);
+		return;
+	}
+	c->front = f;
+	c->fd = fd;
+	c->is_unix = is_unix;
+	if (is_unix) /* and nothing was written yet: all of it is free */
+		c->write_credit = c->write_credit_full = unix_credit(f, fd);
+	gw_buf_init(&c->raw, GW_FCGI_RECEIVE_BYTES);
+	gw_buf_init(&c->params, GW_FCGI_PARAMS_MAX);
+	gw_buf_init(&c->params_content, GW_FCGI_PARAMS_MAX);
+	gw_buf_init(&c->out, GW_FCGI_QUEUE_MAX);
+	ev_io_init(&c->readable, gw_input_on_readable, fd, EV_READ);
+	ev_io_init(&c->writable, gw_output_on_writable, fd, EV_WRITE);
+	ev_init(&c->input_timer, gw_input_on_timer);
+	c->readable.data = c->writable.data = c->input_timer.data = c;
+	c->next = f->conns;
+	if (f->conns)
+		f->conns->prev = c;
+	f->conns = c;
+	f->n_conns++;
+	ev_io_start(f->loop, &c->readable);
+	/* The request is usually there already: saves a turn of the loop. */
+	gw_input_receive(c);
+}
+
 static void
 on_acceptable(struct ev_loop *loop, ev_io *w, int revents)
 {
@@ -50,7 +97,7 @@ on_acceptable(struct ev_loop *loop, ev_io *w, int revents)
 				accept_later(f, strerror(errno));
 			return;
 		}
-		gw_conn_new(f, fd, peer.ss_family == AF_UNIX);
+		conn_new(f, fd, peer.ss_family == AF_UNIX);
 	}
 }
 

@@ -10,6 +10,30 @@
 
 #define SHORT_BODY_BYTES (32u << 10)
 
+static void take_records(struct gw_fcgi_conn *c, const char *p, size_t n);
+
+void
+gw_input_next_request(struct gw_fcgi_conn *c)
+{
+	struct gw_fcgi_front *f = c->front;
+	size_t n = c->raw.len;
+
+	if (!c->keep || f->listen_fd < 0) {
+		gw_conn_close(c);
+		return;
+	}
+	c->input = GW_INPUT_IDLE;
+	c->finishing = false;
+	c->wrote = false;
+	ev_timer_stop(f->loop, &c->input_timer);
+	ev_io_start(f->loop, &c->readable);
+	if (n > 0 && c->holds == 0) { /* it was sent ahead */
+		memcpy(f->receive, c->raw.data, n);
+		gw_buf_clear(&c->raw);
+		take_records(c, f->receive, n);
+	}
+}
+
 static void
 put_record_head(char *out, const struct gw_record *rec)
 {
@@ -42,7 +66,7 @@ take_begin(struct gw_fcgi_conn *c, const struct gw_record *rec)
 	char record[GW_RECORD_HEAD_BYTES + 8];
 
 	if (body_was_given_up(c))
-		gw_conn_next_request(c);
+		gw_input_next_request(c);
 	if (c->closed)
 		return;
 	if (c->input != GW_INPUT_IDLE || rec->content_len != 8 ||
@@ -157,7 +181,7 @@ body_ended(struct gw_fcgi_conn *c)
 	if (c->request)
 		c->front->ops->on_body_end(c->request);
 	else if (c->finishing && !c->exchange)
-		gw_conn_next_request(c);
+		gw_input_next_request(c);
 }
 
 /*
@@ -242,8 +266,8 @@ is_abort(const struct gw_fcgi_conn *c, const char *p, size_t n)
 }
 
 /* Take every whole record of @p; what is left over waits in c->raw. */
-void
-gw_input_take(struct gw_fcgi_conn *c, const char *p, size_t n)
+static void
+take_records(struct gw_fcgi_conn *c, const char *p, size_t n)
 {
 	struct gw_record rec;
 	int whole;
@@ -273,8 +297,8 @@ on_readable_complete(struct gw_fcgi_conn *c)
 	char head[GW_RECORD_HEAD_BYTES];
 	ssize_t n = recv(c->fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
 
-	/* A half-close, by which lighttpd says that its client is gone, cannot be
-	 * told from a close; a write would tell. */
+	/* A half-close, by which lighttpd says that its client is gone, cannot
+	 * be told from a close; a write would tell. */
 	if (n == 0 && c->request)
 		gw_conn_client_gone(c);
 	else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
@@ -308,7 +332,7 @@ gw_input_receive(struct gw_fcgi_conn *c)
 	if (n < 0)
 		return;
 	gw_buf_clear(&c->raw);
-	gw_input_take(c, f->receive, have + (size_t)n);
+	take_records(c, f->receive, have + (size_t)n);
 }
 
 void

@@ -40,6 +40,31 @@ low_water(struct gw_fcgi_conn *c)
 		c->front->ops->on_writable(c->request);
 }
 
+/* The answer has left: let go of the request. */
+static void
+answered(struct gw_fcgi_conn *c)
+{
+	struct gw_fcgi_front *f = c->front;
+
+	gw_exchange_free(c->exchange);
+	c->exchange = NULL;
+	gw_conn_uncount(c);
+	/* A kept connection must not keep the largest answer's memory, too. */
+	if (c->out.cap > GW_FCGI_HIGH_WATER)
+		gw_buf_release(&c->out);
+	else
+		gw_buf_clear(&c->out);
+	c->out_sent = 0;
+	c->above_high_water = false;
+	if (c->input == GW_INPUT_COMPLETE) {
+		gw_input_next_request(c);
+		return;
+	}
+	/* Closing with unread input would reset the answer away. */
+	c->input_timer.repeat = GW_FCGI_DRAIN_S;
+	ev_timer_again(f->loop, &c->input_timer);
+}
+
 static void
 flush_conn(struct gw_fcgi_conn *c)
 {
@@ -63,7 +88,7 @@ flush_conn(struct gw_fcgi_conn *c)
 		c->out_sent += n;
 		c->wrote = true;
 		if (last) {
-			gw_conn_answered(c);
+			answered(c);
 			return;
 		}
 	}
@@ -91,35 +116,6 @@ flush_conn(struct gw_fcgi_conn *c)
 }
 
 void
-gw_output_undirty(struct gw_fcgi_conn *c)
-{
-	if (!c->dirty)
-		return;
-	if (c->next_dirty)
-		c->next_dirty->prev_dirty = c->prev_dirty;
-	if (c->prev_dirty)
-		c->prev_dirty->next_dirty = c->next_dirty;
-	else
-		c->front->dirty = c->next_dirty;
-	c->dirty = false;
-}
-
-static void
-mark_dirty(struct gw_fcgi_conn *c)
-{
-	struct gw_fcgi_front *f = c->front;
-
-	if (c->dirty)
-		return;
-	c->dirty = true;
-	c->prev_dirty = NULL;
-	c->next_dirty = f->dirty;
-	if (f->dirty)
-		f->dirty->prev_dirty = c;
-	f->dirty = c;
-}
-
-void
 gw_output_on_flush(struct ev_loop *loop, ev_prepare *w, int revents)
 {
 	struct gw_fcgi_front *f = w->data;
@@ -129,7 +125,7 @@ gw_output_on_flush(struct ev_loop *loop, ev_prepare *w, int revents)
 	while (f->dirty) {
 		struct gw_fcgi_conn *c = f->dirty;
 
-		gw_output_undirty(c);
+		gw_queue_undirty(c);
 		flush_conn(c);
 	}
 }
@@ -140,37 +136,4 @@ gw_output_on_writable(struct ev_loop *loop, ev_io *w, int revents)
 	(void)loop;
 	(void)revents;
 	flush_conn(w->data);
-}
-
-int
-gw_fcgi_write(struct gw_fcgi_conn *c, const void *p, size_t n)
-{
-	if (gw_buf_append(&c->out, p, n) < 0)
-		return -1;
-	if (gw_fcgi_backlog(c) > GW_FCGI_HIGH_WATER)
-		c->above_high_water = true;
-	mark_dirty(c);
-	return 0;
-}
-
-size_t
-gw_fcgi_backlog(const struct gw_fcgi_conn *c)
-{
-	return c->out.len - c->out_sent;
-}
-
-void
-gw_fcgi_finish(struct gw_fcgi_conn *c)
-{
-	c->request = NULL;
-	c->finishing = true;
-	mark_dirty(c);
-}
-
-void
-gw_fcgi_abort(struct gw_fcgi_conn *c)
-{
-	c->request = NULL;
-	c->breaking = true;
-	mark_dirty(c);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * curl_transfer.c - one HTTP exchange with an upstream: its options, the
- * callbacks libcurl makes for it, and its end. See curl_private.h.
+ * curl_transfer.c - one HTTP exchange with an upstream: its options and the
+ * callbacks libcurl makes for it. Its end is curl_end.c's. See curl_private.h.
  */
 #include <string.h>
 #include <strings.h>
@@ -20,86 +20,6 @@
  * again could run it twice, or kill the server twice. */
 #define RETRY_WITHIN_MS 1000
 #define NO_LIMIT_MS 0x7fffffffL /* libcurl takes 0 for its default */
-
-/* ---- end of a transfer --------------------------------------------------- */
-
-static void
-easy_put_back(struct gw_upstreams *u, CURL *easy, bool spent)
-{
-	/* libcurl counts a handle's retries over all of its transfers and fails
-	 * the sixth: a handle that has used one up is not used again. Nor is
-	 * one that failed: it would tell that errno of later transfers, too. */
-	if (spent || u->n_idle >= GW_IDLE_EASY_MAX) {
-		curl_easy_cleanup(easy);
-		return;
-	}
-	/* It must not point at a transfer that is gone. */
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-	u->idle[u->n_idle++] = easy;
-}
-
-void
-gw_transfer_free(struct gw_transfer *t)
-{
-	struct gw_upstreams *u = t->upstreams;
-
-	if (t->next)
-		t->next->prev = t->prev;
-	if (t->prev)
-		t->prev->next = t->next;
-	else
-		u->transfers = t->next;
-	if (t->easy) {
-		u->in_curl++;
-		curl_multi_remove_handle(u->multi, t->easy);
-		u->in_curl--;
-		easy_put_back(u, t->easy, t->retried || t->failed);
-	}
-	curl_slist_free_all(t->headers);
-	free(t);
-}
-
-void
-gw_transfer_cancel(struct gw_transfer *t)
-{
-	struct gw_upstreams *u = t->upstreams;
-
-	t->ops = NULL;
-	if (t->reaping)
-		return;
-	if (u->in_curl == 0) {
-		gw_transfer_free(t);
-		return;
-	}
-	t->reaping = true;
-	t->next_reap = u->to_reap;
-	u->to_reap = t;
-}
-
-void
-gw_transfer_finished(struct gw_transfer *t, CURLcode code)
-{
-	if (t->reaping)
-		return; /* cancelled meanwhile; reap() frees it */
-	t->failed = code != CURLE_OK;
-	gw_transfer_end(t, gw_curl_result(t, code));
-}
-
-void
-gw_transfer_end(struct gw_transfer *t, enum gw_transfer_result result)
-{
-	const struct gw_transfer_ops *ops = t->ops;
-	char detail[CURL_ERROR_SIZE];
-	void *arg = t->arg;
-
-	memcpy(detail, t->detail, sizeof(detail));
-	gw_transfer_free(t);
-	if (ops)
-		ops->on_done(arg, result, detail);
-}
 
 /* ---- libcurl's callbacks ------------------------------------------------- */
 
