@@ -92,7 +92,10 @@ bool reg_identity_alive(uint64_t identity);
 /* ---- row.c -----------------------------------------------------------------
  */
 
-/* Takes a free row or a dead one's. 0, or -1 with FULL. */
+/*
+ * Takes a free row or a dead one's, whose leases stay to be cleared. 0, or -1
+ * with FULL.
+ */
 int reg_row_claim(struct reg *r, struct reg_err *err);
 
 /* Gives the row back. */
@@ -179,7 +182,17 @@ struct reg_front {
 bool reg_front_read(const struct reg *r, uint32_t head, uint32_t owner,
 		    struct reg_front *out);
 
-/* ---- node.c and room.c ------------------------------------------------------
+/* ---- slot.c -----------------------------------------------------------------
+ */
+
+/* Locked: publishes a payload's new chain (0 = none) and frees the old one. */
+void reg_slot_publish(struct reg *r, uint32_t index, enum reg_payload which,
+		      uint32_t head);
+
+/* Locked: the node of a slot and its status go; their blocks are free. */
+void reg_slot_clear(struct reg *r, uint32_t slot);
+
+/* ---- room.c -----------------------------------------------------------------
  */
 
 #define REG_NO_SLOT REG_NODES_MAX
@@ -191,9 +204,6 @@ struct reg_need {
 	uint64_t now_ms;
 	uint64_t stale_ms; /* nodes silent for so long may be pushed out */
 };
-
-/* Locked: the node of a slot and its status go; their blocks are free. */
-void reg_slot_clear(struct reg *r, uint32_t slot);
 
 /* Locked: is there room, if every stale node went? 0, or -1 with FULL. */
 int reg_room_check(const struct reg *r, const struct reg_need *need,

@@ -105,30 +105,6 @@ find(const struct reg *r, const char *id)
 	return REG_NO_SLOT;
 }
 
-/* Publishes a payload's new chain (0 = none) and frees the old one. */
-static void
-publish(struct reg *r, uint32_t index, enum reg_payload which, uint32_t head)
-{
-	struct reg_slot *slot = &r->seg->slots[index];
-	_Atomic uint64_t *link =
-		which == REG_RECORD ? &slot->record : &slot->status;
-	uint64_t old = atomic_load(link);
-
-	if (!head && !reg_link_head(old))
-		return;
-	REG_CRASH_POINT();
-	atomic_store(link, reg_link(reg_link_generation(old) + 1, head));
-	REG_CRASH_POINT();
-	reg_chain_free(r, reg_link_head(old), reg_block_owner(index, which));
-}
-
-void
-reg_slot_clear(struct reg *r, uint32_t index)
-{
-	publish(r, index, REG_RECORD, 0);
-	publish(r, index, REG_STATUS, 0);
-}
-
 /* The next generation of a slot; never 0, so that a zeroed ref names nobody. */
 static uint32_t
 next_generation(uint32_t generation)
@@ -179,8 +155,8 @@ put_locked(struct reg *r, const char *id, const struct image *image,
 		generation = next_generation(generation);
 	}
 	set_life(slot, generation, now_ms);
-	publish(r, index, REG_RECORD, head);
-	publish(r, index, REG_STATUS, 0);
+	reg_slot_publish(r, index, REG_RECORD, head);
+	reg_slot_publish(r, index, REG_STATUS, 0);
 	reg_epoch_end(r);
 	return 0;
 }
@@ -212,7 +188,7 @@ touch_locked(struct reg *r, const char *id, struct image *status,
 				"%u are free",
 				reg_blocks_for(status->n), r->free_blocks);
 	reg_epoch_begin(r);
-	publish(r, index, REG_STATUS, head);
+	reg_slot_publish(r, index, REG_STATUS, head);
 	reg_epoch_end(r);
 	return 0;
 }

@@ -41,6 +41,7 @@ reg_open(const char *name, size_t bytes, struct reg_err *err)
 	}
 	if (reg_row_claim(r, err))
 		goto fail;
+	reg_lease_clear(r);
 	/* Processes look for free leases in places of their own first. */
 	r->lease_hint = r->row * (REG_LEASES_MAX / REG_ROWS_MAX);
 	return r;

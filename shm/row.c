@@ -48,10 +48,8 @@ reg_row_claim(struct reg *r, struct reg_err *err)
 
 		if (before && reg_identity_alive(before))
 			continue;
-		if (claim(r, row, before)) {
-			reg_lease_clear(r);
+		if (claim(r, row, before))
 			return 0;
-		}
 	}
 	return reg_fail(err, REG_FULL, 0,
 			"%d processes are attached already: stop some of them, "
