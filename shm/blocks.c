@@ -158,11 +158,14 @@ reg_chain_read(const struct reg *r, uint32_t head, uint32_t owner,
 
 		if (!b)
 			return false;
-		for (size_t i = 0; i < piece; i++)
+		for (size_t i = 0; i < piece; i++) {
+			REG_STOP_POINT();
 			words[i] = atomic_load_explicit(&b->data[i],
 							memory_order_acquire);
+		}
 		words += piece;
 		n -= piece;
+		REG_STOP_POINT();
 		index = atomic_load_explicit(&b->next, memory_order_acquire);
 	}
 	return true;

@@ -46,15 +46,19 @@ struct reg {
 };
 
 /*
- * A place where the process may die. Tests compile the library once more with
- * REG_CRASH_POINTS and provide reg_crash_point(), which kills the process at
- * the n-th of them.
+ * A place where the process may die, and one where it only looks: nothing is
+ * left there by a death, but others may act before it looks again. Tests
+ * compile the library once more with REG_CRASH_POINTS and provide the two
+ * functions, which kill, stop or overtake it at the n-th of them.
  */
 #ifdef REG_CRASH_POINTS
 void reg_crash_point(void);
+void reg_stop_point(void);
 #define REG_CRASH_POINT() reg_crash_point()
+#define REG_STOP_POINT() reg_stop_point()
 #else
 #define REG_CRASH_POINT() ((void)0)
+#define REG_STOP_POINT() ((void)0)
 #endif
 
 /* ---- error.c --------------------------------------------------------------

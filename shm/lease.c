@@ -33,9 +33,11 @@ is_live(const struct reg *r, struct census *c, uint64_t held)
 	    reg_held_row_generation(held))
 		return false;
 	if (!c->known[row] || c->generation[row] != generation) {
+		REG_STOP_POINT();
 		c->live[row] = reg_row_alive(r, row) &&
 			       atomic_load(&r->seg->rows[row].generation) ==
 				       generation;
+		REG_STOP_POINT();
 		c->generation[row] = generation;
 		c->known[row] = true;
 	}
@@ -52,9 +54,11 @@ sweep(struct reg *r)
 	for (uint32_t i = 0; i < REG_LEASES_MAX; i++) {
 		uint64_t held = atomic_load(&r->seg->leases[i]);
 
-		if (held && !is_live(r, &c, held))
-			atomic_compare_exchange_strong(&r->seg->leases[i],
-						       &held, 0);
+		if (!held || is_live(r, &c, held))
+			continue;
+		REG_CRASH_POINT();
+		atomic_compare_exchange_strong(&r->seg->leases[i], &held, 0);
+		REG_CRASH_POINT();
 	}
 }
 
@@ -113,6 +117,7 @@ reg_lease_drop(struct reg *r, int32_t lease)
 	if (lease < 0 || lease >= REG_LEASES_MAX)
 		return;
 	held = atomic_load(&r->seg->leases[lease]);
+	REG_STOP_POINT();
 	if (!held || reg_held_row(held) != r->row ||
 	    reg_held_row_generation(held) !=
 		    (r->row_generation & REG_BITS(REG_LEASE_GEN_BITS)))
@@ -153,6 +158,7 @@ reg_lease_count(const struct reg *r, uint32_t *counts)
 
 		if (!held || !is_live(r, &c, held))
 			continue;
+		REG_STOP_POINT();
 		life = atomic_load(&r->seg->slots[slot].life);
 		if (reg_life_generation(life) == reg_held_slot_generation(held))
 			counts[slot]++;

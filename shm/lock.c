@@ -126,6 +126,7 @@ reg_epoch(const struct reg *r)
 	_Atomic uint64_t *epoch = &r->seg->header.epoch;
 	uint64_t now = atomic_load_explicit(epoch, memory_order_acquire);
 
+	REG_STOP_POINT();
 	/*
 	 * Odd: a writer is at work, or died at it. What the caller parses now
 	 * may lack the change, so the next call must not say the same for ever:

@@ -44,7 +44,9 @@ look(const struct reg *r, uint32_t index, uint64_t record, struct reg_node *out)
 			    reg_block_owner(index, REG_RECORD), &front) ||
 	    front.head.id_bytes == 0)
 		return false;
+	REG_STOP_POINT();
 	status = atomic_load_explicit(&slot->status, memory_order_acquire);
+	REG_STOP_POINT();
 	life = atomic_load_explicit(&slot->life, memory_order_acquire);
 	memset(out, 0, sizeof(*out));
 	out->ref.slot = index;
@@ -72,7 +74,9 @@ reg_node_next(const struct reg *r, uint32_t *slot, struct reg_node *out)
 
 			if (!reg_link_head(record))
 				break;
+			REG_STOP_POINT();
 			found = look(r, i, record, out);
+			REG_STOP_POINT();
 			if (atomic_load_explicit(link, memory_order_acquire) !=
 			    record)
 				continue;
@@ -90,14 +94,15 @@ uint64_t
 reg_node_seen(const struct reg *r, struct reg_node_ref ref)
 {
 	const struct reg_slot *slot;
-	uint64_t life;
+	uint64_t record, life;
 
 	if (ref.slot >= REG_NODES_MAX)
 		return 0;
 	slot = &r->seg->slots[ref.slot];
 	/* In this order: a removed node has no record, a new one a new life. */
-	if (!reg_link_head(
-		    atomic_load_explicit(&slot->record, memory_order_acquire)))
+	record = atomic_load_explicit(&slot->record, memory_order_acquire);
+	REG_STOP_POINT();
+	if (!reg_link_head(record))
 		return 0;
 	life = atomic_load_explicit(&slot->life, memory_order_acquire);
 	return reg_life_generation(life) == ref.generation
@@ -129,6 +134,7 @@ copy_payload(const struct reg *r, uint32_t head, uint32_t owner,
 		return COPIED_NOTHING; /* a status of the last registration */
 	words = reg_image_words(front.head.id_bytes, front.head.bytes);
 	skip = words - (front.head.bytes + 7) / 8;
+	REG_STOP_POINT();
 	image = malloc(words * 8 + 1);
 	if (!image)
 		return COPIED_NO_MEMORY;
@@ -153,19 +159,23 @@ try_read(const struct reg *r, struct reg_node_ref ref, enum reg_payload which,
 	enum copied copied;
 
 	record = atomic_load_explicit(&slot->record, memory_order_acquire);
+	REG_STOP_POINT();
 	life = atomic_load_explicit(&slot->life, memory_order_acquire);
 	if (!reg_link_head(record) ||
 	    reg_life_generation(life) != ref.generation)
 		return reg_fail(err, REG_NOT_FOUND, 0,
 				"the node is registered no more");
+	REG_STOP_POINT();
 	link = which == REG_RECORD ? record
 				   : atomic_load_explicit(&slot->status,
 							  memory_order_acquire);
 	record_generation =
 		which == REG_RECORD ? 0 : reg_link_generation(record);
+	REG_STOP_POINT();
 	copied = copy_payload(r, reg_link_head(link),
 			      reg_block_owner(ref.slot, which),
 			      record_generation, out, len);
+	REG_STOP_POINT();
 	if (atomic_load_explicit(&slot->record, memory_order_acquire) !=
 		    record ||
 	    (which == REG_STATUS &&

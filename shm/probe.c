@@ -48,8 +48,11 @@ look_at(struct reg_target *t, const uint64_t key[2], struct view *v)
 		bool same;
 
 		v->checked = atomic_load(&t->checked);
+		REG_STOP_POINT();
 		same = has_key(t, key);
+		REG_STOP_POINT();
 		v->outcome = atomic_load(&t->outcome);
+		REG_STOP_POINT();
 		if (atomic_load(&t->checked) != v->checked)
 			continue;
 		return v->checked && same;
@@ -120,6 +123,7 @@ take_lease(struct reg *r, struct reg_target *t, uint64_t now_ms,
 {
 	uint64_t before = atomic_load(&t->lease);
 
+	REG_STOP_POINT();
 	if (!is_available(r, before, now_ms))
 		return false;
 	*taken = reg_claim(r->row, r->row_generation, now_ms + lease_ms);
@@ -204,6 +208,7 @@ add_locked(struct reg *r, const uint64_t key[2], uint64_t now_ms,
 
 		if (!t)
 			break;
+		REG_STOP_POINT();
 		if (!take_lease(r, t, now_ms, lease_ms, &taken))
 			continue; /* somebody probes it after all */
 		assign(t, key);
@@ -276,7 +281,9 @@ reg_probe_put(struct reg *r, const uint64_t key[2], uint64_t now_ms,
 
 	if (!v.target)
 		return;
+	REG_STOP_POINT();
 	lease = atomic_load(&v.target->lease);
+	REG_STOP_POINT();
 	if (!is_mine(r, lease))
 		return; /* it took too long, or the target was forgotten */
 	if (reg_checked_ms(v.checked) &&
@@ -302,6 +309,7 @@ reg_probe_forget(struct reg *r, const uint64_t key[2])
 
 		if (!v.target)
 			return;
+		REG_STOP_POINT();
 		/* What a probe under way brings is of the time before. */
 		lease = atomic_load(&v.target->lease);
 		if (lease)

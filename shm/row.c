@@ -72,8 +72,10 @@ reg_row_release(struct reg *r)
 static void
 retire(const struct reg *r, uint32_t row, uint64_t identity)
 {
+	REG_CRASH_POINT();
 	atomic_compare_exchange_strong(&r->seg->rows[row].identity, &identity,
 				       0);
+	REG_CRASH_POINT();
 }
 
 bool
@@ -83,6 +85,7 @@ reg_row_alive(const struct reg *r, uint32_t row)
 
 	if (identity == 0 || (identity & REG_CLAIMING))
 		return false;
+	REG_STOP_POINT();
 	if (identity == r->identity)
 		return true;
 	if (reg_identity_alive(identity))
@@ -102,7 +105,9 @@ reg_row_gone(struct reg *r, uint32_t row, uint64_t generation, uint64_t mask,
 
 	if ((atomic_load(&w->generation) & mask) != generation)
 		return true;
+	REG_STOP_POINT();
 	identity = atomic_load(&w->identity);
+	REG_STOP_POINT();
 	/* REG_CLAIMING: the next owner is about to raise the generation. */
 	if (identity == 0 || (identity & REG_CLAIMING))
 		return true;

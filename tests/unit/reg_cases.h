@@ -31,9 +31,11 @@ extern const struct scenario node_scenarios[];
 extern const struct scenario shared_scenarios[];
 
 /* What the interrupter tells the cases. */
-extern const char *case_segment; /* name of the segment in use */
-extern long case_countdown;	 /* crash points to go, 0 = none at all */
-extern int case_signal;		 /* what the process sends itself then */
+extern const char *case_segment;     /* name of the segment in use */
+extern long case_countdown;	     /* crash points to go, 0 = none at all */
+extern int case_signal;		     /* what the process sends itself then */
+extern long case_stop;		     /* crash and stop points to go, 0 = none */
+extern void (*case_meanwhile)(void); /* runs in the same process then */
 
 /* ---- bits the interrupters need themselves ---- */
 

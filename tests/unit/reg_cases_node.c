@@ -11,6 +11,8 @@
 const char *case_segment;
 long case_countdown;
 int case_signal = SIGKILL;
+long case_stop;
+void (*case_meanwhile)(void);
 
 static struct reg_err err;
 
@@ -19,6 +21,15 @@ reg_crash_point(void)
 {
 	if (case_countdown && --case_countdown == 0)
 		raise(case_signal);
+	reg_stop_point();
+}
+
+/* Others act at once, as if they had been waiting for this moment. */
+void
+reg_stop_point(void)
+{
+	if (case_stop && --case_stop == 0)
+		case_meanwhile();
 }
 
 static bool

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_reg_takeover.c - what a dead process left is found by two at one time.
+ *
+ * Whoever counts, collects or retires what belonged to the dead one is
+ * overtaken at each step by a newcomer that takes the row, or by another that
+ * takes the lease. Nothing that a live one has got meanwhile may be lost, and
+ * nothing of the dead one may count for its successor.
+ */
+#include "reg_stops.h"
+
+#define LEFT 3	     /* leases of the dead one, by case_take_leases() */
+#define FILE_STEPS 2 /* of opening, until nobody else waits for the file */
+
+static const struct reg_node_ref somewhere = {6, 0};
+
+static uint32_t dead_row;
+static int32_t mine, theirs[LEFT];
+
+/* ---- what the dead one left ------------------------------------------------
+ */
+
+static int
+child_leaves(void *unused)
+{
+	struct reg *w = seg_open(0);
+	struct reg_probe p;
+
+	(void)unused;
+	case_take_leases(w); /* on slot 5, and a gauge */
+	reg_probe_begin(w, case_home, 1000, 10, 60000, &p);
+	return 0; /* without closing */
+}
+
+static void
+prepare_dead(void)
+{
+	reap(spawn(child_leaves, NULL));
+	dead_row = other->row + 1;
+	mine = -1;
+	for (int i = 0; i < LEFT; i++)
+		theirs[i] = -1;
+}
+
+/* All leases are taken: the dead one's aside, by `other`. */
+static void
+prepare_dead_and_full(void)
+{
+	prepare_dead();
+	for (uint32_t i = 0; i < REG_LEASES_MAX; i++)
+		if (!other->seg->leases[i])
+			other->seg->leases[i] =
+				reg_held(other->row, other->row_generation,
+					 somewhere.slot, somewhere.generation);
+}
+
+static void
+someone_opens(void)
+{
+	newcomer = seg_open(0);
+}
+
+/* ... and takes what leases there are. */
+static void
+someone_opens_and_takes(void)
+{
+	newcomer = seg_open(0);
+	for (int i = 0; i < LEFT; i++)
+		theirs[i] = reg_lease_take(newcomer, somewhere);
+}
+
+static void
+other_takes(void)
+{
+	for (int i = 0; i < LEFT; i++)
+		theirs[i] = reg_lease_take(other, somewhere);
+}
+
+/* Is it the one that this handle took? */
+static bool
+holds(const struct reg *r, int32_t lease)
+{
+	return r->seg->leases[lease] == reg_held(r->row, r->row_generation,
+						 somewhere.slot,
+						 somewhere.generation);
+}
+
+static bool
+keeps_its_row(const struct reg *r)
+{
+	return r->seg->rows[r->row].identity == r->identity &&
+	       r->seg->rows[r->row].generation == r->row_generation;
+}
+
+/* ---- those who only look ---------------------------------------------------
+ */
+
+static uint32_t counts[REG_NODES_MAX];
+static int64_t gauge;
+
+static void
+count(void)
+{
+	reg_lease_count(me, counts);
+}
+
+static const char *
+judge_count(void)
+{
+	if (counts[5])
+		return "leases of a dead process count";
+	if (newcomer && !keeps_its_row(newcomer))
+		return "the newcomer lost its row";
+	for (int i = 0; newcomer && i < LEFT; i++)
+		if (theirs[i] >= 0 && !holds(newcomer, theirs[i]))
+			return "a lease of the newcomer is gone";
+	return NULL;
+}
+
+static void
+sum_gauge(void)
+{
+	gauge = reg_gauge_sum(me, 1);
+}
+
+static const char *
+judge_gauge(void)
+{
+	if (gauge)
+		return "a gauge of a dead process counts";
+	return newcomer && !keeps_its_row(newcomer)
+		       ? "the newcomer lost its row"
+		       : NULL;
+}
+
+static bool is_succeeded;
+
+/* The node of a lease goes while it is counted. */
+static void
+prepare_lease(void)
+{
+	is_succeeded = false;
+	if (reg_node_put(other, "a", "x", 1, 1, 1000, NULL, &err))
+		printf("# put: %s\n", err.msg);
+	mine = reg_lease_take(me, (struct reg_node_ref){0, 1});
+}
+
+static void
+node_is_succeeded(void)
+{
+	if (reg_node_remove(other, "a", &err) ||
+	    reg_node_put(other, "b", "x", 1, 1, 1000, NULL, &err))
+		printf("# succeed: %s\n", err.msg);
+	is_succeeded = true;
+}
+
+static const char *
+judge_succeeded(void)
+{
+	if (counts[0] > 1 || (counts[0] == 0 && !is_succeeded))
+		return "one lease is not one";
+	count();
+	return counts[0] != !is_succeeded ? "a lease on another node counts"
+					  : NULL;
+}
+
+/* ---- those who clear up ----------------------------------------------------
+ */
+
+static void
+take(void)
+{
+	mine = reg_lease_take(me, somewhere);
+}
+
+static const char *
+judge_take(void)
+{
+	const struct reg *winner = newcomer ? newcomer : other;
+
+	if (mine >= 0 && !holds(me, mine))
+		return "the lease just taken is another's";
+	for (int i = 0; i < LEFT; i++)
+		if (theirs[i] >= 0 && !holds(winner, theirs[i]))
+			return "a lease of the faster one is gone";
+	return newcomer && !keeps_its_row(newcomer)
+		       ? "the newcomer lost its row"
+		       : NULL;
+}
+
+/* Both look at the same place first. */
+static void
+prepare_same_hint(void)
+{
+	prepare_dead();
+	other->lease_hint = me->lease_hint;
+}
+
+static void
+ask_probe(void)
+{
+	struct reg_probe p;
+
+	reg_probe_begin(me, case_home, 1100, 10, 60000, &p);
+}
+
+static const char *
+judge_probe(void)
+{
+	uint64_t lease = me->seg->targets[case_home[0]].lease;
+
+	if (newcomer && !keeps_its_row(newcomer))
+		return "the newcomer lost its row";
+	/* Whoever saw the newcomer in the dead one's row asks once more. */
+	if (reg_claim_row(lease) != me->row)
+		ask_probe();
+	lease = me->seg->targets[case_home[0]].lease;
+	return reg_claim_row(lease) == me->row
+		       ? NULL
+		       : "nobody may probe a dead one's target";
+}
+
+static struct reg *opened;
+
+static void
+open_handle(void)
+{
+	case_stop += FILE_STEPS;
+	opened = seg_open(0);
+}
+
+/* Ends with the handle closed, so that the round can end, too. */
+static const char *
+judge_open(void)
+{
+	const char *complaint = judge_take();
+
+	if (!complaint && !keeps_its_row(opened))
+		complaint = "the row just taken is lost";
+	if (!complaint && newcomer && newcomer->row == opened->row)
+		complaint = "two have one row";
+	if (!complaint && opened->row < dead_row)
+		complaint = "a live one's row was taken";
+	reg_lease_count(other, counts);
+	if (!complaint && (counts[5] || reg_gauge_sum(other, 1)))
+		complaint = "what the dead one held counts for its successor";
+	reg_close(opened);
+	return complaint;
+}
+
+static const struct overtaking takeovers[] = {
+	{"count: the row is taken", prepare_dead, someone_opens, count,
+	 judge_count},
+	{"count: row and leases are taken", prepare_dead,
+	 someone_opens_and_takes, count, judge_count},
+	{"count: the node is succeeded", prepare_lease, node_is_succeeded,
+	 count, judge_succeeded},
+	{"gauges: the row is taken", prepare_dead, someone_opens, sum_gauge,
+	 judge_gauge},
+	{"take: the leases are taken", prepare_dead_and_full, other_takes, take,
+	 judge_take},
+	{"take: row and leases are taken", prepare_dead_and_full,
+	 someone_opens_and_takes, take, judge_take},
+	{"take: another takes the same", prepare_same_hint, other_takes, take,
+	 judge_take},
+	{"probe: the row is taken", prepare_dead, someone_opens, ask_probe,
+	 judge_probe},
+	{"open: the row is taken", prepare_dead, someone_opens, open_handle,
+	 judge_open},
+	{"open: row and leases are taken", prepare_dead_and_full,
+	 someone_opens_and_takes, open_handle, judge_open},
+	{"open: the leases are taken", prepare_dead_and_full, other_takes,
+	 open_handle, judge_open},
+	{0},
+};
+
+/* ---- the segment itself is removed -----------------------------------------
+ */
+
+static void
+someone_starts_over(void)
+{
+	if (reg_unlink(seg_name))
+		printf("# unlink: %s\n", strerror(errno));
+	newcomer = seg_open(REG_SEGMENT_MIN);
+}
+
+/* Whoever opened the file, and then locked it, looks whether it has a name. */
+static void
+test_unlinked(void)
+{
+	static const char *const when[FILE_STEPS] = {"before", "with"};
+
+	for (int i = 0; i < FILE_STEPS; i++) {
+		seg_new();
+		me = seg_open(REG_SEGMENT_MIN);
+		case_meanwhile = someone_starts_over;
+		case_stop = i + 1;
+		opened = seg_open(0);
+		ok(case_stop == 0 && reg_once(opened, 0, 5) &&
+			   !reg_once(newcomer, 0, 5) && reg_once(me, 0, 5),
+		   "open: removed and made anew %s its lock held -> the new "
+		   "one is opened",
+		   when[i]);
+		reg_close(opened);
+		reg_close(newcomer);
+		reg_close(me);
+	}
+}
+
+int
+main(void)
+{
+	for (const struct overtaking *o = takeovers; o->title; o++)
+		test_overtaking(o);
+	test_unlinked();
+	return done_testing();
+}
