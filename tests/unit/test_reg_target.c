@@ -181,6 +181,73 @@ test_probe_death(void)
 	reg_close(r);
 }
 
+static int
+child_probes_and_leaves(void *unused)
+{
+	struct reg *r = seg_open(0);
+	struct reg_probe p;
+
+	(void)unused;
+	return reg_probe_begin(r, key_a, 1000, 500, 60000, &p) !=
+	       REG_PROBE_MINE;
+}
+
+/* A live process in a dead one's row holds only what it took itself. */
+static void
+test_probe_heir(void)
+{
+	struct reg_probe p;
+	struct reg *r, *heir;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	is_int(reap(spawn(child_probes_and_leaves, NULL)), 0,
+	       "probe: a process takes a target and dies");
+	heir = seg_open(0);
+	is_int(heir->row, 1, "probe: ... its row has a new owner");
+	reg_probe_put(heir, key_a, 1001, 1, 4);
+	is_int(reg_probe_begin(heir, key_a, 1002, 500, 300, &p), REG_PROBE_MINE,
+	       "probe: ... who may not publish a result");
+	reg_close(heir);
+	reg_close(r);
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	reap(spawn(child_probes_and_leaves, NULL));
+	heir = seg_open(0);
+	is_int(reg_probe_begin(r, key_a, 1001, 500, 300, &p), REG_PROBE_MINE,
+	       "probe: ... and holds nothing of it");
+	reg_close(heir);
+	reg_close(r);
+}
+
+/* What is remembered of a dead owner says nothing of the next one. */
+static void
+test_probe_remembered(void)
+{
+	_Atomic int *begun = shared_page(4096);
+	const uint64_t key[2] = {300, 3};
+	struct reg_probe p;
+	struct reg *r;
+	pid_t pid;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	reap(spawn(child_probes_and_leaves, NULL));
+	is_int(reg_probe_begin(r, key_a, 1001, 500, 300, &p), REG_PROBE_MINE,
+	       "probe: a dead owner is found out");
+	pid = spawn(child_probes_and_hangs, begun);
+	await(begun, 1);
+	is_int(reg_probe_begin(r, key, 1002, 500, 300, &p), REG_PROBE_WAIT,
+	       "probe: ... the next one in its row lives");
+	kill_and_reap(pid);
+	is_int(reg_probe_begin(r, key, 1051, 500, 300, &p), REG_PROBE_WAIT,
+	       "probe: ... and is believed to for 50 ms");
+	is_int(reg_probe_begin(r, key, 1052, 500, 300, &p), REG_PROBE_MINE,
+	       "probe: ... and no longer");
+	reg_close(r);
+}
+
 #define FLIGHTS 200
 
 static _Atomic int *probed;
@@ -283,6 +350,8 @@ main(void)
 	test_probe_forget();
 	test_probe_table();
 	test_probe_death();
+	test_probe_heir();
+	test_probe_remembered();
 	test_single_flight();
 	test_crowded_window();
 	return done_testing();
