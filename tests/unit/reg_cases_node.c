@@ -104,6 +104,30 @@ look_put_new(const struct reg *r)
 	return added == 0 ? BEFORE : added == 1500 ? AFTER : BROKEN;
 }
 
+/* The slot was another node's, whose reference somebody still has. */
+static void
+prepare_removed(struct reg *r)
+{
+	prepare_node(r);
+	if (reg_node_remove(r, "a", &err))
+		printf("# remove: %s\n", err.msg);
+}
+
+static enum state
+look_put_removed(const struct reg *r)
+{
+	const struct reg_node_ref gone = {0, 1};
+	int added = length_of(r, "new", REG_RECORD);
+	char *bytes;
+	size_t len;
+
+	if (reg_node_seen(r, gone) ||
+	    reg_node_read(r, gone, REG_RECORD, &bytes, &len, &err) == 0 ||
+	    err.code != REG_NOT_FOUND || length_of(r, "new", REG_STATUS) != 0)
+		return BROKEN;
+	return added == 0 ? BEFORE : added == 1500 ? AFTER : BROKEN;
+}
+
 static bool
 run_replace(struct reg *w)
 {
@@ -207,6 +231,8 @@ look_remove(const struct reg *r)
 const struct scenario node_scenarios[] = {
 	{"put, new node", prepare_node, NULL, run_put_new, look_put_new, true,
 	 false},
+	{"put, in a removed node's slot", prepare_removed, NULL, run_put_new,
+	 look_put_removed, true, false},
 	{"put, replacing a node with a status", prepare_node, NULL, run_replace,
 	 look_replace, true, false},
 	{"put, pushing out two stale nodes", prepare_crowd, NULL, run_evict,

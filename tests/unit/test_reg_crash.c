@@ -227,6 +227,15 @@ child_creates(void *unused)
 	return w ? 0 : 1;
 }
 
+static int
+child_dies_locked(void *unused)
+{
+	struct reg *w = seg_open(0);
+
+	(void)unused;
+	return reg_lock(w, &err);
+}
+
 static void
 test_creation(void)
 {
@@ -243,6 +252,8 @@ test_creation(void)
 		through = status == 0;
 		well = through || status == 128 + SIGKILL;
 		r = seg_open(REG_SEGMENT_MIN);
+		/* Its lock is one that can be inherited. */
+		well = well && reap(spawn(child_dies_locked, NULL)) == 0;
 		well = well && r->bytes == REG_SEGMENT_MIN &&
 		       reg_verify(r, &err) == 0 && case_put(r, "a", 100, 1) &&
 		       nothing_left(r);

@@ -209,6 +209,181 @@ read_damaged(uint32_t next, uint64_t first_word, struct reg_err *why)
 	return code;
 }
 
+/* ---- verify ----------------------------------------------------------------
+ */
+
+/* Nodes "a" (a record of 5 blocks, a status) and "b", a turn, a lease. */
+static struct reg *
+healthy(void)
+{
+	char bytes[2000];
+	struct reg *r;
+	uint32_t index;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	memset(bytes, 'x', sizeof(bytes));
+	if (reg_node_put(r, "a", bytes, sizeof(bytes), 1, 1000, NULL, &err) ||
+	    reg_node_touch(r, "a", "status", 6, 1, &err) ||
+	    reg_node_put(r, "b", bytes, 100, 1, 1000, NULL, &err) ||
+	    reg_turn_open(r, "turn", &index, &err) ||
+	    reg_lease_take(r, (struct reg_node_ref){0, 1}) != 0)
+		exit(1);
+	return r;
+}
+
+static struct reg_block *
+block_of(struct reg *r, uint64_t link)
+{
+	return &r->seg->blocks[reg_link_head(link)];
+}
+
+static void
+spoil_header(struct reg *r)
+{
+	r->seg->header.total_bytes++;
+}
+
+static void
+spoil_epoch(struct reg *r)
+{
+	r->seg->header.epoch |= 1;
+}
+
+static void
+spoil_range(struct reg *r)
+{
+	block_of(r, r->seg->slots[0].record)->next = r->n_blocks;
+}
+
+static void
+spoil_owner(struct reg *r)
+{
+	block_of(r, r->seg->slots[0].record)->owner++;
+}
+
+/* The last of its blocks leads to the first one. */
+static void
+spoil_circle(struct reg *r)
+{
+	struct reg_block *b = block_of(r, r->seg->slots[0].record);
+
+	while (b->next)
+		b = &r->seg->blocks[b->next];
+	b->next = reg_link_head(r->seg->slots[0].record);
+}
+
+static void
+spoil_length(struct reg *r)
+{
+	block_of(r, r->seg->slots[0].record)->next = 0;
+}
+
+static void
+spoil_hash(struct reg *r)
+{
+	r->seg->slots[0].id_hash ^= 1;
+}
+
+static void
+spoil_generation(struct reg *r)
+{
+	r->seg->slots[0].life = reg_life(0, 1);
+}
+
+static void
+spoil_record(struct reg *r)
+{
+	r->seg->slots[0].record = reg_link(9, 0);
+}
+
+static void
+spoil_status(struct reg *r)
+{
+	/* The generation of the record that it belongs to is word 2. */
+	block_of(r, r->seg->slots[0].status)->data[2]++;
+}
+
+/* "b" becomes another "a": id and hash. */
+static void
+spoil_id(struct reg *r)
+{
+	block_of(r, r->seg->slots[1].record)->data[REG_HEAD_WORDS] =
+		block_of(r, r->seg->slots[0].record)->data[REG_HEAD_WORDS];
+	r->seg->slots[1].id_hash = r->seg->slots[0].id_hash;
+}
+
+static void
+spoil_turn_bytes(struct reg *r)
+{
+	r->seg->turns[0].name_bytes = REG_TURN_NAME_MAX + 1;
+}
+
+static void
+spoil_turn_name(struct reg *r)
+{
+	r->seg->turns[0].name[0] ^= 1;
+}
+
+static void
+spoil_turn_used(struct reg *r)
+{
+	r->seg->turns[0].used = r->seg->header.turn_clock + 1;
+}
+
+static void
+spoil_lease(struct reg *r)
+{
+	r->seg->leases[0] = 1;
+}
+
+static void
+spoil_lease_row(struct reg *r)
+{
+	r->seg->leases[0] = reg_held(REG_ROWS_MAX - 1, 0, 0, 1);
+}
+
+static const struct {
+	void (*spoil)(struct reg *r);
+	const char *says;
+} violations[] = {
+	{spoil_header, "the header is overwritten"},
+	{spoil_epoch, "a change without its end"},
+	{spoil_range, "a block index is out of range"},
+	{spoil_owner, "a block has another owner"},
+	{spoil_circle, "a block is used twice"},
+	{spoil_length, "a chain has another length"},
+	{spoil_hash, "a node's id and its hash differ"},
+	{spoil_generation, "a node has no generation"},
+	{spoil_record, "a status without a node"},
+	{spoil_status, "a status of another registration"},
+	{spoil_id, "two nodes have one id"},
+	{spoil_turn_bytes, "the name of a turn is too long"},
+	{spoil_turn_name, "a turn's name and hash differ"},
+	{spoil_turn_used, "a turn of the future"},
+	{spoil_lease, "half a lease"},
+	{spoil_lease_row, "a lease of an unused row"},
+};
+
+static void
+test_violations(void)
+{
+	for (size_t i = 0; i < sizeof(violations) / sizeof(violations[0]);
+	     i++) {
+		struct reg *r = healthy();
+		struct reg_err why = {0};
+
+		if (reg_verify(r, &why))
+			printf("# healthy: %s\n", why.msg);
+		why.msg[0] = '\0';
+		violations[i].spoil(r);
+		ok(reg_verify(r, &why) == -1 && why.code == REG_LAYOUT &&
+			   strstr(why.msg, violations[i].says) == why.msg,
+		   "verify: %s (%s)", violations[i].says, why.msg);
+		reg_close(r);
+	}
+}
+
 int
 main(void)
 {
@@ -228,6 +403,7 @@ main(void)
 	 */
 	is_int(read_damaged(1, 0, &why), REG_OK,
 	       "damage: a chain in a circle -> ends");
+	test_violations();
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		struct part part = parts[i];
 		int status;

@@ -199,6 +199,45 @@ test_block_edges(void)
 	reg_close(r);
 }
 
+/* What a handle remembers of the blocks is true until another one writes. */
+static void
+test_writers_in_turn(void)
+{
+	static const char *const ids[] = {"a", "b", "c", "d"};
+	struct reg *r[2];
+	char bytes[2000];
+	int wrong = 0;
+
+	seg_new();
+	r[0] = seg_open(REG_SEGMENT_MIN);
+	r[1] = seg_open(0);
+	for (int i = 0; i < 4; i++) {
+		struct reg *w = r[i % 2];
+
+		w->next_block = 1; /* where the other one has just written */
+		payload_make(bytes, sizeof(bytes), (uint64_t)i);
+		wrong += reg_node_put(w, ids[i], bytes, sizeof(bytes), 1, 1000,
+				      NULL, &err) != 0;
+		wrong += reg_verify(w, &err) != 0;
+	}
+	ok(wrong == 0 && count(r[0]) == 4,
+	   "blocks: two write in turn -> none takes the other's: %s", err.msg);
+	reg_close(r[1]);
+	reg_close(r[0]);
+}
+
+static void
+test_no_err(void)
+{
+	struct reg *r;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	is_int(reg_node_remove(r, "nobody", NULL), -1,
+	       "node: err is NULL -> fails without a word");
+	reg_close(r);
+}
+
 static int
 child_keeps_lock(void *arg)
 {
@@ -348,6 +387,8 @@ main(void)
 	test_remove();
 	test_limits();
 	test_block_edges();
+	test_writers_in_turn();
+	test_no_err();
 	test_busy();
 	test_readers_and_writers();
 	return done_testing();

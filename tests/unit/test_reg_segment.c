@@ -88,6 +88,8 @@ test_create(void)
 	       "segment: second open -> the size it has, not the one asked");
 	is_int(reg_rows_live(a), 2, "segment: two handles -> two rows");
 	ok(reg_verify(a, &err) == 0, "segment: new -> verifies %s", err.msg);
+	ok(reg_epoch(a) > 0 && reg_epoch(a) % 2 == 0,
+	   "segment: new -> its epoch is none that a reader begins with");
 	is_int(fcntl(a->fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC,
 	       "segment: descriptor -> closed on exec");
 	reg_close(b);
@@ -283,6 +285,31 @@ child_holds_row(void *arg)
 	hold();
 }
 
+/* The name of a program stands in the middle of what /proc says of it. */
+static int
+child_has_odd_name(void *arg)
+{
+	prctl(PR_SET_NAME, "x) Z 1 (y");
+	return child_holds_row(arg);
+}
+
+static void
+test_odd_name(void)
+{
+	_Atomic int *row = shared_page(4096);
+	struct reg *a;
+	pid_t pid;
+
+	seg_new();
+	a = seg_open(REG_SEGMENT_MIN);
+	pid = spawn(child_has_odd_name, row);
+	await(row, 1);
+	is_int(reg_rows_live(a), 2, "row: a program named 'x) Z 1 (y' lives");
+	kill_and_reap(pid);
+	is_int(reg_rows_live(a), 1, "row: ... until it is dead");
+	reg_close(a);
+}
+
 static void
 test_rows(void)
 {
@@ -388,6 +415,7 @@ main(void)
 	test_refusals();
 	test_random_bytes();
 	test_rows();
+	test_odd_name();
 	test_fork();
 	test_stuck_creator();
 	return done_testing();

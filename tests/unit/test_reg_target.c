@@ -142,6 +142,33 @@ test_probe_table(void)
 	reg_close(r);
 }
 
+/* Keys with one half in common whose entries lie side by side. */
+static void
+test_probe_keys(void)
+{
+	static const uint64_t keys[][2] = {
+		{20, 1}, {21, 1}, {20 + REG_PROBES_MAX, 1}, {20, 2}};
+	int mine = 0, fresh = 0, own = 0;
+	struct reg_probe p;
+	struct reg *r;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	for (uint32_t i = 0; i < 4; i++) {
+		mine += reg_probe_begin(r, keys[i], 1000, 500, 300, &p) ==
+			REG_PROBE_MINE;
+		reg_probe_put(r, keys[i], 1000, 1, i);
+	}
+	for (uint32_t i = 0; i < 4; i++) {
+		fresh += reg_probe_begin(r, keys[i], 1001, 500, 300, &p) ==
+			 REG_PROBE_FRESH;
+		own += p.result == i;
+	}
+	ok(mine == 4 && fresh == 4 && own == 4,
+	   "probe: keys that are half the same -> each its own result");
+	reg_close(r);
+}
+
 static int
 child_probes_and_hangs(void *arg)
 {
@@ -349,6 +376,7 @@ main(void)
 	test_probes();
 	test_probe_forget();
 	test_probe_table();
+	test_probe_keys();
 	test_probe_death();
 	test_probe_heir();
 	test_probe_remembered();
