@@ -226,6 +226,7 @@ add(struct reg *r, const uint64_t key[2], uint64_t now_ms, uint64_t lease_ms,
 	struct reg_err err;
 
 	*again = false;
+	REG_STOP_POINT();
 	if (reg_lock(r, &err))
 		return err.code == REG_BUSY ? REG_PROBE_WAIT
 					    : REG_PROBE_NO_ROOM;

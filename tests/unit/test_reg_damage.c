@@ -384,6 +384,31 @@ test_violations(void)
 	}
 }
 
+/* A chain that leads into another node's, long enough to be read. */
+static void
+test_foreign_block(void)
+{
+	char bytes[2000], *copy;
+	struct reg_err why = {0};
+	struct reg *r;
+	size_t len;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	memset(bytes, 'x', sizeof(bytes));
+	if (reg_node_put(r, "a", bytes, sizeof(bytes), 1, 1000, NULL, &why) ||
+	    reg_node_put(r, "b", bytes, sizeof(bytes), 1, 1000, NULL, &why))
+		printf("# put: %s\n", why.msg);
+	block_of(r, r->seg->slots[0].record)->next =
+		reg_link_head(r->seg->slots[1].record);
+	ok(reg_node_read(r, (struct reg_node_ref){0, 1}, REG_RECORD, &copy,
+			 &len, &why) == -1 &&
+		   why.code == REG_LAYOUT,
+	   "damage: a block of another node's -> LAYOUT");
+	free(copy);
+	reg_close(r);
+}
+
 int
 main(void)
 {
@@ -403,6 +428,7 @@ main(void)
 	 */
 	is_int(read_damaged(1, 0, &why), REG_OK,
 	       "damage: a chain in a circle -> ends");
+	test_foreign_block();
 	test_violations();
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		struct part part = parts[i];

@@ -103,6 +103,9 @@ test_remove(void)
 	ok(reg_node_seen(r, a.ref) == 0 && reg_node_seen(r, b.ref) == 500,
 	   "remove: the old reference does not name the new node");
 	ok(reads(r, b.ref, REG_STATUS, NULL), "remove: ... nor its status");
+	ok(reg_node_read(r, a.ref, REG_RECORD, &text, &len, &err) == -1 &&
+		   err.code == REG_NOT_FOUND && !text,
+	   "remove: ... nor reads its record");
 	ok(reg_verify(r, &err) == 0, "remove: verifies");
 	reg_close(r);
 }

@@ -31,15 +31,13 @@ first_node(const struct reg *r)
 	return node;
 }
 
-/* `other` writes next where the node's record (or status) lies now. */
-static void
-reuse_blocks(enum reg_payload which)
+/* Where the node's record (or status) lies now. */
+static uint32_t
+blocks_of(enum reg_payload which)
 {
 	struct reg_slot *slot = &other->seg->slots[0];
-	uint64_t link = which == REG_RECORD ? slot->record : slot->status;
 
-	if (reg_link_head(link))
-		other->next_block = reg_link_head(link);
+	return reg_link_head(which == REG_RECORD ? slot->record : slot->status);
 }
 
 /* Every payload differs from any other in its first byte and in its length. */
@@ -79,12 +77,14 @@ note_after(void)
 	after = first_node(other);
 }
 
-/* Twice, as the new one is built before the old one's blocks are free. */
+/* Twice: the second one is written where the first one was. */
 static void
 replaced(void)
 {
-	reuse_blocks(REG_RECORD);
+	uint32_t old = blocks_of(REG_RECORD);
+
 	write_payload("a", REG_RECORD, 'x', NEW_BYTES, 200);
+	other->next_block = old;
 	write_payload("a", REG_RECORD, 'R', NEW_BYTES, 210);
 	note_after();
 }
@@ -92,8 +92,10 @@ replaced(void)
 static void
 new_status(void)
 {
-	reuse_blocks(REG_STATUS);
+	uint32_t old = blocks_of(REG_STATUS);
+
 	write_payload("a", REG_STATUS, 'x', NEW_BYTES, 200);
+	other->next_block = old;
 	write_payload("a", REG_STATUS, 'S', NEW_BYTES, 210);
 	note_after();
 }
@@ -110,7 +112,7 @@ removed(void)
 static void
 succeeded(void)
 {
-	reuse_blocks(REG_RECORD);
+	other->next_block = blocks_of(REG_RECORD);
 	if (reg_node_remove(other, "a", &err))
 		printf("# remove: %s\n", err.msg);
 	write_payload("b", REG_RECORD, 'b', NEW_BYTES, 300);
@@ -123,7 +125,7 @@ static void
 came_back(void)
 {
 	succeeded();
-	reuse_blocks(REG_RECORD);
+	other->next_block = blocks_of(REG_RECORD);
 	if (reg_node_remove(other, "b", &err))
 		printf("# remove: %s\n", err.msg);
 	write_payload("a", REG_RECORD, 'R', OLD_BYTES, 400);
@@ -320,6 +322,7 @@ static const struct overtaking nodes[] = {
 static const uint64_t rival[2] = {4000, 2};
 
 static struct reg_probe probe;
+static enum reg_probe_turn turn, others_turn;
 
 static enum reg_probe_turn
 begin(struct reg *r, const uint64_t key[2], uint64_t now_ms, uint64_t ttl_ms)
@@ -331,6 +334,7 @@ begin(struct reg *r, const uint64_t key[2], uint64_t now_ms, uint64_t ttl_ms)
 static void
 prepare_window(void)
 {
+	others_turn = REG_PROBE_WAIT;
 	case_fill_window(other);
 	if (begin(other, case_home, 900, 1) == REG_PROBE_MINE)
 		reg_probe_put(other, case_home, 900, 1, 7);
@@ -339,7 +343,8 @@ prepare_window(void)
 static void
 given_away(void)
 {
-	if (begin(other, rival, 100000, 1) == REG_PROBE_MINE)
+	others_turn = begin(other, rival, 100000, 1);
+	if (others_turn == REG_PROBE_MINE)
 		reg_probe_put(other, rival, 100000, 3, 77);
 }
 
@@ -359,7 +364,7 @@ probed_again(void)
 static void
 being_probed(void)
 {
-	begin(other, case_home, NOW_MS, 1);
+	others_turn = begin(other, case_home, NOW_MS, 1);
 }
 
 static void
@@ -368,7 +373,6 @@ forgotten(void)
 	reg_probe_forget(other, case_home);
 }
 
-static enum reg_probe_turn turn;
 static struct reg_probe told;
 
 static void
@@ -403,6 +407,23 @@ judge_result(void)
 			       ? NULL
 			       : "a new time with another one's result";
 	return "another target's time";
+}
+
+/* One of the two probes, and not both. */
+static const char *
+judge_one(void)
+{
+	if ((turn == REG_PROBE_MINE) == (others_turn == REG_PROBE_MINE))
+		return turn == REG_PROBE_MINE ? "two probe one target"
+					      : "nobody probes";
+	return told.checked_ms && told.result != 7 ? "another one's result"
+						   : NULL;
+}
+
+static void
+prepare_new(void)
+{
+	others_turn = REG_PROBE_WAIT;
 }
 
 static void
@@ -463,6 +484,18 @@ judge_forgotten(void)
 	return probe.checked_ms ? "a forgotten target has a result" : NULL;
 }
 
+/* It was of its own target alone. */
+static const char *
+judge_rival(void)
+{
+	if (others_turn != REG_PROBE_MINE)
+		return NULL;
+	return begin(other, rival, 100001, 1000) == REG_PROBE_FRESH &&
+			       probe.result == 77
+		       ? NULL
+		       : "another target's result is gone";
+}
+
 static const struct overtaking probes[] = {
 	{"result: given away", prepare_window, given_away, ask, judge_result},
 	{"result: being given away", prepare_window, being_given_away, ask,
@@ -479,10 +512,13 @@ static const struct overtaking probes[] = {
 	{"begin: probed again", prepare_window, probed_again, ask_anew,
 	 judge_result},
 	{"begin: being probed", prepare_window, being_probed, ask_anew,
-	 judge_result},
+	 judge_one},
+	{"begin: new, added by another", prepare_new, being_probed, ask_anew,
+	 judge_one},
 	{"begin: forgotten", prepare_window, forgotten, ask_anew, judge_result},
 	{"put: too late, another has the lease", prepare_late_put,
 	 lease_expired, put_late, judge_late},
+	{"forget: given away", prepare_window, given_away, forget, judge_rival},
 	{"forget: a result comes", prepare_probing, result_comes, forget,
 	 judge_forgotten},
 	{0},

@@ -74,10 +74,42 @@ test_blocks_full(void)
 			&err) == -1 &&
 		   count(r) == 3,
 	   "room: not enough even without the stale -> nobody is pushed out");
+	ok(reg_node_put(r, "d", bytes, quarter, 1100, 1000, evicted, &err) ==
+			   -1 &&
+		   count(r) == 3,
+	   "room: 1 ms before one is stale -> FULL");
 	is_int(reg_node_put(r, "d", bytes, quarter, 1101, 1000, evicted, &err),
 	       0, "room: one stale -> 0");
 	is_str(evicted, "b", "room: ... it is pushed out");
 	ok(reg_verify(r, &err) == 0, "room: verifies");
+	reg_close(r);
+}
+
+/* Who is the longest-stale, and registers again, does not go itself. */
+static void
+test_stale_newcomer(void)
+{
+	char evicted[REG_NODE_ID_MAX + 1], bytes[8192];
+	struct reg *r;
+	int failed = 0;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	memset(bytes, 'x', sizeof(bytes));
+	for (int i = 0; i < 3; i++) {
+		char id[] = {(char)('a' + i), '\0'};
+
+		failed +=
+			reg_node_put(r, id, bytes, sizeof(bytes),
+				     100 + (uint64_t)i, 1000, NULL, &err) != 0;
+	}
+	is_int(failed, 0, "room: three nodes fill it");
+	is_int(reg_node_put(r, "a", bytes, sizeof(bytes), 5000, 1000, evicted,
+			    &err),
+	       0, "room: the stalest registers again -> 0");
+	is_str(evicted, "b", "room: ... the next one makes room");
+	ok(has(r, "a") && has(r, "c") && count(r) == 2,
+	   "room: ... and no other");
 	reg_close(r);
 }
 
@@ -119,6 +151,7 @@ main(void)
 {
 	test_slots_full();
 	test_blocks_full();
+	test_stale_newcomer();
 	test_several_evictions();
 	return done_testing();
 }

@@ -202,6 +202,20 @@ spawn_holder(_Atomic int *state, int leases)
 	return pid;
 }
 
+/* Entries that name a row, whether they count or not. */
+static uint32_t
+entries_of(const struct reg *r, uint32_t row)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < REG_LEASES_MAX; i++) {
+		uint64_t held = atomic_load(&r->seg->leases[i]);
+
+		n += held && reg_held_row(held) == row;
+	}
+	return n;
+}
+
 static void
 test_lease_death(void)
 {
@@ -220,6 +234,8 @@ test_lease_death(void)
 	is_int(leases_on(r, a), 0, "lease: it died -> none counts, at once");
 	other = seg_open(0);
 	is_int(leases_on(r, a), 0, "lease: its row is taken -> still none");
+	is_int(entries_of(r, other->row), 0,
+	       "lease: ... and their entries are free");
 	reg_close(other);
 
 	pid = spawn_holder(state, REG_LEASES_MAX);

@@ -221,6 +221,16 @@ judge_probe(void)
 }
 
 static struct reg *opened;
+static enum reg_probe_turn others_turn;
+
+/* The dead one's target is free while its row is being taken, too. */
+static void
+other_probes(void)
+{
+	struct reg_probe p;
+
+	others_turn = reg_probe_begin(other, case_home, 1100, 10, 60000, &p);
+}
 
 static void
 open_handle(void)
@@ -248,6 +258,23 @@ judge_open(void)
 	return complaint;
 }
 
+static const char *
+judge_probed(void)
+{
+	const char *complaint = judge_open();
+
+	if (!complaint && others_turn != REG_PROBE_MINE)
+		complaint = "a dead one's target is waited for";
+	return complaint;
+}
+
+static void
+prepare_probed(void)
+{
+	prepare_dead();
+	others_turn = REG_PROBE_MINE;
+}
+
 static const struct overtaking takeovers[] = {
 	{"count: the row is taken", prepare_dead, someone_opens, count,
 	 judge_count},
@@ -269,6 +296,8 @@ static const struct overtaking takeovers[] = {
 	 judge_open},
 	{"open: row and leases are taken", prepare_dead_and_full,
 	 someone_opens_and_takes, open_handle, judge_open},
+	{"open: a target is asked for", prepare_probed, other_probes,
+	 open_handle, judge_probed},
 	{"open: the leases are taken", prepare_dead_and_full, other_takes,
 	 open_handle, judge_open},
 	{0},
