@@ -12,12 +12,14 @@
 
 #include "routing/routing.h"
 #include "stage/policy.h"
+#include "step.h"
 #include "tap.h"
 
 #define PROCESSES 4
 #define ROUNDS 20
 #define CALLS 10000 /* by each process in each round */
 #define K 3
+#define STEPPED 20 /* calls, one instruction at a time */
 
 static uint64_t script[4]; /* what gw_worker_random() gives, if set */
 static size_t script_at, script_n;
@@ -140,6 +142,77 @@ exact_across_processes(struct gw_routing *w, const char *name)
 	munmap(board, sizeof(*board));
 }
 
+/* What child and parent of the next test share, and what only one has. */
+struct pair {
+	struct gw_routing *w;
+	const char *name;
+	struct gw_model m;
+	_Atomic uint8_t *drawn; /* by number: how often */
+	size_t between;		/* how many the parent drew */
+};
+
+#define PAIR_DRAWS_MAX (STEPPED + STEPS_MAX + 1)
+
+static void
+draw(struct pair *pair, struct gw_routing *w)
+{
+	size_t n = gw_policy_round_robin.choose(w, &pair->m, PAIR_DRAWS_MAX);
+
+	atomic_fetch_add(&pair->drawn[n], 1);
+}
+
+static int
+child_draws(void *arg)
+{
+	struct pair *pair = arg;
+	struct gw_routing w = *pair->w;
+
+	w.reg = attach(pair->name);
+	if (step_begin())
+		return CANNOT_TRACE;
+	for (int i = 0; i < STEPPED; i++)
+		draw(pair, &w);
+	return 0;
+}
+
+static void
+draw_between(void *arg)
+{
+	struct pair *pair = arg;
+
+	draw(pair, pair->w);
+	pair->between++;
+}
+
+static void
+exact_at_each_instruction(struct gw_routing *w, const char *name)
+{
+	struct pair pair = {
+		.w = w,
+		.name = name,
+		.m = {.role = (char *)"stepped", .strategy = GW_ROUND_ROBIN}};
+	size_t calls, once = 0;
+	int status;
+
+	pair.drawn = mmap(NULL, PAIR_DRAWS_MAX, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (pair.drawn == MAP_FAILED)
+		exit(1);
+	draw(&pair, w); /* looks up the role, for the child as well */
+	step_through(child_draws, draw_between, &pair, &status);
+	calls = 1 + STEPPED + pair.between;
+	for (size_t i = 0; i < calls; i++)
+		once += atomic_load(&pair.drawn[i]) == 1;
+	if (status == CANNOT_TRACE)
+		ok(true, "round_robin: each once # SKIP no tracing here");
+	else
+		ok(status == 0 && pair.between > STEPPED && once == calls,
+		   "round_robin: another request at each of %zu instructions "
+		   "-> none is lost or comes twice",
+		   pair.between);
+	munmap((void *)pair.drawn, PAIR_DRAWS_MAX);
+}
+
 static void
 roles_count_alone(struct gw_routing *w)
 {
@@ -216,6 +289,7 @@ main(void)
 	is_str(gw_policies[GW_ROUND_ROBIN]->name, "round_robin", "table: 0");
 	is_str(gw_policies[GW_RANDOM]->name, "random", "table: 1");
 	exact_across_processes(&w, name);
+	exact_at_each_instruction(&w, name);
 	reg_unlink(name);
 	roles_count_alone(&w);
 	long_roles(&w);

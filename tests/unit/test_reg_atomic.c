@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_reg_atomic.c - what one atomic instruction promises, asked at every
- * instruction.
- *
- * A child runs one machine instruction at a time; between any two of them this
- * process does the same thing as the child. So what is in truth a load and a
- * store is found out every time, also where there is one processor only.
+ * instruction of another process.
  */
-#include <sys/ptrace.h>
-
 #include "reg_test.h"
+#include "step.h"
 
-#define DRAWS 50	 /* by the child */
-#define VALUES 300	 /* more than a call has instructions */
-#define STEPS_MAX 200000 /* where stepping through an atomic never gets by */
-#define CANNOT_TRACE 77
+#define DRAWS 50   /* by the child */
+#define VALUES 300 /* more than a call has instructions */
 
 static struct reg_err err;
 
@@ -25,55 +18,6 @@ struct board {
 };
 
 static struct board *board;
-
-static int
-traced(void)
-{
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
-		return CANNOT_TRACE;
-	raise(SIGSTOP);
-	return 0;
-}
-
-/* One instruction of the child; false when it has ended. */
-static bool
-step(pid_t pid, int *status)
-{
-	*status = 0;
-	if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL))
-		return false;
-	while (waitpid(pid, status, 0) < 0 && errno == EINTR)
-		continue;
-	return WIFSTOPPED(*status);
-}
-
-/*
- * Steps through a child, which stops itself first, and calls @between after
- * each instruction. Returns how many there were; the exit status in *status.
- */
-static long
-step_through(int (*body)(void *), void (*between)(struct reg *r), struct reg *r,
-	     int *status)
-{
-	pid_t pid = spawn(body, NULL);
-	long steps = 0;
-
-	while (waitpid(pid, status, WUNTRACED) < 0 && errno == EINTR)
-		continue;
-	if (WIFSTOPPED(*status)) {
-		while (steps < STEPS_MAX && step(pid, status)) {
-			between(r);
-			steps++;
-		}
-		if (WIFSTOPPED(*status)) {
-			ptrace(PTRACE_CONT, pid, NULL, NULL);
-			*status = reap(pid);
-			return steps;
-		}
-	}
-	*status = WIFEXITED(*status) ? WEXITSTATUS(*status) : 128;
-	return steps;
-}
 
 /* ---- turns --------------------------------------------------------------- */
 
@@ -97,7 +41,7 @@ child_draws(void *unused)
 	struct reg *r = seg_open(0);
 
 	(void)unused;
-	if (traced())
+	if (step_begin())
 		return CANNOT_TRACE;
 	for (int i = 0; i < DRAWS; i++)
 		if (!draw(r))
@@ -106,7 +50,7 @@ child_draws(void *unused)
 }
 
 static void
-draw_between(struct reg *r)
+draw_between(void *r)
 {
 	parents_draws += draw(r);
 }
@@ -145,7 +89,7 @@ child_announces(void *unused)
 	struct reg *r = seg_open(0);
 
 	(void)unused;
-	if (traced())
+	if (step_begin())
 		return CANNOT_TRACE;
 	for (uint64_t v = 1; v <= VALUES; v++) {
 		atomic_store(&board->value, v);
@@ -157,7 +101,7 @@ child_announces(void *unused)
 
 /* The n-th value is announced here n instructions after the child began. */
 static void
-announce_between(struct reg *r)
+announce_between(void *r)
 {
 	static uint64_t value, wait;
 	uint64_t now = atomic_load(&board->value);
