@@ -22,6 +22,8 @@
 #define KILLS 3000
 #endif
 
+#define KILLS_MORE 50 /* times as many, when the readers do not get far */
+
 static struct reg_err err;
 
 /* What all processes of the test share besides the segment. */
@@ -219,6 +221,16 @@ env_number(const char *name, long otherwise)
 	return text ? strtol(text, NULL, 10) : otherwise;
 }
 
+/* At least so many, and until the readers have got as far. */
+static bool
+goes_on(long n, long kills)
+{
+	if (atomic_load(&board->broken))
+		return false;
+	return n < kills || (n < kills * KILLS_MORE &&
+			     atomic_load(&board->payloads) <= (uint64_t)kills);
+}
+
 /* Half of them may die while they open the segment, half are at work. */
 static int
 kill_writers(long kills, uint64_t seed)
@@ -227,7 +239,7 @@ kill_writers(long kills, uint64_t seed)
 	uint64_t state = seed;
 	int failed = 0;
 
-	for (long n = 0; n < kills && !atomic_load(&board->broken); n++) {
+	for (long n = 0; goes_on(n, kills); n++) {
 		int w = (int)(n % WRITERS);
 
 		if (writers[w])
