@@ -164,9 +164,21 @@ on_signal(struct ev_loop *loop, ev_signal *s, int revents)
 void
 ag_agent_children_changed(struct ag_agent *a)
 {
+	struct ag_child child[AG_MODELS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->config->n_models; i++) {
+		const struct ag_model *m = &a->models[i];
+
+		if (m->pid)
+			child[n++] = (struct ag_child){
+				.name = m->config->model_id,
+				.pid = m->pid,
+				.start_time = m->start_time,
+			};
+	}
 	if (a->children_path[0])
-		ag_children_write(a->children_path, a->models,
-				  a->config->n_models);
+		ag_children_write(a->children_path, child, n);
 }
 
 void

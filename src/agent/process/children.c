@@ -4,8 +4,10 @@
 
 #include <limits.h>
 #include <signal.h>
-#include <string.h>
+#include <stdio.h>
+#include <unistd.h>
 
+#include "agent/process/process.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -14,7 +16,7 @@
 #define DEPTH_MAX 8
 
 void
-ag_children_write(const char *path, const struct ag_model *models, size_t n)
+ag_children_write(const char *path, const struct ag_child *child, size_t n)
 {
 	gw_auto_json struct json_object *doc = json_object_new_object();
 	gw_auto_buf struct gw_buf text = GW_BUF_INIT(AG_CHILDREN_BYTES_MAX);
@@ -23,14 +25,11 @@ ag_children_write(const char *path, const struct ag_model *models, size_t n)
 
 	json_object_object_add(doc, "children", list);
 	for (size_t i = 0; i < n; i++) {
-		struct json_object *o;
+		struct json_object *o = json_object_new_object();
 
-		if (!models[i].pid)
-			continue;
-		o = json_object_new_object();
-		gw_json_set_str(o, "model_id", models[i].config->model_id);
-		gw_json_set_int(o, "pid", models[i].pid);
-		gw_json_set_int(o, "start_time", (int64_t)models[i].start_time);
+		gw_json_set_str(o, "model_id", child[i].name);
+		gw_json_set_int(o, "pid", child[i].pid);
+		gw_json_set_int(o, "start_time", (int64_t)child[i].start_time);
 		json_object_array_add(list, o);
 	}
 	if (snprintf(fresh, sizeof(fresh), "%s.new", path) >=

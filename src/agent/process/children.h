@@ -11,18 +11,28 @@
 #ifndef AG_PROCESS_CHILDREN_H
 #define AG_PROCESS_CHILDREN_H
 
-#include "agent/model/model.h"
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #define AG_CHILDREN_NAME "children.json"
 #define AG_CHILDREN_BYTES_MAX (256u << 10)
 
+/* One that runs. */
+struct ag_child {
+	const char *name;	/* for people who read the file */
+	pid_t pid;		/* also the number of its process group */
+	uint64_t start_time;	/* ag_process_start_time() */
+};
+
 /*
  * ag_children_write - replace the file by what runs now.
- * @path  in the private folder; replaced in one step (rename)
+ * @path       in the private folder; replaced in one step (rename)
+ * @child, @n  all of them; read during the call
  * Failures are not reported: the file is a second safety net. Blocks on writing
  * a few hundred bytes. Crash: the old content or the new one.
  */
-void ag_children_write(const char *path, const struct ag_model *models,
+void ag_children_write(const char *path, const struct ag_child *child,
 		       size_t n);
 
 /*
