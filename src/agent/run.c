@@ -11,6 +11,7 @@
 #include "agent/address.h"
 #include "agent/agent.h"
 #include "agent/process/children.h"
+#include "agent/report.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "webserver/webserver.h"
@@ -196,6 +197,37 @@ ag_agent_model_changed(struct ag_agent *a, struct ag_model *m)
 	end_if_done(r);
 }
 
+static struct json_object *
+registration(void *arg)
+{
+	return ag_report_registration(arg);
+}
+
+static struct json_object *
+heartbeat(void *arg)
+{
+	struct ag_agent *a = arg;
+	struct json_object *doc = ag_report_heartbeat(a);
+
+	/* So that the next one tells what is true then. */
+	ag_devices_refresh(a->devices, AG_SAMPLE_AGE_MS);
+	return doc;
+}
+
+static uint64_t
+random_bits(void *arg)
+{
+	const struct ag_agent *a = arg;
+
+	return gw_worker_random(a->worker);
+}
+
+static const struct ag_gateway_line_ops line_ops = {
+	.registration = registration,
+	.heartbeat = heartbeat,
+	.random = random_bits,
+};
+
 /* Room on a device depends on memory that others take and give back. */
 static void
 on_tick(struct ev_loop *loop, ev_timer *t, int revents)
@@ -326,6 +358,11 @@ static int
 prepare(struct run *r, struct gw_err *err)
 {
 	struct ag_agent *a = &r->agent;
+	struct ag_gateway_line_setup line = {
+		.config = a->config,
+		.ops = &line_ops,
+		.arg = a,
+	};
 
 	a->loop = ev_default_loop(0);
 	a->routes = ag_routes_new(a->config);
@@ -336,7 +373,9 @@ prepare(struct run *r, struct gw_err *err)
 	    start_worker(r, err) < 0)
 		return -1;
 	a->models = ag_models_new(a);
-	a->line = ag_gateway_line_new(a);
+	line.loop = a->loop;
+	line.upstreams = a->worker->upstreams;
+	a->line = ag_gateway_line_new(&line);
 	if (!a->models || !a->line)
 		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 				  "out of memory");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * answer.h - what a gateway's answer says, for dispatcher.c.
+ * answer.h - what a gateway's answer says, for gateway_line.c.
  * Pure questions about a document; @doc is NULL when the answer was none.
  */
 #ifndef AG_GATEWAY_LINE_ANSWER_H
@@ -22,8 +22,8 @@ struct json_object *ag_gateway_answer_parse(const struct gw_buf *text);
  * @registering  it was a registration that was answered
  * @out          storage of @cap bytes
  */
-void ag_gateway_answer_explain(struct json_object *doc, int status, bool registering,
-		       char *out, size_t cap);
+void ag_gateway_answer_explain(struct json_object *doc, int status,
+			       bool registering, char *out, size_t cap);
 
 /*
  * ag_gateway_answer_interval_ms - how often a heartbeat should come.
@@ -32,6 +32,6 @@ void ag_gateway_answer_explain(struct json_object *doc, int status, bool registe
  * Returns the gateway's heartbeat_interval_s when that is shorter, else @own_ms.
  */
 uint32_t ag_gateway_answer_interval_ms(struct json_object *doc, uint32_t own_ms,
-			       uint32_t least_ms);
+				       uint32_t least_ms);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gateway_line.c - one exchange with the gateway after the other: which one is
- * next, when, and what a failure means. The documents come from report.c.
+ * next, when, and what a failure means. It writes no document but the goodbye.
  */
 #include "agent/gateway_line/gateway_line.h"
 
@@ -9,9 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/agent.h"
 #include "agent/gateway_line/answer.h"
-#include "agent/report.h"
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -33,7 +31,7 @@ static const char *const paths[] = {
 };
 
 struct ag_gateway_line {
-	struct ag_agent *agent;
+	struct ag_gateway_line_setup with;
 	bool enabled;
 	bool registered;
 	bool known;  /* a heartbeat was answered since */
@@ -60,9 +58,9 @@ static void send_next(struct ag_gateway_line *d, enum what what);
 static void
 wait_ms(struct ag_gateway_line *d, uint32_t ms)
 {
-	ev_timer_stop(d->agent->loop, &d->timer);
+	ev_timer_stop(d->with.loop, &d->timer);
 	ev_timer_set(&d->timer, ms / 1000., 0.);
-	ev_timer_start(d->agent->loop, &d->timer);
+	ev_timer_start(d->with.loop, &d->timer);
 }
 
 static void
@@ -78,7 +76,7 @@ finish_leaving(struct ag_gateway_line *d)
 {
 	void (*left)(void *arg) = d->left;
 
-	ev_timer_stop(d->agent->loop, &d->timer);
+	ev_timer_stop(d->with.loop, &d->timer);
 	d->left = NULL;
 	if (left)
 		left(d->left_arg);
@@ -89,10 +87,9 @@ finish_leaving(struct ag_gateway_line *d)
 static void
 failed(struct ag_gateway_line *d, enum gw_transfer_result result)
 {
-	struct ag_agent *a = d->agent;
 	char why[WHY_BYTES + 16];
-	uint32_t ms = gw_backoff_next(&d->backoff,
-				      (uint32_t)gw_worker_random(a->worker));
+	uint32_t ms = gw_backoff_next(
+		&d->backoff, (uint32_t)d->with.ops->random(d->with.arg));
 
 	if (result == GW_TRANSFER_OK)
 		ag_gateway_answer_explain(d->answer, d->status,
@@ -108,7 +105,7 @@ failed(struct ag_gateway_line *d, enum gw_transfer_result result)
 		ms = d->interval_ms;
 	gw_log(GW_EV_GATEWAY_FAILED, NULL,
 	       "url=%s%s failures=%u retry_in_ms=%" PRIu32 " reason=%s",
-	       a->config->dispatcher_base_url, paths[d->what],
+	       d->with.config->dispatcher_base_url, paths[d->what],
 	       d->backoff.failures, ms,
 	       gw_log_quote(why, sizeof(why), d->why, strlen(d->why)));
 	wait_ms(d, ms);
@@ -122,12 +119,12 @@ registered(struct ag_gateway_line *d)
 	d->registered = true;
 	d->known = false;
 	d->interval_ms = ag_gateway_answer_interval_ms(
-		d->answer, d->agent->config->heartbeat_interval_ms,
+		d->answer, d->with.config->heartbeat_interval_ms,
 		AG_GATEWAY_URGENT_MS);
 	gw_log(GW_EV_GATEWAY_REGISTERED, NULL,
 	       "url=%s node=%s heartbeat_interval_ms=%" PRIu32,
-	       d->agent->config->dispatcher_base_url,
-	       gw_log_word(node, sizeof(node), d->agent->config->node_id),
+	       d->with.config->dispatcher_base_url,
+	       gw_log_word(node, sizeof(node), d->with.config->node_id),
 	       d->interval_ms);
 	/* The states of the models are not part of a registration. */
 	send_next(d, HEARTBEAT);
@@ -159,9 +156,9 @@ judge(struct ag_gateway_line *d, enum gw_transfer_result result)
 	if (d->what == LEAVE) {
 		if (good)
 			gw_log(GW_EV_GATEWAY_LEFT, NULL, "url=%s node=%s",
-			       d->agent->config->dispatcher_base_url,
+			       d->with.config->dispatcher_base_url,
 			       gw_log_word(node, sizeof(node),
-					   d->agent->config->node_id));
+					   d->with.config->node_id));
 		finish_leaving(d);
 	} else if (d->leaving) {
 		send_next(d, LEAVE);
@@ -226,11 +223,11 @@ document(struct ag_gateway_line *d, enum what what)
 	struct json_object *o;
 
 	if (what == REGISTER)
-		return ag_report_registration(d->agent);
+		return d->with.ops->registration(d->with.arg);
 	if (what == HEARTBEAT)
-		return ag_report_heartbeat(d->agent);
+		return d->with.ops->heartbeat(d->with.arg);
 	o = json_object_new_object();
-	gw_json_set_str(o, "node_id", d->agent->config->node_id);
+	gw_json_set_str(o, "node_id", d->with.config->node_id);
 	return o;
 }
 
@@ -238,7 +235,7 @@ static int
 start_transfer(struct ag_gateway_line *d)
 {
 	static const char *const headers[] = {"Content-Type: application/json"};
-	const struct ag_config *c = d->agent->config;
+	const struct ag_config *c = d->with.config;
 	gw_auto_buf struct gw_buf url = GW_BUF_INIT(4096);
 	struct gw_err err = {0};
 	struct gw_transfer_request req = {
@@ -256,8 +253,7 @@ start_transfer(struct ag_gateway_line *d)
 			  paths[d->what]) < 0)
 		return -1;
 	req.url = url.data;
-	d->transfer = gw_transfer_start(d->agent->worker->upstreams, &req, &ops,
-					d, &err);
+	d->transfer = gw_transfer_start(d->with.upstreams, &req, &ops, d, &err);
 	return d->transfer ? 0 : -1;
 }
 
@@ -267,7 +263,7 @@ send_next(struct ag_gateway_line *d, enum what what)
 	gw_auto_json struct json_object *doc = document(d, what);
 
 	if (!d->leaving) /* else it limits the goodbye */
-		ev_timer_stop(d->agent->loop, &d->timer);
+		ev_timer_stop(d->with.loop, &d->timer);
 	d->what = what;
 	d->status = 0;
 	gw_buf_clear(&d->body);
@@ -275,8 +271,6 @@ send_next(struct ag_gateway_line *d, enum what what)
 	if (what == HEARTBEAT) {
 		d->urgent = false;
 		d->heartbeat_ms = gw_mono_ms();
-		/* So that the next one tells what is true then. */
-		ag_devices_refresh(d->agent->devices, AG_SAMPLE_AGE_MS);
 	}
 	if (gw_json_text(doc, &d->body) < 0 || start_transfer(d) < 0)
 		judge(d, GW_TRANSFER_INTERNAL);
@@ -302,14 +296,14 @@ on_timer(struct ev_loop *loop, ev_timer *t, int revents)
 /* ---- the whole ----------------------------------------------------------- */
 
 struct ag_gateway_line *
-ag_gateway_line_new(struct ag_agent *a)
+ag_gateway_line_new(const struct ag_gateway_line_setup *setup)
 {
 	struct ag_gateway_line *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return NULL;
-	d->agent = a;
-	d->interval_ms = a->config->heartbeat_interval_ms;
+	d->with = *setup;
+	d->interval_ms = setup->config->heartbeat_interval_ms;
 	d->backoff = (struct gw_backoff){
 		.first_ms = AG_GATEWAY_FIRST_MS,
 		.max_ms = AG_GATEWAY_MAX_MS,
@@ -327,7 +321,7 @@ ag_gateway_line_free(struct ag_gateway_line *d)
 {
 	if (!d)
 		return;
-	ev_timer_stop(d->agent->loop, &d->timer);
+	ev_timer_stop(d->with.loop, &d->timer);
 	if (d->transfer)
 		gw_transfer_cancel(d->transfer);
 	gw_buf_release(&d->body);
@@ -349,7 +343,7 @@ has_roles(const struct ag_config *c)
 void
 ag_gateway_line_start(struct ag_gateway_line *d)
 {
-	const struct ag_config *c = d->agent->config;
+	const struct ag_config *c = d->with.config;
 
 	d->enabled = c->dispatcher_base_url && has_roles(c);
 	if (d->enabled)
@@ -397,7 +391,7 @@ ag_gateway_line_report(const struct ag_gateway_line *d)
 	if (!d->enabled)
 		return NULL;
 	o = json_object_new_object();
-	gw_json_set_str(o, "url", d->agent->config->dispatcher_base_url);
+	gw_json_set_str(o, "url", d->with.config->dispatcher_base_url);
 	json_object_object_add(o, "registered",
 			       json_object_new_boolean(d->registered));
 	gw_json_set_str(o, "error", d->why[0] ? d->why : NULL);

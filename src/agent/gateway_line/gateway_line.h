@@ -11,10 +11,13 @@
 #ifndef AG_GATEWAY_LINE_H
 #define AG_GATEWAY_LINE_H
 
+#include <ev.h>
 #include <json-c/json.h>
 #include <stdint.h>
 
+#include "agent/config/agent_config.h"
 #include "base/err.h"
+#include "upstream/transfer.h"
 
 #define AG_GATEWAY_LIMIT_MS 10000 /* one exchange with the gateway */
 #define AG_GATEWAY_LEAVE_MS 2000  /* the goodbye */
@@ -24,14 +27,37 @@
 #define AG_GATEWAY_REPLY_MAX 65536 /* bytes of an answer that are looked at */
 #define AG_GATEWAY_URGENT_MS 100   /* between two heartbeats at least */
 
-struct ag_agent;
 struct ag_gateway_line;
+
+/* What the line asks for; called on the loop, with ag_gateway_line_setup.arg. */
+struct ag_gateway_line_ops {
+	/* Bodies of /v1/nodes/register and /v1/nodes/heartbeat, as they are
+	 * true now; the line puts them. */
+	struct json_object *(*registration)(void *arg);
+	struct json_object *(*heartbeat)(void *arg);
+	/* 64 random bits, so that not all nodes come back at one moment. */
+	uint64_t (*random)(void *arg);
+};
+
+struct ag_gateway_line_setup {
+	struct ev_loop *loop;		/* lives as long, and so do the next */
+	struct gw_upstreams *upstreams;
+	const struct ag_config *config;	/* gateway, key, node, interval */
+	const struct ag_gateway_line_ops *ops; /* static */
+	void *arg;
+};
 
 /*
  * ag_gateway_line_new - idle; works without a configured gateway, too, and then
- * does nothing. Returns NULL when memory is out.
+ * does nothing.
+ * @setup  copied; what it points to is borrowed until the line is freed
+ * Returns a line the caller frees, or NULL when memory is out.
  */
-GW_MUSTCHECK struct ag_gateway_line *ag_gateway_line_new(struct ag_agent *a);
+GW_MUSTCHECK struct ag_gateway_line *
+ag_gateway_line_new(const struct ag_gateway_line_setup *setup);
+
+/* ag_gateway_line_free - hangs up without a goodbye; NULL is allowed. When the
+ * process dies instead, the gateway takes the node for stale after a while. */
 void ag_gateway_line_free(struct ag_gateway_line *d);
 
 /* ag_gateway_line_start - register now. */
