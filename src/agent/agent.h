@@ -22,21 +22,24 @@
 #include "serve/pipeline.h"
 #include "serve/worker.h"
 
-#define AG_SAMPLE_AGE_MS 2000 /* oldest reading of a device that is shown */
-
 struct ag_agent {
 	struct ag_config *config;
 	struct gw_config *routes;	/* what the pipeline serves from; models
 					 * have the indexes of the configuration */
 	struct ev_loop *loop;
 	struct gw_worker *worker;
+	/* parts.c */
 	struct ag_devices *devices;
-	struct ag_model *models;	/* config->n_models of them */
+	struct ag_model_context context;
+	struct ag_models models;	/* in the order of the configuration */
 	struct ag_scheduler *scheduler;	/* NULL until the devices are known */
 	struct ag_gateway_line *line;
 	char guard[PATH_MAX];		/* rolemesh-guard */
 	char children_path[PATH_MAX];	/* children.c; "" = not kept */
 	int64_t started_wall_s;
+	/* run.c's: a model went to another state */
+	void (*on_model_changed)(void *run);
+	void *run;
 };
 
 /* ag_routes_new - the agent's configuration as the pipeline's; NULL: memory. */
@@ -50,11 +53,5 @@ extern const size_t ag_n_endpoints;
 enum gw_step ag_answer_models(struct gw_request *r);
 enum gw_step ag_answer_model(struct gw_request *r);
 enum gw_step ag_answer_inventory(struct gw_request *r);
-
-/* ag_agent_model_changed - a model went to another state. */
-void ag_agent_model_changed(struct ag_agent *a, struct ag_model *m);
-
-/* ag_agent_children_changed - a llama-server came or went: children.c's file. */
-void ag_agent_children_changed(struct ag_agent *a);
 
 #endif

@@ -39,8 +39,9 @@ ag_answer_models(struct gw_request *r)
 	struct json_object *doc = json_object_new_object();
 	struct json_object *data = json_object_new_array();
 
-	for (size_t i = 0; i < a->config->n_models; i++)
-		json_object_array_add(data, ag_report_model(a, &a->models[i]));
+	for (size_t i = 0; i < a->models.n; i++)
+		json_object_array_add(data,
+				      ag_report_model(a, &a->models.model[i]));
 	gw_json_set_str(doc, "object", "list");
 	json_object_object_add(doc, "data", data);
 	gw_reply_json(r, 200, doc);
@@ -59,7 +60,8 @@ ag_answer_model(struct gw_request *r)
 	if (m)
 		gw_reply_json(
 			r, 200,
-			ag_report_model(a, &a->models[m - r->config->models]));
+			ag_report_model(
+				a, &a->models.model[m - r->config->models]));
 	else
 		gw_unknown_model(r->config, id, len, &r->err);
 	return GW_FINISH;

@@ -179,8 +179,9 @@ ag_report_inventory(struct ag_agent *a)
 	struct json_object *o = json_object_new_object();
 	struct json_object *models = json_object_new_array();
 
-	for (size_t i = 0; i < a->config->n_models; i++)
-		json_object_array_add(models, inventory_model(&a->models[i]));
+	for (size_t i = 0; i < a->models.n; i++)
+		json_object_array_add(models,
+				      inventory_model(&a->models.model[i]));
 	gw_json_set_str(o, "node_id", a->config->node_id);
 	gw_json_set_int(o, "started", a->started_wall_s);
 	json_object_object_add(o, "devices", devices_array(a, true));
@@ -306,8 +307,8 @@ metrics(struct ag_agent *a, enum detail detail)
 	struct json_object *o = json_object_new_object();
 	struct json_object *models = json_object_new_object();
 
-	for (size_t i = 0; i < a->config->n_models; i++) {
-		const struct ag_model *m = &a->models[i];
+	for (size_t i = 0; i < a->models.n; i++) {
+		const struct ag_model *m = &a->models.model[i];
 		struct json_object *one;
 
 		if (detail == NOTHING ||

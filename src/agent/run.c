@@ -10,8 +10,7 @@
 
 #include "agent/address.h"
 #include "agent/agent.h"
-#include "agent/process/children.h"
-#include "agent/report.h"
+#include "agent/parts.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "webserver/webserver.h"
@@ -33,7 +32,7 @@ enum phase {
 };
 
 struct run {
-	struct ag_agent agent; /* first: ag_agent_model_changed() comes back */
+	struct ag_agent agent;
 	struct gw_site site;
 	struct gw_webserver web;
 	bool web_started;
@@ -50,8 +49,8 @@ struct run {
 static bool
 any_process(const struct ag_agent *a)
 {
-	for (size_t i = 0; i < a->config->n_models; i++)
-		if (ag_model_has_process(&a->models[i]))
+	for (size_t i = 0; i < a->models.n; i++)
+		if (ag_model_has_process(&a->models.model[i]))
 			return true;
 	return false;
 }
@@ -89,8 +88,8 @@ stop_models(struct run *r)
 	ev_timer_start(a->loop, &r->stuck);
 	/* Or one that still waits would start its model again. */
 	gw_worker_end_requests(a->worker);
-	for (size_t i = 0; i < a->config->n_models; i++)
-		ag_model_shut_down(&a->models[i], grace_ms);
+	for (size_t i = 0; i < a->models.n; i++)
+		ag_model_shut_down(&a->models.model[i], grace_ms);
 	end_if_done(r);
 }
 
@@ -162,71 +161,11 @@ on_signal(struct ev_loop *loop, ev_signal *s, int revents)
 
 /* ---- what happens on the way --------------------------------------------- */
 
-void
-ag_agent_children_changed(struct ag_agent *a)
+static void
+on_model_changed(void *run)
 {
-	struct ag_child child[AG_MODELS_MAX];
-	size_t n = 0;
-
-	for (size_t i = 0; i < a->config->n_models; i++) {
-		const struct ag_model *m = &a->models[i];
-
-		if (m->pid)
-			child[n++] = (struct ag_child){
-				.name = m->config->model_id,
-				.pid = m->pid,
-				.start_time = m->start_time,
-			};
-	}
-	if (a->children_path[0])
-		ag_children_write(a->children_path, child, n);
+	end_if_done(run);
 }
-
-void
-ag_agent_model_changed(struct ag_agent *a, struct ag_model *m)
-{
-	struct run *r = (struct run *)a;
-
-	if (a->scheduler)
-		ag_scheduler_model_changed(a->scheduler, m);
-	/* The gateway sends no request to what failed: tell it at once, and
-	 * when that is over, too. */
-	if (m->state == AG_FAILED || m->state == AG_READY ||
-	    m->state == AG_STOPPED)
-		ag_gateway_line_urgent(a->line);
-	end_if_done(r);
-}
-
-static struct json_object *
-registration(void *arg)
-{
-	return ag_report_registration(arg);
-}
-
-static struct json_object *
-heartbeat(void *arg)
-{
-	struct ag_agent *a = arg;
-	struct json_object *doc = ag_report_heartbeat(a);
-
-	/* So that the next one tells what is true then. */
-	ag_devices_refresh(a->devices, AG_SAMPLE_AGE_MS);
-	return doc;
-}
-
-static uint64_t
-random_bits(void *arg)
-{
-	const struct ag_agent *a = arg;
-
-	return gw_worker_random(a->worker);
-}
-
-static const struct ag_gateway_line_ops line_ops = {
-	.registration = registration,
-	.heartbeat = heartbeat,
-	.random = random_bits,
-};
 
 /* Room on a device depends on memory that others take and give back. */
 static void
@@ -237,8 +176,8 @@ on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 
 	(void)loop;
 	(void)revents;
-	for (size_t i = 0; i < a->config->n_models; i++) {
-		if (!a->models[i].waiting)
+	for (size_t i = 0; i < a->models.n; i++) {
+		if (!a->models.model[i].waiting)
 			continue;
 		ag_devices_refresh(a->devices, AG_SAMPLE_AGE_MS);
 		ag_scheduler_wake(a->scheduler);
@@ -262,7 +201,7 @@ on_up(void *arg)
 	fflush(stdout);
 	gw_log(GW_EV_START, NULL, "url=%s node=%s models=%zu devices=%zu",
 	       r->site.url, gw_log_word(node, sizeof(node), a->config->node_id),
-	       a->config->n_models, n_devices);
+	       a->models.n, n_devices);
 	if (r->phase != PHASE_STARTING)
 		return;
 	r->phase = PHASE_SERVING;
@@ -289,20 +228,15 @@ on_devices_ready(void *arg)
 
 	if (r->phase != PHASE_STARTING)
 		return; /* asked to end meanwhile */
-	a->scheduler = ag_scheduler_new(a);
-	if (!a->scheduler) {
-		gw_err_set(&err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
-		fail(r, &err);
-		return;
-	}
-	if (gw_webserver_start(&r->web, a->loop, &r->site, &web_ops, r, &err) <
-	    0) {
+	if (ag_parts_begin(a, &err) < 0 ||
+	    gw_webserver_start(&r->web, a->loop, &r->site, &web_ops, r, &err) <
+		    0) {
 		fail(r, &err);
 		return;
 	}
 	r->web_started = true;
-	for (size_t i = 0; i < a->config->n_models; i++)
-		ag_model_examine(&a->models[i]);
+	for (size_t i = 0; i < a->models.n; i++)
+		ag_model_examine(&a->models.model[i]);
 	ag_scheduler_preload(a->scheduler);
 }
 
@@ -358,11 +292,6 @@ static int
 prepare(struct run *r, struct gw_err *err)
 {
 	struct ag_agent *a = &r->agent;
-	struct ag_gateway_line_setup line = {
-		.config = a->config,
-		.ops = &line_ops,
-		.arg = a,
-	};
 
 	a->loop = ev_default_loop(0);
 	a->routes = ag_routes_new(a->config);
@@ -372,16 +301,7 @@ prepare(struct run *r, struct gw_err *err)
 	if (ag_address_prepare(&r->site, &r->agent, err) < 0 ||
 	    start_worker(r, err) < 0)
 		return -1;
-	a->models = ag_models_new(a);
-	line.loop = a->loop;
-	line.upstreams = a->worker->upstreams;
-	a->line = ag_gateway_line_new(&line);
-	if (!a->models || !a->line)
-		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
-				  "out of memory");
-	a->devices = ag_devices_new(a->loop, a->guard, &a->config->devices,
-				    on_devices_ready, r, err);
-	return a->devices ? 0 : -1;
+	return ag_parts_new(a, on_devices_ready, r, err);
 }
 
 static void
@@ -392,10 +312,7 @@ release(struct run *r)
 	gw_webserver_release(&r->web);
 	if (a->worker)
 		gw_worker_end_requests(a->worker);
-	ag_gateway_line_free(a->line);
-	ag_scheduler_free(a->scheduler);
-	ag_models_free(a, a->models);
-	ag_devices_free(a->devices);
+	ag_parts_free(a);
 	gw_worker_free(a->worker);
 	gw_config_unref(a->routes);
 	gw_site_release(&r->site);
@@ -425,6 +342,8 @@ ag_run(struct ag_config *c)
 		return EXIT_FAILURE;
 	r->agent.config = c;
 	r->agent.started_wall_s = gw_wall_s();
+	r->agent.on_model_changed = on_model_changed;
+	r->agent.run = r;
 	r->status = EXIT_SUCCESS;
 	/* Until somebody listens for them: what is prepared is cleared up. */
 	hold_signals(&before);

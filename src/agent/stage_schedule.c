@@ -32,7 +32,8 @@ take_ticket(struct gw_request *r)
 
 	r->phase = GW_PHASE_QUEUE;
 	gw_deadline_begin(r);
-	*ticket = ag_ticket_take(a->scheduler, &a->models[index], r, &r->err);
+	*ticket = ag_ticket_take(a->scheduler, &a->models.model[index], r,
+				 &r->err);
 	return *ticket ? 0 : -1;
 }
 

@@ -25,6 +25,7 @@
 #define AG_DEVICE_ID_BYTES 64	  /* "gpu:0,1,2" */
 #define AG_TOOL_OUTPUT_MAX (256u << 10) /* bytes of a vendor tool's answer */
 #define AG_TOOL_LIMIT_MS 10000	  /* until a vendor tool is killed */
+#define AG_SAMPLE_AGE_MS 2000	  /* oldest reading that is shown */
 #define AG_UNKNOWN (-1)		  /* a number that was not told: [N/A] */
 
 enum ag_device_kind { AG_DEVICE_CPU, AG_DEVICE_GPU };

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * model.c - the life of one model's llama-server: from its start to its end,
- * wanted or not, and what is tried afterwards. How it is started is
- * model_start.c's business; which model runs where, the scheduler's.
+ * wanted or not, and what is tried afterwards. How it is started is start.c's
+ * business; which model runs where, the scheduler's.
  */
 #include "agent/model/model.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "agent/agent.h"
 #include "agent/model/start.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -49,20 +52,19 @@ log_failure(const struct ag_model *m, uint32_t retry_ms)
 static void
 arm_retry(struct ag_model *m)
 {
-	struct ag_agent *a = m->agent;
+	struct ev_loop *loop = m->context->loop;
 	uint32_t wait_ms;
 
 	/* It did well for a while: this is a first failure again. */
 	if (m->good_ms && gw_mono_ms() - m->good_ms >= AG_QUIET_MS)
 		gw_backoff_reset(&m->backoff);
 	m->good_ms = 0;
-	wait_ms = gw_backoff_next(&m->backoff,
-				  (uint32_t)gw_worker_random(a->worker));
+	wait_ms = gw_backoff_next(&m->backoff, 0); /* no jitter: it is alone */
 	m->retry_at_ms = gw_mono_ms() + wait_ms;
 	m->error.retry_after_s = (wait_ms + 999) / 1000;
-	ev_timer_stop(a->loop, &m->retry);
+	ev_timer_stop(loop, &m->retry);
 	ev_timer_set(&m->retry, wait_ms / 1000., 0.);
-	ev_timer_start(a->loop, &m->retry);
+	ev_timer_start(loop, &m->retry);
 	log_failure(m, wait_ms);
 }
 
@@ -84,17 +86,18 @@ static void
 on_retry(struct ev_loop *loop, ev_timer *t, int revents)
 {
 	struct ag_model *m = t->data;
+	const struct ag_model_context *c = m->context;
 	struct ag_device *d;
 
 	(void)loop;
 	(void)revents;
 	if (ag_model_check(m, &m->error) < 0) {
 		/* A device that is missing may show by the next time. */
-		ag_devices_refresh(m->agent->devices, AG_SAMPLE_AGE_MS);
+		ag_devices_refresh(c->devices, AG_SAMPLE_AGE_MS);
 		arm_retry(m);
 		return;
 	}
-	d = m->resident ? ag_scheduler_room_for(m->agent->scheduler, m) : NULL;
+	d = m->resident ? c->ops->room_for(c->arg, m) : NULL;
 	if (d)
 		ag_model_start(m, d);
 	else
@@ -110,7 +113,7 @@ on_started(void *arg, pid_t pid, uint64_t start_time)
 
 	m->pid = pid;
 	m->start_time = start_time;
-	ag_agent_children_changed(m->agent);
+	m->context->ops->children_changed(m->context->arg);
 }
 
 static void
@@ -161,10 +164,9 @@ give_back_port(struct ag_model *m)
 static void
 forget_process(struct ag_model *m)
 {
-	struct ag_agent *a = m->agent;
+	const struct ag_model_context *c = m->context;
 
-	ev_timer_stop(a->loop, &m->start_limit);
-	ev_timer_stop(a->loop, &m->idle);
+	ev_timer_stop(c->loop, &m->start_limit);
 	ag_readiness_stop(&m->readiness);
 	m->doubtful = false;
 	m->process = NULL;
@@ -172,7 +174,7 @@ forget_process(struct ag_model *m)
 	m->start_time = 0;
 	give_back_port(m);
 	m->device = NULL;
-	ag_agent_children_changed(a);
+	c->ops->children_changed(c->arg);
 }
 
 static void
@@ -217,20 +219,20 @@ on_ready(void *arg)
 {
 	struct ag_model *m = arg;
 
-	ev_timer_stop(m->agent->loop, &m->start_limit);
+	ev_timer_stop(m->context->loop, &m->start_limit);
 	m->resident = true;
 	m->last_used_ms = gw_mono_ms();
 	if (!m->good_ms)
 		m->good_ms = m->last_used_ms;
 	ag_model_enter(m, AG_READY, NULL);
-	ag_devices_refresh(m->agent->devices, 0);
+	ag_devices_refresh(m->context->devices, 0);
 }
 
 static void
 on_start_limit(struct ev_loop *loop, ev_timer *t, int revents)
 {
 	struct ag_model *m = t->data;
-	uint32_t limit_ms = m->agent->config->startup_timeout_ms;
+	uint32_t limit_ms = m->context->config->startup_timeout_ms;
 
 	(void)loop;
 	(void)revents;
@@ -240,7 +242,7 @@ on_start_limit(struct ev_loop *loop, ev_timer *t, int revents)
 		   "llama_server_startup_timeout_s = %.10g s",
 		   m->config->model_id, limit_ms / 1000.0);
 	m->failing = true;
-	ag_process_terminate(m->process, m->agent->config->stop_timeout_ms);
+	ag_process_terminate(m->process, m->context->config->stop_timeout_ms);
 	ag_model_enter(m, AG_STOPPING, "not ready in time");
 }
 
@@ -248,14 +250,13 @@ on_start_limit(struct ev_loop *loop, ev_timer *t, int revents)
 static void
 ask_whether_ready(struct ag_model *m, void (*then)(void *arg))
 {
-	struct ag_agent *a = m->agent;
+	const struct ag_model_context *c = m->context;
 
-	ev_timer_set(&m->start_limit, a->config->startup_timeout_ms / 1000.,
+	ev_timer_set(&m->start_limit, c->config->startup_timeout_ms / 1000.,
 		     0.);
-	ev_timer_start(a->loop, &m->start_limit);
-	ag_readiness_start(&m->readiness, a->loop, a->worker->upstreams,
-			   m->port, a->config->probe_interval_ms, on_loading,
-			   then, m);
+	ev_timer_start(c->loop, &m->start_limit);
+	ag_readiness_start(&m->readiness, c->loop, c->upstreams, m->port,
+			   c->config->probe_interval_ms, on_loading, then, m);
 }
 
 static void
@@ -263,9 +264,9 @@ on_answers_again(void *arg)
 {
 	struct ag_model *m = arg;
 
-	ev_timer_stop(m->agent->loop, &m->start_limit);
+	ev_timer_stop(m->context->loop, &m->start_limit);
 	m->doubtful = false;
-	ag_scheduler_wake(m->agent->scheduler);
+	m->context->ops->trusted(m->context->arg, m);
 }
 
 /* ---- what others may ask for --------------------------------------------- */
@@ -273,9 +274,7 @@ on_answers_again(void *arg)
 void
 ag_model_start(struct ag_model *m, struct ag_device *d)
 {
-	struct ag_agent *a = m->agent;
-
-	ev_timer_stop(a->loop, &m->retry);
+	ev_timer_stop(m->context->loop, &m->retry);
 	m->failing = false;
 	ag_output_ring_clear(&m->output);
 	if (ag_model_check(m, &m->error) < 0 ||
@@ -304,9 +303,9 @@ ag_model_examine(struct ag_model *m)
 static void
 terminate(struct ag_model *m, const char *reason)
 {
-	ev_timer_stop(m->agent->loop, &m->start_limit);
+	ev_timer_stop(m->context->loop, &m->start_limit);
 	ag_readiness_stop(&m->readiness);
-	ag_process_terminate(m->process, m->agent->config->stop_timeout_ms);
+	ag_process_terminate(m->process, m->context->config->stop_timeout_ms);
 	ag_model_enter(m, AG_STOPPING, reason);
 }
 
@@ -317,7 +316,6 @@ ag_model_stop(struct ag_model *m, const char *reason)
 		return;
 	/* Somebody wants it away: it comes back for a request only. */
 	m->resident = false;
-	ev_timer_stop(m->agent->loop, &m->idle);
 	if (m->state == AG_READY && m->running > 0)
 		ag_model_enter(m, AG_DRAINING, reason);
 	else
@@ -344,7 +342,7 @@ void
 ag_model_shut_down(struct ag_model *m, uint32_t grace_ms)
 {
 	m->resident = false;
-	ev_timer_stop(m->agent->loop, &m->retry);
+	ev_timer_stop(m->context->loop, &m->retry);
 	if (!m->process)
 		return;
 	m->failing = false;
@@ -353,7 +351,7 @@ ag_model_shut_down(struct ag_model *m, uint32_t grace_ms)
 	else
 		ag_process_terminate(m->process, grace_ms);
 	if (m->state != AG_STOPPING) {
-		ev_timer_stop(m->agent->loop, &m->start_limit);
+		ev_timer_stop(m->context->loop, &m->start_limit);
 		ag_readiness_stop(&m->readiness);
 		ag_model_enter(m, AG_STOPPING, "the agent ends");
 	}
@@ -361,48 +359,54 @@ ag_model_shut_down(struct ag_model *m, uint32_t grace_ms)
 
 /* ---- all of them --------------------------------------------------------- */
 
-struct ag_model *
-ag_models_new(struct ag_agent *a)
+static void
+init(struct ag_model *m, const struct ag_model_context *c, size_t index)
 {
-	size_t n = a->config->n_models;
-	struct ag_model *models = calloc(n, sizeof(*models));
+	m->context = c;
+	m->config = &c->config->models[index];
+	m->index = index;
+	m->port_hold = -1;
+	m->since_wall_s = gw_wall_s();
+	m->since_ms = gw_mono_ms();
+	m->resident = m->config->preload;
+	m->backoff = (struct gw_backoff){
+		.first_ms = AG_RESTART_FIRST_MS,
+		.max_ms = AG_RESTART_MAX_MS,
+	};
+	ev_timer_init(&m->start_limit, on_start_limit, 0., 0.);
+	m->start_limit.data = m;
+	ev_timer_init(&m->retry, on_retry, 0., 0.);
+	m->retry.data = m;
+}
 
-	for (size_t i = 0; models && i < n; i++) {
-		struct ag_model *m = &models[i];
+int
+ag_models_new(const struct ag_model_context *context, struct ag_models *out,
+	      struct gw_err *err)
+{
+	size_t n = context->config->n_models;
+	struct ag_model *list = calloc(n, sizeof(*list));
 
-		m->agent = a;
-		m->config = &a->config->models[i];
-		m->index = i;
-		m->port_hold = -1;
-		m->since_wall_s = gw_wall_s();
-		m->since_ms = gw_mono_ms();
-		m->resident = m->config->preload;
-		m->backoff = (struct gw_backoff){
-			.first_ms = AG_RESTART_FIRST_MS,
-			.max_ms = AG_RESTART_MAX_MS,
-		};
-		ev_timer_init(&m->start_limit, on_start_limit, 0., 0.);
-		m->start_limit.data = m;
-		ev_timer_init(&m->retry, on_retry, 0., 0.);
-		m->retry.data = m;
-		ev_timer_init(&m->idle, ag_scheduler_on_idle, 0., 0.);
-		m->idle.data = m;
-	}
-	return models;
+	if (!list)
+		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+				  "out of memory");
+	for (size_t i = 0; i < n; i++)
+		init(&list[i], context, i);
+	*out = (struct ag_models){.model = list, .n = n};
+	return 0;
 }
 
 void
-ag_models_free(struct ag_agent *a, struct ag_model *models)
+ag_models_free(struct ag_models *all)
 {
-	for (size_t i = 0; models && i < a->config->n_models; i++) {
-		struct ag_model *m = &models[i];
+	for (size_t i = 0; i < all->n; i++) {
+		struct ag_model *m = &all->model[i];
 
-		ev_timer_stop(a->loop, &m->start_limit);
-		ev_timer_stop(a->loop, &m->retry);
-		ev_timer_stop(a->loop, &m->idle);
+		ev_timer_stop(m->context->loop, &m->start_limit);
+		ev_timer_stop(m->context->loop, &m->retry);
 		ag_readiness_stop(&m->readiness);
 		ag_process_free(m->process);
 		give_back_port(m);
 	}
-	free(models);
+	free(all->model);
+	*all = (struct ag_models){0};
 }

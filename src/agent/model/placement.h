@@ -9,13 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/model/model.h"
-
-/* The models of an agent, for the questions below. */
-struct ag_models {
-	struct ag_model *model;
-	size_t n;
-};
+#include "agent/model/state.h"
 
 /* ag_place_allowed - is @d one of the model's devices, there, large enough? */
 bool ag_place_allowed(const struct ag_model *m, const struct ag_device *d);

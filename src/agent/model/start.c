@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "agent/agent.h"
 #include "agent/config/file_check.h"
 #include "agent/model/command.h"
 #include "agent/model/placement.h"
@@ -20,7 +19,7 @@ has_device(const struct ag_model *m)
 	const struct ag_device *d;
 	size_t n;
 
-	d = ag_devices_list(m->agent->devices, &n);
+	d = ag_devices_list(m->context->devices, &n);
 	for (size_t i = 0; i < n; i++)
 		if (ag_place_allowed(m, &d[i]))
 			return true;
@@ -30,7 +29,7 @@ has_device(const struct ag_model *m)
 int
 ag_model_check(const struct ag_model *m, struct gw_err *err)
 {
-	const char *program = m->agent->config->llama_server_bin;
+	const char *program = m->context->config->llama_server_bin;
 	const char *path = m->config->path, *why;
 
 	why = ag_why_no_program(program);
@@ -63,9 +62,9 @@ int
 ag_model_choose_port(const struct ag_model *m, unsigned *port, int *hold,
 		     struct gw_err *err)
 {
-	const struct ag_agent *a = m->agent;
-	unsigned first = a->config->port_base + (unsigned)m->index;
-	unsigned spare = a->config->port_base + (unsigned)a->config->n_models;
+	const struct ag_config *c = m->context->config;
+	unsigned first = c->port_base + (unsigned)m->index;
+	unsigned spare = c->port_base + (unsigned)c->n_models;
 	char id[300];
 
 	*port = first;
@@ -97,14 +96,14 @@ ag_model_spawn(struct ag_model *m, const struct ag_device *d,
 	       struct gw_err *err)
 {
 	struct ag_command command = {0};
-	struct ag_process_spec spec = {.guard = m->agent->guard};
+	struct ag_process_spec spec = {.guard = m->context->guard};
 
-	if (ag_command_build(m->agent->config, m->config, d, m->port, &command,
-			     err) < 0)
+	if (ag_command_build(m->context->config, m->config, d, m->port,
+			     &command, err) < 0)
 		return -1;
 	spec.argv = (const char *const *)command.argv;
 	spec.env = (const char *const *)command.env;
-	*process = ag_process_start(m->agent->loop, &spec, ops, m, err);
+	*process = ag_process_start(m->context->loop, &spec, ops, m, err);
 	ag_command_release(&command);
 	return *process ? 0 : -1;
 }

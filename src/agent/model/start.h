@@ -6,7 +6,7 @@
 #ifndef AG_MODEL_START_H
 #define AG_MODEL_START_H
 
-#include "agent/model/model.h"
+#include "agent/model/state.h"
 
 #define AG_SPARE_PORTS 64 /* tried beyond the models' own */
 

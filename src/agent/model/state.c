@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* state.c - the steps a model may take; the only writer of m->state. */
+#include "agent/model/state.h"
+
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "agent/agent.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -47,5 +49,5 @@ ag_model_enter(struct ag_model *m, enum ag_state to, const char *reason)
 	       states[from].word, states[to].word,
 	       m->device ? m->device->id : "-", m->port,
 	       gw_log_quote(why, sizeof(why), m->reason, strlen(m->reason)));
-	ag_agent_model_changed(m->agent, m);
+	m->context->ops->changed(m->context->arg, m);
 }

@@ -147,6 +147,17 @@ start_next(struct ag_scheduler *s, struct ag_queue *q)
 }
 
 static void
+on_idle(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct ag_model *m = t->data;
+
+	(void)loop;
+	(void)revents;
+	if (m->running == 0 && m->waiting == 0)
+		ag_model_stop(m, "unused for idle_unload_s");
+}
+
+static void
 start_idle_timers(struct ag_scheduler *s)
 {
 	uint32_t idle_ms = s->agent->config->idle_unload_ms;
@@ -187,17 +198,6 @@ ag_scheduler_wake(struct ag_scheduler *s)
 }
 
 void
-ag_scheduler_on_idle(struct ev_loop *loop, ev_timer *t, int revents)
-{
-	struct ag_model *m = t->data;
-
-	(void)loop;
-	(void)revents;
-	if (m->running == 0 && m->waiting == 0)
-		ag_model_stop(m, "unused for idle_unload_s");
-}
-
-void
 ag_scheduler_preload(struct ag_scheduler *s)
 {
 	for (size_t i = 0; i < s->models.n; i++) {
@@ -234,8 +234,7 @@ ag_scheduler_new(struct ag_agent *a)
 	if (!s)
 		return NULL;
 	s->agent = a;
-	s->models.model = a->models;
-	s->models.n = a->config->n_models;
+	s->models = a->models;
 	devices = ag_devices_list(a->devices, &s->n_queues);
 	s->queues = calloc(s->n_queues ? s->n_queues : 1, sizeof(*s->queues));
 	if (!s->queues) {
@@ -245,6 +244,10 @@ ag_scheduler_new(struct ag_agent *a)
 	for (size_t i = 0; i < s->n_queues; i++) {
 		s->queues[i].device = &devices[i];
 		TAILQ_INIT(&s->queues[i].waiting);
+	}
+	for (size_t i = 0; i < s->models.n; i++) {
+		ev_timer_init(&s->models.model[i].idle, on_idle, 0., 0.);
+		s->models.model[i].idle.data = &s->models.model[i];
 	}
 	ev_timer_init(&s->run, on_run, 0., 0.);
 	s->run.data = s;
@@ -259,6 +262,8 @@ ag_scheduler_free(struct ag_scheduler *s)
 		return;
 	ag_devices_on_sample(s->agent->devices, NULL, NULL);
 	ev_timer_stop(s->agent->loop, &s->run);
+	for (size_t i = 0; i < s->models.n; i++)
+		ev_timer_stop(s->agent->loop, &s->models.model[i].idle);
 	free(s->queues);
 	free(s);
 }

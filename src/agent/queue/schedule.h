@@ -92,9 +92,6 @@ struct ag_device *ag_scheduler_room_for(struct ag_scheduler *s,
 /* ag_scheduler_preload - start what is to be preloaded, as far as it fits. */
 void ag_scheduler_preload(struct ag_scheduler *s);
 
-/* ag_scheduler_on_idle - timer of a model: unused for idle_unload_s. */
-void ag_scheduler_on_idle(struct ev_loop *loop, ev_timer *t, int revents);
-
 /* Requests of a device. */
 struct ag_load {
 	unsigned waiting, running;

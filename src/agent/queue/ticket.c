@@ -137,6 +137,8 @@ ag_ticket_gather(struct ag_scheduler *s, const struct ag_model *m,
 void
 ag_scheduler_model_changed(struct ag_scheduler *s, struct ag_model *m)
 {
+	if (m->state != AG_READY)
+		ev_timer_stop(s->agent->loop, &m->idle);
 	/* It may come up elsewhere than its requests had waited for it. */
 	if (m->device)
 		ag_ticket_gather(s, m, ag_queue_of(s, m->device));

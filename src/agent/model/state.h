@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state.h - one model of this node as it stands, and the steps between its
+ * states (states.def, drawn in ARCHITECTURE.md).
+ *
+ * Who may write what: model.c the process and its failures, the scheduler its
+ * own part at the end, ag_model_enter() the state. Everybody may read. Nothing
+ * of it survives the process; children.json names the pids.
+ */
+#ifndef AG_MODEL_STATE_H
+#define AG_MODEL_STATE_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/config/agent_config.h"
+#include "agent/device/device.h"
+#include "agent/model/readiness.h"
+#include "agent/process/output_ring.h"
+#include "agent/process/process.h"
+#include "base/backoff.h"
+#include "base/err.h"
+
+#define AG_REASON_BYTES 256
+
+enum ag_state {
+#define STATE(name, word, next, text) AG_##name,
+#include "agent/model/states.def"
+#undef STATE
+	AG_STATE__MAX
+};
+
+struct ag_model;
+
+/* What models tell and ask; called on the loop, with ag_model_context.arg. */
+struct ag_model_ops {
+	/* It went to another state: m->state, m->reason. */
+	void (*changed)(void *arg, struct ag_model *m);
+	/* It was READY but in doubt, and answers again: requests may begin. */
+	void (*trusted)(void *arg, struct ag_model *m);
+	/* The pid of one of them came or went. */
+	void (*children_changed)(void *arg);
+	/* A device that takes it right now without ending another model, or
+	 * NULL: what ran and crashed asks before it comes back by itself. */
+	struct ag_device *(*room_for)(void *arg, const struct ag_model *m);
+};
+
+/* What the models of an agent work with; all of it is borrowed. */
+struct ag_model_context {
+	struct ev_loop *loop;		/* libev's default one */
+	struct gw_upstreams *upstreams;	/* asks whether they are ready */
+	const struct ag_config *config;
+	struct ag_devices *devices;
+	const char *guard;		/* path of rolemesh-guard */
+	const struct ag_model_ops *ops;
+	void *arg;
+};
+
+struct ag_model {
+	const struct ag_model_context *context;
+	const struct ag_model_config *config;
+	size_t index;			/* in the configuration */
+	enum ag_state state;
+	int64_t since_wall_s;		/* in this state */
+	uint64_t since_ms;
+	char reason[AG_REASON_BYTES];	/* why it is in this state, "" = asked */
+
+	/* the process; device stays set until it is gone */
+	struct ag_device *device;	/* NULL unless there is a process */
+	struct ag_process *process;
+	unsigned port;			/* 0 = none */
+	int port_hold;			/* keeps it ours (port.h), -1 = none */
+	pid_t pid;			/* 0 = none */
+	uint64_t start_time;		/* of pid */
+	struct ag_readiness readiness;
+	ev_timer start_limit;
+	struct ag_output_ring output;
+
+	/* failure */
+	bool failing;			/* STOPPING goes to FAILED, not STOPPED */
+	bool doubtful;			/* a connection to it broke: no request
+					 * begins until it answers again */
+	bool resident;			/* it was ready and nobody stopped it, or it
+					 * is preloaded: start it again by itself */
+	struct gw_err error;		/* what requests are told while FAILED */
+	struct gw_backoff backoff;
+	uint64_t good_ms;		/* first ready after the last failure; 0 =
+					 * not yet. Ends that were asked for do not
+					 * count */
+	uint64_t retry_at_ms;		/* FAILED */
+	ev_timer retry;
+	unsigned starts;		/* ever */
+	unsigned crashes;		/* ever: ends that nobody asked for */
+	struct ag_exit last_exit;
+	int64_t last_exit_wall_s;	/* 0 = never ended */
+
+	/* the scheduler's */
+	unsigned running;		/* requests forwarded now */
+	unsigned waiting;		/* requests in the queue for it */
+	uint64_t last_used_ms;
+	ev_timer idle;
+};
+
+/* All of an agent's, in the order of the configuration. */
+struct ag_models {
+	struct ag_model *model;
+	size_t n;
+};
+
+/* ag_state_word - as the inventory and the heartbeat say it; static. */
+const char *ag_state_word(enum ag_state s);
+
+/*
+ * ag_model_enter - go to another state: the only place that changes m->state.
+ * A step that states.def does not have is a programmer error. Logs, and then
+ * tells ops->changed.
+ * @reason  kept and logged; NULL or "" = none
+ */
+void ag_model_enter(struct ag_model *m, enum ag_state to, const char *reason);
+
+#endif
