@@ -140,7 +140,8 @@ ag_parts_new(struct ag_agent *a, void (*on_ready)(void *arg), void *arg,
 int
 ag_parts_begin(struct ag_agent *a, struct gw_err *err)
 {
-	a->scheduler = ag_scheduler_new(a);
+	a->scheduler =
+		ag_scheduler_new(a->loop, a->config, a->devices, a->models);
 	if (!a->scheduler)
 		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 				  "out of memory");

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/queue/ticket.h"
 #include "body/body.h"
 #include "serve/deadline.h"
 #include "stage/stages.h"
@@ -23,6 +24,12 @@ own(const struct gw_request *r)
 	return r->own;
 }
 
+static void
+on_answered(void *owner)
+{
+	gw_pipeline_resume(owner);
+}
+
 static int
 take_ticket(struct gw_request *r)
 {
@@ -32,8 +39,8 @@ take_ticket(struct gw_request *r)
 
 	r->phase = GW_PHASE_QUEUE;
 	gw_deadline_begin(r);
-	*ticket = ag_ticket_take(a->scheduler, &a->models.model[index], r,
-				 &r->err);
+	*ticket = ag_ticket_take(a->scheduler, &a->models.model[index],
+				 on_answered, r, &r->err);
 	return *ticket ? 0 : -1;
 }
 
@@ -69,10 +76,21 @@ wait_for_turn(struct gw_request *r)
 		return GW_FINISH;
 	if (own(r)->ticket->state == AG_TICKET_GRANTED)
 		return set_target(r);
+	if (own(r)->ticket->state == AG_TICKET_REFUSED) {
+		r->err = own(r)->ticket->err;
+		return GW_FINISH;
+	}
 	/* Comments for a client that asked for a stream begin here: while it
 	 * waits for others, and while its model is loaded. */
 	gw_deadline_update(r);
 	return GW_WAIT;
+}
+
+/* It ended, and not because the client or a limit wanted it to. */
+static bool
+lost_its_server(const struct gw_request *r)
+{
+	return r->relay.done && r->relay.failure != GW_TRANSFER_OK;
 }
 
 static void
@@ -80,7 +98,7 @@ release(struct gw_request *r)
 {
 	struct ag_agent *a = r->worker->program;
 
-	ag_ticket_drop(a->scheduler, own(r)->ticket);
+	ag_ticket_drop(a->scheduler, own(r)->ticket, lost_its_server(r));
 	own(r)->ticket = NULL;
 }
 

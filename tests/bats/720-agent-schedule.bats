@@ -10,9 +10,9 @@
 load helpers/all
 load helpers/schedule
 
-# As schedule.h has it.
+# As rules.h has it.
 OVERTAKES=$(sed -n 's/^#define AG_OVERTAKES_MAX \([0-9]*\).*/\1/p' \
-  "$TOP_SRCDIR/src/agent/queue/schedule.h")
+  "$TOP_SRCDIR/src/agent/queue/rules.h")
 
 setup() {
   gw_setup

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * queue.h - what the files of the scheduler share: the queues and the moves of a
- * ticket. Nobody else includes it; they have schedule.h.
+ * ticket. Nobody else includes it; they have schedule.h and ticket.h.
+ *
+ * Who calls whom, from the top: schedule.c and ticket.c, moves.c,
+ * choose_device.c, queue.c, rules.c.
  */
 #ifndef AG_QUEUE_H
 #define AG_QUEUE_H
 
+#include <ev.h>
+
+#include "agent/config/agent_config.h"
+#include "agent/device/device.h"
 #include "agent/model/placement.h"
-#include "agent/queue/schedule.h"
+#include "agent/queue/rules.h"
+#include "agent/queue/ticket.h"
 
 struct ag_queue {
 	struct ag_device *device;
@@ -18,29 +26,61 @@ struct ag_queue {
 };
 
 struct ag_scheduler {
-	struct ag_agent *agent;
+	struct ev_loop *loop;
+	const struct ag_config *config;
+	struct ag_devices *devices;
 	struct ag_models models;
-	struct ag_queue *queues;
+	struct ag_queue *queues; /* one a device, in their order */
 	size_t n_queues;
 	uint64_t tickets; /* given out */
-	ev_timer run;	  /* process() in the next turn */
+	ev_timer run;	  /* schedule.c decides, in the next turn */
 };
 
-/* ticket.c */
+/* ---- queue.c --------------------------------------------------------------- */
+
+/* ag_queue_wake - look at all queues again, in the next turn of the loop. */
+void ag_queue_wake(struct ag_scheduler *s);
+
+/* ag_queue_of - the queue of a device. */
+struct ag_queue *ag_queue_of(const struct ag_scheduler *s,
+			     const struct ag_device *d);
+
+/* ag_queue_load - the requests of its device. */
+struct ag_load ag_queue_load(const struct ag_scheduler *s,
+			     const struct ag_queue *q);
+
+/* ag_queue_join - wait in this queue, in the order of arrival: tickets of a
+ * model may come from another one. ag_queue_leave - wait no more. */
+void ag_queue_join(struct ag_queue *q, struct ag_ticket *t);
+void ag_queue_leave(struct ag_ticket *t);
+
+/* ag_queue_in_the_way - does the oldest waiter need @m to go away? */
+bool ag_queue_in_the_way(const struct ag_scheduler *s, const struct ag_queue *q,
+			 const struct ag_model *m);
 
 /* ag_queue_may_run - may one more request of this model run now? */
 bool ag_queue_may_run(const struct ag_scheduler *s, const struct ag_queue *q,
 		      const struct ag_model *m);
 
-/*
- * ag_queue_is_hopeless - shall requests for this model be refused? A first crash
- * of what ran is over in a moment; more of them are not.
- */
-bool ag_queue_is_hopeless(const struct ag_model *m);
+/* ---- choose_device.c ------------------------------------------------------- */
+
+/* ag_queue_best - the best device for @m by itself; NULL: none may have it. */
+struct ag_queue *ag_queue_best(const struct ag_scheduler *s,
+			       const struct ag_model *m);
+
+/* ag_queue_choose - where a request for @m should wait; NULL: nowhere. */
+struct ag_queue *ag_queue_choose(const struct ag_scheduler *s,
+				 const struct ag_model *m);
+
+/* ---- moves.c --------------------------------------------------------------- */
+
+/* ag_ticket_run - it is granted, and counts as running on @q's device. */
+void ag_ticket_run(struct ag_scheduler *s, struct ag_queue *q,
+		   struct ag_ticket *t);
 
 /*
- * ag_ticket_grant / ag_ticket_refuse - answer a waiting ticket and resume its
- * request, which may end with its ticket: touch neither afterwards.
+ * ag_ticket_grant / ag_ticket_refuse - answer a waiting ticket and call its
+ * owner, who may drop it: do not touch it afterwards.
  */
 void ag_ticket_grant(struct ag_scheduler *s, struct ag_ticket *t);
 void ag_ticket_refuse(struct ag_ticket *t);
@@ -56,19 +96,5 @@ void ag_ticket_gather(struct ag_scheduler *s, const struct ag_model *m,
  */
 bool ag_ticket_is_stranded(const struct ag_ticket *t);
 void ag_ticket_rescue(struct ag_scheduler *s, struct ag_ticket *t);
-
-/* choose_device.c */
-
-/* ag_queue_of - the queue of a device. */
-struct ag_queue *ag_queue_of(const struct ag_scheduler *s,
-			     const struct ag_device *d);
-
-/* ag_queue_best - the best device for @m by itself; NULL: none may have it. */
-struct ag_queue *ag_queue_best(const struct ag_scheduler *s,
-			       const struct ag_model *m);
-
-/* ag_queue_choose - where a request for @m should wait; NULL: nowhere. */
-struct ag_queue *ag_queue_choose(const struct ag_scheduler *s,
-				 const struct ag_model *m);
 
 #endif

@@ -6,10 +6,13 @@
  * All of it is decided in on_run(), from what is true at that moment; events
  * only ask for it to be called.
  */
+#include "agent/queue/schedule.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/agent.h"
+#include "agent/model/model.h"
 #include "agent/model/start.h"
 #include "agent/queue/queue.h"
 #include "base/log.h"
@@ -22,7 +25,7 @@ answer_one(struct ag_scheduler *s, struct ag_queue *q)
 
 	TAILQ_FOREACH(t, &q->waiting, link)
 	{
-		if (ag_queue_is_hopeless(t->model)) {
+		if (ag_rule_is_hopeless(t->model)) {
 			ag_ticket_refuse(t);
 			return true;
 		}
@@ -56,19 +59,20 @@ static void
 make_room(struct ag_scheduler *s, struct ag_queue *q, struct ag_model *m)
 {
 	struct ag_model *victim = ag_place_victim(s->models, m, q->device);
+	const struct ag_eviction e = {
+		.any = victim != NULL,
+		.shares = victim && ag_place_same_group(victim, m),
+		.unsettled = ag_place_unsettled(s->models, q->device),
+		.running = victim ? victim->running : 0,
+		.overtakes = q->overtakes,
+	};
+	enum ag_room_step step = ag_rule_make_room(&e);
 	char reason[AG_REASON_BYTES];
 	struct gw_err ignored;
 
-	if (!victim)
-		return;
-	/* Its memory may have been counted twice: the next sample tells. */
-	if (ag_place_same_group(victim, m) &&
-	    ag_place_unsettled(s->models, q->device)) {
-		ag_devices_refresh(s->agent->devices, AG_SETTLE_MS);
-		return;
-	}
-	/* While requests run, later ones may still join them, up to a limit. */
-	if (victim->running > 0 && q->overtakes < AG_OVERTAKES_MAX)
+	if (step == AG_ROOM_MEASURE)
+		ag_devices_refresh(s->devices, AG_SETTLE_MS);
+	if (step != AG_ROOM_END)
 		return;
 	/* What cannot be started takes nobody's place. */
 	if (ag_model_check(m, &ignored) < 0) {
@@ -102,15 +106,18 @@ go_elsewhere(struct ag_scheduler *s, struct ag_queue *q,
 	     const struct ag_model *m)
 {
 	struct ag_queue *best = ag_queue_best(s, m);
-	struct ag_load load;
+	struct ag_detour d;
 
-	if (!best || best == q ||
-	    ag_scheduler_load(s, q->device).running == 0 ||
-	    is_changing(s, best->device))
+	if (!best)
 		return false;
-	load = ag_scheduler_load(s, best->device);
-	if (load.waiting > 0 ||
-	    (load.running > 0 && !ag_place_fits(s->models, m, best->device)))
+	d = (struct ag_detour){
+		.same = best == q,
+		.running = ag_queue_load(s, q).running,
+		.changing = is_changing(s, best->device),
+		.fits = ag_place_fits(s->models, m, best->device),
+		.load = ag_queue_load(s, best),
+	};
+	if (!ag_rule_goes_elsewhere(&d))
 		return false;
 	ag_ticket_gather(s, m, best);
 	return true;
@@ -160,7 +167,7 @@ on_idle(struct ev_loop *loop, ev_timer *t, int revents)
 static void
 start_idle_timers(struct ag_scheduler *s)
 {
-	uint32_t idle_ms = s->agent->config->idle_unload_ms;
+	uint32_t idle_ms = s->config->idle_unload_ms;
 
 	for (size_t i = 0; idle_ms && i < s->models.n; i++) {
 		struct ag_model *m = &s->models.model[i];
@@ -169,7 +176,7 @@ start_idle_timers(struct ag_scheduler *s)
 		    ev_is_active(&m->idle))
 			continue;
 		ev_timer_set(&m->idle, idle_ms / 1000., 0.);
-		ev_timer_start(s->agent->loop, &m->idle);
+		ev_timer_start(s->loop, &m->idle);
 	}
 }
 
@@ -188,13 +195,42 @@ on_run(struct ev_loop *loop, ev_timer *t, int revents)
 	start_idle_timers(s);
 }
 
+/* ---- what others tell and ask -------------------------------------------- */
+
 void
 ag_scheduler_wake(struct ag_scheduler *s)
 {
-	if (!s || ev_is_active(&s->run))
-		return;
-	ev_timer_set(&s->run, 0., 0.);
-	ev_timer_start(s->agent->loop, &s->run);
+	if (s)
+		ag_queue_wake(s);
+}
+
+void
+ag_scheduler_model_changed(struct ag_scheduler *s, struct ag_model *m)
+{
+	if (m->state != AG_READY)
+		ev_timer_stop(s->loop, &m->idle);
+	/* It may come up elsewhere than its requests had waited for it. */
+	if (m->device)
+		ag_ticket_gather(s, m, ag_queue_of(s, m->device));
+	ag_queue_wake(s);
+}
+
+struct ag_load
+ag_scheduler_load(const struct ag_scheduler *s, const struct ag_device *d)
+{
+	const struct ag_queue *q = s ? ag_queue_of(s, d) : NULL;
+
+	return q ? ag_queue_load(s, q) : (struct ag_load){0};
+}
+
+struct ag_device *
+ag_scheduler_room_for(struct ag_scheduler *s, const struct ag_model *m)
+{
+	struct ag_queue *q = ag_queue_best(s, m);
+
+	if (!q || !ag_place_fits(s->models, m, q->device))
+		return NULL;
+	return q->device;
 }
 
 void
@@ -226,23 +262,26 @@ on_sample(void *arg)
 }
 
 struct ag_scheduler *
-ag_scheduler_new(struct ag_agent *a)
+ag_scheduler_new(struct ev_loop *loop, const struct ag_config *config,
+		 struct ag_devices *devices, struct ag_models models)
 {
 	struct ag_scheduler *s = calloc(1, sizeof(*s));
-	struct ag_device *devices;
+	struct ag_device *device;
 
 	if (!s)
 		return NULL;
-	s->agent = a;
-	s->models = a->models;
-	devices = ag_devices_list(a->devices, &s->n_queues);
+	s->loop = loop;
+	s->config = config;
+	s->devices = devices;
+	s->models = models;
+	device = ag_devices_list(devices, &s->n_queues);
 	s->queues = calloc(s->n_queues ? s->n_queues : 1, sizeof(*s->queues));
 	if (!s->queues) {
 		free(s);
 		return NULL;
 	}
 	for (size_t i = 0; i < s->n_queues; i++) {
-		s->queues[i].device = &devices[i];
+		s->queues[i].device = &device[i];
 		TAILQ_INIT(&s->queues[i].waiting);
 	}
 	for (size_t i = 0; i < s->models.n; i++) {
@@ -251,7 +290,7 @@ ag_scheduler_new(struct ag_agent *a)
 	}
 	ev_timer_init(&s->run, on_run, 0., 0.);
 	s->run.data = s;
-	ag_devices_on_sample(a->devices, on_sample, s);
+	ag_devices_on_sample(devices, on_sample, s);
 	return s;
 }
 
@@ -260,10 +299,10 @@ ag_scheduler_free(struct ag_scheduler *s)
 {
 	if (!s)
 		return;
-	ag_devices_on_sample(s->agent->devices, NULL, NULL);
-	ev_timer_stop(s->agent->loop, &s->run);
+	ag_devices_on_sample(s->devices, NULL, NULL);
+	ev_timer_stop(s->loop, &s->run);
 	for (size_t i = 0; i < s->models.n; i++)
-		ev_timer_stop(s->agent->loop, &s->models.model[i].idle);
+		ev_timer_stop(s->loop, &s->models.model[i].idle);
 	free(s->queues);
 	free(s);
 }

@@ -2,7 +2,8 @@
 /*
  * schedule.h - which request runs when, and which model on which device.
  *
- * Every request gets a ticket in the queue of one device. The rules:
+ * Every request gets a ticket (ticket.h) in the queue of one device. The rules,
+ * of which the decisions are in rules.h:
  * - A device that holds the model is preferred; else one with room for it beside
  *   what is there, then the one with the fewest requests, then the most free
  *   memory.
@@ -23,60 +24,32 @@
 #define AG_QUEUE_SCHEDULE_H
 
 #include <ev.h>
-#include <stdint.h>
-#include <sys/queue.h>
 
-#include "agent/model/model.h"
-#include "base/err.h"
+#include "agent/config/agent_config.h"
+#include "agent/device/device.h"
+#include "agent/model/state.h"
+#include "agent/queue/rules.h"
 
-#define AG_OVERTAKES_MAX 8
 #define AG_SETTLE_MS 200 /* oldest sample that may decide about room */
 
-struct ag_agent;
-struct ag_queue;
 struct ag_scheduler;
-struct gw_request;
-
-enum ag_ticket_state {
-	AG_TICKET_WAITING,
-	AG_TICKET_GRANTED, /* forward it to the model's port */
-	AG_TICKET_REFUSED, /* the request's err says why */
-};
-
-struct ag_ticket {
-	TAILQ_ENTRY(ag_ticket) link; /* WAITING: in queue->waiting */
-	enum ag_ticket_state state;
-	uint64_t number;	     /* order of arrival */
-	struct gw_request *request;
-	struct ag_model *model;
-	struct ag_queue *queue;
-};
 
 /*
- * ag_scheduler_new - a queue for each device; a->devices are known by now.
- * Returns NULL when memory is out.
+ * ag_scheduler_new - a queue for each device.
+ * @loop, @config, @devices  borrowed; the devices are known by now, and it is
+ *                           the scheduler that is told of new samples
+ * @models                   borrowed; each one's last part is the scheduler's
+ * Returns a scheduler the caller frees, or NULL when memory is out.
  */
-GW_MUSTCHECK struct ag_scheduler *ag_scheduler_new(struct ag_agent *a);
+GW_MUSTCHECK struct ag_scheduler *
+ag_scheduler_new(struct ev_loop *loop, const struct ag_config *config,
+		 struct ag_devices *devices, struct ag_models models);
 
 /* ag_scheduler_free - NULL is allowed; no ticket is left. */
 void ag_scheduler_free(struct ag_scheduler *s);
 
-/*
- * ag_ticket_take - a request wants a model.
- * @err  DEVICE_QUEUE_FULL, MODEL_START_FAILED (it failed and is not tried yet),
- *       NO_DEVICE, INTERNAL
- * Returns a ticket, granted at once when nothing stands against it; a waiting
- * one is granted or refused later, and its request is resumed. NULL on error.
- */
-GW_MUSTCHECK struct ag_ticket *ag_ticket_take(struct ag_scheduler *s,
-					      struct ag_model *m,
-					      struct gw_request *r,
-					      struct gw_err *err);
-
-/* ag_ticket_drop - the request is over or its client left; NULL is allowed. */
-void ag_ticket_drop(struct ag_scheduler *s, struct ag_ticket *t);
-
-/* ag_scheduler_wake - look at all queues again, in the next turn of the loop. */
+/* ag_scheduler_wake - look at all queues again, in the next turn of the loop;
+ * NULL is allowed. */
 void ag_scheduler_wake(struct ag_scheduler *s);
 
 /* ag_scheduler_model_changed - a model went to another state. */
@@ -92,10 +65,7 @@ struct ag_device *ag_scheduler_room_for(struct ag_scheduler *s,
 /* ag_scheduler_preload - start what is to be preloaded, as far as it fits. */
 void ag_scheduler_preload(struct ag_scheduler *s);
 
-/* Requests of a device. */
-struct ag_load {
-	unsigned waiting, running;
-};
+/* ag_scheduler_load - requests of a device; none when @s is NULL. */
 struct ag_load ag_scheduler_load(const struct ag_scheduler *s,
 				 const struct ag_device *d);
 
