@@ -137,6 +137,10 @@ groups_by_free_memory(void)
 	   "fit");
 	ok(ag_place_unsettled(all, &gpu),
 	   "placement: one was not measured yet -> unsettled");
+	list[1].since_ms = 50;
+	list[1].state = AG_LOADING;
+	ok(ag_place_unsettled(all, &gpu),
+	   "placement: one was measured while it loaded -> unsettled");
 }
 
 static void

@@ -276,14 +276,14 @@ measured_first(void)
 }
 
 static void
-strangers_do_not_share(void)
+beside_is_not_in_the_way(void)
 {
 	struct client *a, *b;
 
 	begin(1);
 	in_group(A, 400);
 	in_group(B, 400);
-	configs[A].parallel = 2 * MAX;
+	configs[A].parallel = 3 * MAX;
 	is_ready(A, gpu0);
 	is_sampled();
 	asks(A);
@@ -294,6 +294,38 @@ strangers_do_not_share(void)
 		   model[A].state == AG_READY,
 	   "groups: the oldest waiter's model loads beside -> nobody is in its "
 	   "way");
+	is_ready(B, gpu0);
+	gpu0->sample.memory_free_mib = 200; /* as both are there */
+	is_sampled();
+	b = asks(B);
+	for (unsigned i = 0; i <= MAX; i++)
+		a = asks(A);
+	ok(runs(a) && waits(b) && model[A].state == AG_READY,
+	   "groups: the oldest waiter's model is there, busy -> nobody is in "
+	   "its way");
+	end();
+}
+
+static void
+nobody_takes_the_place(void)
+{
+	struct client *c, *d;
+
+	begin(1);
+	in_group(A, 400);
+	in_group(B, 400);
+	in_group(C, 400);
+	in_group(D, 100);
+	is_ready(A, gpu0);
+	is_ready(B, gpu0);
+	is_sampled();
+	asks(A);
+	asks(B);
+	c = asks(C);
+	d = asks(D);
+	ok(waits(c) && waits(d) && model[D].state == AG_STOPPED,
+	   "groups: a later, smaller model -> does not take the place an older "
+	   "one waits for");
 	end();
 }
 
@@ -430,7 +462,8 @@ main(void)
 	groups();
 	unused_longest_goes();
 	measured_first();
-	strangers_do_not_share();
+	beside_is_not_in_the_way();
+	nobody_takes_the_place();
 	loading_is_given_up();
 	cannot_be_started();
 	preload();
