@@ -16,7 +16,7 @@
 #define AG_POWER_MAX_MW 1000000000ll
 #define AG_GPU_INDEX_MAX 9999
 
-/* ---- numbers and texts (device_value.c) ----------------------------------- */
+/* ---- numbers and texts (value.c) ----------------------------------- */
 
 /*
  * ag_read_milli - a decimal number in thousandths: "350.51 W" is 350510.
@@ -44,7 +44,7 @@ bool ag_text_is(const char *p, size_t n, const char *word);
 /* ag_trim - drop blanks at both ends. */
 void ag_trim(const char **p, size_t *n);
 
-/* ---- samples (device_sample.c) -------------------------------------------- */
+/* ---- samples (sample.c) -------------------------------------------- */
 
 /* ag_sample_clear - nothing is known but the index. */
 void ag_sample_clear(struct ag_sample *s, unsigned index);
@@ -67,7 +67,7 @@ void ag_cpu_read(struct ag_device *d);
 /* ag_cpu_name - the first "model name" of /proc/cpuinfo's text, or "CPU". */
 void ag_cpu_name(const char *cpuinfo, char *out, size_t cap);
 
-/* ---- log lines (device_log.c) --------------------------------------------- */
+/* ---- log lines (log.c) --------------------------------------------- */
 
 /*
  * ag_device_log_all - say what devices there are.
@@ -81,7 +81,7 @@ void ag_device_log_all(const struct ag_device *device, size_t n, const char *by,
 void ag_device_log_missing(const struct ag_device *d, const char *tool,
 			   const struct ag_sample_list *list);
 
-/* ---- one tool (device_tool.c) --------------------------------------------- */
+/* ---- one tool (tool.c) --------------------------------------------- */
 
 /* How a run ended. */
 enum ag_tool_end {
