@@ -7,15 +7,12 @@
 #include "agent/model/model.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "agent/model/failure.h"
 #include "agent/model/start.h"
 #include "base/clock.h"
-#include "base/log.h"
 
 /* ---- small questions ----------------------------------------------------- */
 
@@ -26,28 +23,6 @@ ag_model_has_process(const struct ag_model *m)
 }
 
 /* ---- failure ------------------------------------------------------------- */
-
-static void
-log_failure(const struct ag_model *m, uint32_t retry_ms)
-{
-	const struct ag_output_ring *o = &m->output;
-	size_t first = o->n > AG_OUTPUT_LOGGED ? o->n - AG_OUTPUT_LOGGED : 0;
-	char id[300], text[GW_ERR_MSG_BYTES];
-
-	gw_log_quote(id, sizeof(id), m->config->model_id,
-		     strlen(m->config->model_id));
-	gw_log(GW_EV_MODEL_FAILED, NULL,
-	       "model=%s failures=%u retry_in_ms=%" PRIu32 " reason=%s", id,
-	       m->backoff.failures, retry_ms,
-	       gw_log_quote(text, sizeof(text), m->error.msg,
-			    strlen(m->error.msg)));
-	for (size_t i = first; i < o->n; i++) {
-		const char *line = ag_output_ring_line(o, i);
-
-		gw_log(GW_EV_CHILD_OUTPUT, NULL, "model=%s line=%s", id,
-		       gw_log_quote(text, sizeof(text), line, strlen(line)));
-	}
-}
 
 static void
 arm_retry(struct ag_model *m)
@@ -65,7 +40,7 @@ arm_retry(struct ag_model *m)
 	ev_timer_stop(loop, &m->retry);
 	ev_timer_set(&m->retry, wait_ms / 1000., 0.);
 	ev_timer_start(loop, &m->retry);
-	log_failure(m, wait_ms);
+	ag_failure_log(m, wait_ms);
 }
 
 /* m->error says why; the process, if there was one, is gone. */
@@ -125,34 +100,6 @@ on_output(void *arg, const char *p, size_t n)
 }
 
 static void
-describe_exit(const struct ag_exit *how, char *out, size_t cap)
-{
-	if (how->exec_errno)
-		snprintf(out, cap, "cannot be executed: %s",
-			 strerror(how->exec_errno));
-	else if (how->signal)
-		snprintf(out, cap, "was ended by signal %d (%s)", how->signal,
-			 strsignal(how->signal));
-	else
-		snprintf(out, cap, "ended with status %d", how->status);
-}
-
-/* Nobody asked for this end. */
-static void
-set_exit_error(struct ag_model *m, const struct ag_exit *how)
-{
-	bool was_ready = m->state == AG_READY || m->state == AG_DRAINING;
-	char end[128];
-
-	describe_exit(how, end, sizeof(end));
-	gw_err_set(&m->error, GW_ERR_MODEL_START_FAILED, how->exec_errno,
-		   "llama-server of model '%s' %s%s; the node's inventory and "
-		   "log have its last output",
-		   m->config->model_id, end,
-		   was_ready ? "" : " before it was ready");
-}
-
-static void
 give_back_port(struct ag_model *m)
 {
 	if (m->port_hold >= 0)
@@ -187,7 +134,7 @@ on_process_exit(void *arg, const struct ag_exit *how)
 	m->last_exit_wall_s = gw_wall_s();
 	if (!asked) {
 		m->crashes++;
-		set_exit_error(m, how);
+		ag_failure_describe(m, how);
 	}
 	forget_process(m);
 	if (!asked || m->failing)

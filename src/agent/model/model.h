@@ -21,7 +21,6 @@
 #define AG_RESTART_FIRST_MS 1000  /* wait after a first failure */
 #define AG_RESTART_MAX_MS 60000	  /* the longest wait */
 #define AG_QUIET_MS 60000	  /* good for so long: a failure is a first one */
-#define AG_OUTPUT_LOGGED 5	  /* last lines logged after a failure */
 
 /*
  * ag_models_new - all models of the configuration, stopped.
