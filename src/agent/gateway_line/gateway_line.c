@@ -10,12 +10,12 @@
 #include <string.h>
 
 #include "agent/gateway_line/answer.h"
+#include "agent/gateway_line/exchange.h"
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 
-#define BODY_MAX (1u << 20) /* a gateway takes no more */
 #define WHY_BYTES 400
 
 enum what {
@@ -38,11 +38,7 @@ struct ag_gateway_line {
 	bool urgent; /* a heartbeat is due as soon as may be */
 	bool leaving;
 	enum what what; /* of the exchange under way */
-	struct gw_transfer *transfer;
-	struct gw_buf body;
-	struct gw_buf reply;
-	struct json_object *answer; /* the same as a document, or NULL */
-	int status;
+	struct ag_exchange exchange;
 	ev_timer timer; /* the next exchange */
 	uint32_t interval_ms;
 	uint64_t heartbeat_ms; /* when the last one was sent */
@@ -61,14 +57,6 @@ wait_ms(struct ag_gateway_line *d, uint32_t ms)
 	ev_timer_stop(d->with.loop, &d->timer);
 	ev_timer_set(&d->timer, ms / 1000., 0.);
 	ev_timer_start(d->with.loop, &d->timer);
-}
-
-static void
-forget_answer(struct ag_gateway_line *d)
-{
-	gw_buf_clear(&d->reply);
-	json_object_put(d->answer);
-	d->answer = NULL;
 }
 
 static void
@@ -92,13 +80,13 @@ failed(struct ag_gateway_line *d, enum gw_transfer_result result)
 		&d->backoff, (uint32_t)d->with.ops->random(d->with.arg));
 
 	if (result == GW_TRANSFER_OK)
-		ag_gateway_answer_explain(d->answer, d->status,
-					  d->what == REGISTER, d->why,
-					  sizeof(d->why));
+		ag_gateway_answer_explain(
+			d->exchange.answer, d->exchange.status,
+			d->what == REGISTER, d->why, sizeof(d->why));
 	else
 		snprintf(d->why, sizeof(d->why), "%s",
 			 gw_transfer_reason(result));
-	if (d->status == 401 || d->status == 403)
+	if (d->exchange.status == 401 || d->exchange.status == 403)
 		d->registered = false;
 	/* A known node has to be heard of before it is stale. */
 	if (d->registered && ms > d->interval_ms)
@@ -119,7 +107,7 @@ registered(struct ag_gateway_line *d)
 	d->registered = true;
 	d->known = false;
 	d->interval_ms = ag_gateway_answer_interval_ms(
-		d->answer, d->with.config->heartbeat_interval_ms,
+		d->exchange.answer, d->with.config->heartbeat_interval_ms,
 		AG_GATEWAY_URGENT_MS);
 	gw_log(GW_EV_GATEWAY_REGISTERED, NULL,
 	       "url=%s node=%s heartbeat_interval_ms=%" PRIu32,
@@ -146,12 +134,14 @@ succeeded(struct ag_gateway_line *d)
 }
 
 static void
-judge(struct ag_gateway_line *d, enum gw_transfer_result result)
+judge(void *arg, enum gw_transfer_result result)
 {
+	struct ag_gateway_line *d = arg;
 	char node[160];
 	/* Web sites say 200 to anything; a gateway's answer is a document. */
-	bool good = result == GW_TRANSFER_OK && d->status >= 200 &&
-		    d->status < 300 && (d->what != REGISTER || d->answer);
+	bool good = result == GW_TRANSFER_OK && d->exchange.status >= 200 &&
+		    d->exchange.status < 300 &&
+		    (d->what != REGISTER || d->exchange.answer);
 
 	if (d->what == LEAVE) {
 		if (good)
@@ -165,7 +155,7 @@ judge(struct ag_gateway_line *d, enum gw_transfer_result result)
 	} else if (good) {
 		succeeded(d);
 	} else if (result == GW_TRANSFER_OK && d->what == HEARTBEAT &&
-		   d->status == 404) {
+		   d->exchange.status == 404) {
 		d->registered = false;
 		/* It was restarted, or had forgotten us: not a failure, unless
 		 * it never knew us although it said so. */
@@ -179,43 +169,6 @@ judge(struct ag_gateway_line *d, enum gw_transfer_result result)
 }
 
 /* ---- one exchange -------------------------------------------------------- */
-
-static void
-on_head(void *arg, const struct gw_transfer_head *head)
-{
-	struct ag_gateway_line *d = arg;
-
-	d->status = head->status;
-}
-
-static bool
-on_data(void *arg, const char *p, size_t n)
-{
-	struct ag_gateway_line *d = arg;
-	size_t room = d->reply.max - d->reply.len;
-
-	/* What does not fit is no answer of a gateway: it will not parse. */
-	if (gw_buf_append(&d->reply, p, n < room ? n : room) < 0)
-		gw_buf_clear(&d->reply);
-	return true;
-}
-
-static void
-on_done(void *arg, enum gw_transfer_result result, const char *detail)
-{
-	struct ag_gateway_line *d = arg;
-
-	(void)detail;
-	d->transfer = NULL;
-	d->answer = ag_gateway_answer_parse(&d->reply);
-	judge(d, result);
-}
-
-static const struct gw_transfer_ops ops = {
-	.on_head = on_head,
-	.on_data = on_data,
-	.on_done = on_done,
-};
 
 static struct json_object *
 document(struct ag_gateway_line *d, enum what what)
@@ -231,48 +184,21 @@ document(struct ag_gateway_line *d, enum what what)
 	return o;
 }
 
-static int
-start_transfer(struct ag_gateway_line *d)
-{
-	static const char *const headers[] = {"Content-Type: application/json"};
-	const struct ag_config *c = d->with.config;
-	gw_auto_buf struct gw_buf url = GW_BUF_INIT(4096);
-	struct gw_err err = {0};
-	struct gw_transfer_request req = {
-		.bearer = c->dispatcher_api_key,
-		.headers = headers,
-		.n_headers = GW_ARRAY_LEN(headers),
-		.post = true,
-		.body = d->body.data,
-		.body_len = d->body.len,
-		.connect_ms = AG_GATEWAY_LIMIT_MS,
-		.total_ms = AG_GATEWAY_LIMIT_MS,
-	};
-
-	if (gw_buf_printf(&url, "%s%s", c->dispatcher_base_url,
-			  paths[d->what]) < 0)
-		return -1;
-	req.url = url.data;
-	d->transfer = gw_transfer_start(d->with.upstreams, &req, &ops, d, &err);
-	return d->transfer ? 0 : -1;
-}
-
 static void
 send_next(struct ag_gateway_line *d, enum what what)
 {
 	gw_auto_json struct json_object *doc = document(d, what);
+	const struct ag_config *c = d->with.config;
 
 	if (!d->leaving) /* else it limits the goodbye */
 		ev_timer_stop(d->with.loop, &d->timer);
 	d->what = what;
-	d->status = 0;
-	gw_buf_clear(&d->body);
-	forget_answer(d);
 	if (what == HEARTBEAT) {
 		d->urgent = false;
 		d->heartbeat_ms = gw_mono_ms();
 	}
-	if (gw_json_text(doc, &d->body) < 0 || start_transfer(d) < 0)
+	if (ag_exchange_post(&d->exchange, c->dispatcher_base_url, paths[what],
+			     c->dispatcher_api_key, doc) < 0)
 		judge(d, GW_TRANSFER_INTERNAL);
 }
 
@@ -284,11 +210,9 @@ on_timer(struct ev_loop *loop, ev_timer *t, int revents)
 	(void)loop;
 	(void)revents;
 	if (d->leaving) { /* it takes too long: the node goes stale instead */
-		if (d->transfer)
-			gw_transfer_cancel(d->transfer);
-		d->transfer = NULL;
+		ag_exchange_cancel(&d->exchange);
 		finish_leaving(d);
-	} else if (!d->transfer) {
+	} else if (!d->exchange.transfer) {
 		send_next(d, d->registered ? HEARTBEAT : REGISTER);
 	}
 }
@@ -309,8 +233,7 @@ ag_gateway_line_new(const struct ag_gateway_line_setup *setup)
 		.max_ms = AG_GATEWAY_MAX_MS,
 		.jitter_pct = AG_GATEWAY_JITTER_PCT,
 	};
-	gw_buf_init(&d->body, BODY_MAX);
-	gw_buf_init(&d->reply, AG_GATEWAY_REPLY_MAX);
+	ag_exchange_init(&d->exchange, setup->upstreams, judge, d);
 	ev_timer_init(&d->timer, on_timer, 0., 0.);
 	d->timer.data = d;
 	return d;
@@ -322,11 +245,7 @@ ag_gateway_line_free(struct ag_gateway_line *d)
 	if (!d)
 		return;
 	ev_timer_stop(d->with.loop, &d->timer);
-	if (d->transfer)
-		gw_transfer_cancel(d->transfer);
-	gw_buf_release(&d->body);
-	forget_answer(d);
-	gw_buf_release(&d->reply);
+	ag_exchange_release(&d->exchange);
 	free(d);
 }
 
@@ -358,7 +277,7 @@ ag_gateway_line_urgent(struct ag_gateway_line *d)
 	if (!d || !d->enabled || d->leaving)
 		return;
 	d->urgent = true;
-	if (!d->registered || d->transfer)
+	if (!d->registered || d->exchange.transfer)
 		return; /* what is under way goes on to it */
 	since_ms = gw_mono_ms() - d->heartbeat_ms;
 	wait_ms(d, since_ms >= AG_GATEWAY_URGENT_MS
@@ -373,13 +292,13 @@ ag_gateway_line_leave(struct ag_gateway_line *d, void (*left)(void *arg),
 	d->leaving = true;
 	d->left = left;
 	d->left_arg = arg;
-	if (!d->transfer && !d->registered) {
+	if (!d->exchange.transfer && !d->registered) {
 		finish_leaving(d);
 		return;
 	}
 	wait_ms(d, AG_GATEWAY_LEAVE_MS);
 	/* A registration under way may arrive: after it, then. */
-	if (!d->transfer)
+	if (!d->exchange.transfer)
 		send_next(d, LEAVE);
 }
 

@@ -19,12 +19,10 @@
 #include "base/err.h"
 #include "upstream/transfer.h"
 
-#define AG_GATEWAY_LIMIT_MS 10000 /* one exchange with the gateway */
 #define AG_GATEWAY_LEAVE_MS 2000  /* the goodbye */
 #define AG_GATEWAY_FIRST_MS 1000  /* wait after a first failure */
 #define AG_GATEWAY_MAX_MS 60000	  /* the longest wait */
 #define AG_GATEWAY_JITTER_PCT 50
-#define AG_GATEWAY_REPLY_MAX 65536 /* bytes of an answer that are looked at */
 #define AG_GATEWAY_URGENT_MS 100   /* between two heartbeats at least */
 
 struct ag_gateway_line;
