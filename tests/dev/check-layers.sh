@@ -32,6 +32,86 @@ outside() {
   includes "$1" | grep -vE "^($2):"
 }
 
+# The floors, from the ground up: a folder includes its own headers and those of
+# folders in lines above its own here, none of its own line or below.
+floors() {
+  cat <<'TABLE'
+src/base
+shm
+src/config src/upstream src/fcgi
+src/nodes src/probe src/sse src/body src/webserver
+src/serve
+src/routing
+src/stage
+src/endpoint
+src/responder src/agent/process
+src/agent/device
+src/agent/config
+src/agent/model
+src/agent/queue src/agent/gateway_line
+src/launcher src/agent
+TABLE
+}
+
+# every_include: "FILE HEADER" for each quoted include, HEADER with its folder
+every_include() {
+  find src shm -name '*.[ch]' | while read -r f; do
+    sed -nE 's/^#[[:space:]]*include[[:space:]]+"([^"]+)".*/\1/p' "$f" |
+      while read -r header; do
+        case $header in
+        config.h) ;; # configure's
+        */*) echo "$f src/$header" ;;
+        *) echo "$f shm/$header" ;; # shm alone has no folder in its names
+        esac
+      done
+  done
+}
+
+# upward: includes that do not go down, and folders without a floor
+upward() {
+  {
+    floors | sed 's/^/floor /'
+    every_include
+  } | awk '
+    function folder(path) { sub("/[^/]*$", "", path); return path }
+    $1 == "floor" { n++; for (i = 2; i <= NF; i++) floor[$i] = n; next }
+    {
+      from = folder($1); to = folder($2)
+      if (!(from in floor)) print $1 ": its folder is on no floor"
+      else if (!(to in floor)) print $1 ": " $2 " is on no floor"
+      else if (from != to && floor[to] >= floor[from]) print $1 " includes " $2
+    }'
+}
+
+# calls: "FILE FILE" for each file that uses a symbol which another one defines,
+# from the objects of the build
+calls() {
+  find "${TOP_BUILDDIR:-build}/src" "${TOP_BUILDDIR:-build}/shm" -name '*.o' |
+    while read -r object; do
+      # An object is named after its program, too, where it has flags of its own.
+      file=$(printf '%s\n' "${object%.o}.c" |
+        sed -E 's#^.*/(src|shm)/#\1/#; s#/[a-z_]+_a-([a-z_]+\.c)$#/\1#')
+      [ -f "$file" ] || continue # left over from an older layout
+      nm -P "$object" | sed "s#^#$file #"
+    done | awk '
+    $3 ~ /^[TDRBC]$/ { home[$2] = $1 }
+    $3 == "U" { wants[$1 " " $2] }
+    END {
+      for (w in wants) {
+        split(w, a, " ")
+        if (a[2] in home && home[a[2]] != a[1]) print a[1], home[a[2]]
+      }
+    }' | sort -u
+}
+
+# circles: groups of files that call one another
+circles() {
+  pairs=$(calls)
+  [ "$(printf '%s\n' "$pairs" | wc -l)" -gt 300 ] ||
+    echo 'too few calls found: was everything built, and is there nm?'
+  printf '%s\n' "$pairs" | tsort 2>&1 >/dev/null | sed 's/^tsort: //'
+}
+
 long_files() {
   find src shm -name '*.c' -o -name '*.h' | while read -r f; do
     lines=$(wc -l <"$f")
@@ -47,6 +127,8 @@ none 'layers: yajl -> only src/body and base/json.c' \
   "$(outside 'yajl/' 'src/body/[a-z]+\.[ch]|src/base/json\.c')"
 none 'layers: libyaml -> only src/config' \
   "$(outside 'yaml\.h' 'src/config/[a-z_]+\.[ch]')"
+none 'layers: an include -> goes down a floor, or stays in its folder' "$(upward)"
+none 'layers: files -> none calls one that calls it back' "$(circles)"
 none 'layers: a stage -> never includes another stage' \
   "$(includes 'stage/' | grep -E '^src/stage/' | grep -vE 'stage/(policy|stages)\.h')"
 none 'layers: a stage -> never calls another stage' \
