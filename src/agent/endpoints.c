@@ -8,7 +8,7 @@
 #include "agent/agent.h"
 #include "agent/report.h"
 #include "base/json.h"
-#include "endpoint/endpoints.h"
+#include "endpoint/table.h"
 #include "serve/reply.h"
 #include "serve/unknown_model.h"
 

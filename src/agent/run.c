@@ -16,7 +16,7 @@
 #include "webserver/webserver.h"
 
 #ifdef HAVE_CONFIG_H
-#include <config.h> /* not the one beside this file */
+#include <autoconf.h>
 #endif
 
 #define PROGRAM "rolemesh-node-agent"

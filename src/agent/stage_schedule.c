@@ -11,7 +11,7 @@
 #include "agent/queue/ticket.h"
 #include "body/body.h"
 #include "serve/deadline.h"
-#include "stage/stages.h"
+#include "stage/stage.h"
 
 /* The agent's part of a request. */
 struct own {

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #ifdef HAVE_CONFIG_H
-#include "config.h"
+#include <autoconf.h>
 #endif
 
 #define FIRST_ID 256 /* above every character that getopt_long() returns */

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
+#include "endpoint/table.h"
 #include "nodes/node_doc.h"
 #include "routing/routing.h"
 #include "serve/reply.h"

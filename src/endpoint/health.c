@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* health.c - the process answers; asks no upstream and no registry. */
 #include "base/json.h"
-#include "endpoint/endpoints.h"
+#include "endpoint/table.h"
 #include "serve/reply.h"
 #include "serve/request.h"
 

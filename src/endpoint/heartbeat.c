@@ -5,8 +5,8 @@
  */
 #include "base/clock.h"
 #include "base/json.h"
-#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
+#include "endpoint/table.h"
 #include "nodes/node_doc.h"
 #include "routing/routing.h"
 #include "serve/reply.h"

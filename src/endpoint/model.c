@@ -2,8 +2,8 @@
 /* model.c - one model of /v1/models, by its id or its alias. */
 #include <string.h>
 
-#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
+#include "endpoint/table.h"
 #include "routing/availability.h"
 #include "routing/routing.h"
 #include "serve/reply.h"

@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
+#include "endpoint/table.h"
 #include "probe/probe.h"
 #include "routing/availability.h"
 #include "routing/routing.h"

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
+#include "endpoint/table.h"
 #include "routing/availability.h"
 #include "routing/routing.h"
 #include "serve/reply.h"

@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "endpoint/endpoints.h"
 #include "endpoint/shared.h"
+#include "endpoint/table.h"
 #include "nodes/node_doc.h"
 #include "probe/probe.h"
 #include "routing/routing.h"

@@ -4,7 +4,7 @@
  * the stages' business.
  */
 #include "base/cleanup.h"
-#include "endpoint/endpoints.h"
+#include "endpoint/table.h"
 
 #define LISTED (GW_EP_CLIENT_KEY | GW_EP_ANSWER)
 #define FOR_NODES (GW_EP_NODE_KEY | GW_EP_DOCUMENT | GW_EP_ANSWER)

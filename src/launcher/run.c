@@ -17,7 +17,7 @@
 #include "webserver/webserver.h"
 
 #ifdef HAVE_CONFIG_H
-#include "config.h"
+#include <autoconf.h>
 #endif
 
 #define ONCE_CONFIG 0 /* reg_once() word: last edit reported */

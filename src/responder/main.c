@@ -14,7 +14,7 @@
 #include "responder/responder.h"
 
 #ifdef HAVE_CONFIG_H
-#include "config.h"
+#include <autoconf.h>
 #endif
 
 #define PROGRAM "rolemesh-responder"

@@ -11,7 +11,7 @@
 #include <sys/prctl.h>
 
 #include "config/watch.h"
-#include "endpoint/endpoints.h"
+#include "endpoint/table.h"
 #include "probe/prober.h"
 #include "responder/shared_counters.h"
 #include "responder/stages.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stages.c - the path of a request through the gateway, as a list. */
-#include "stage/stages.h"
+#include "stage/stage.h"
 
 #include "responder/stages.h"
 #include "routing/availability.h"

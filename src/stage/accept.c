@@ -9,7 +9,7 @@
 #include "fcgi/fcgi_conn.h"
 #include "serve/reply.h"
 #include "serve/worker.h"
-#include "stage/stages.h"
+#include "stage/stage.h"
 
 static const struct {
 	const char *name;

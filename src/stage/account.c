@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "serve/reply.h"
 #include "serve/worker.h"
-#include "stage/stages.h"
+#include "stage/stage.h"
 
 /* How it ended, as it is told. */
 struct outcome {

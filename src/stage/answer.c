@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* answer.c - endpoints that this process answers itself; see src/endpoint/. */
 #include "serve/worker.h"
-#include "stage/stages.h"
+#include "stage/stage.h"
 
 enum gw_step
 gw_stage_answer(struct gw_request *r)

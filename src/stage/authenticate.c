@@ -8,7 +8,7 @@
 
 #include "fcgi/fcgi_conn.h"
 #include "serve/worker.h"
-#include "stage/stages.h"
+#include "stage/stage.h"
 
 /* The time taken depends on the length of what the client sent, nothing else.
  */

@@ -7,7 +7,7 @@
 #include "serve/deadline.h"
 #include "serve/relay.h"
 #include "serve/worker.h"
-#include "stage/stages.h"
+#include "stage/stage.h"
 #include "upstream/transfer.h"
 
 static bool

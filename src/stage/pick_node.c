@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "routing/routing.h"
 #include "stage/policy.h"
-#include "stage/stages.h"
+#include "stage/stage.h"
 #include "upstream/transfer.h"
 
 static int

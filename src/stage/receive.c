@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/worker.h"
-#include "stage/stages.h"
+#include "stage/stage.h"
 
 #define DOCUMENT_DEPTH_MAX 32
 

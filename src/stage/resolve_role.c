@@ -7,7 +7,7 @@
 
 #include "serve/unknown_model.h"
 #include "serve/worker.h"
-#include "stage/stages.h"
+#include "stage/stage.h"
 
 /* `stream` may also come from the alias's defaults. */
 static bool

@@ -8,7 +8,7 @@
 #include "serve/reply.h"
 #include "serve/worker.h"
 #include "sse/sse.h"
-#include "stage/stages.h"
+#include "stage/stage.h"
 #include "upstream/transfer.h"
 
 /* Short answers of known length leave in one write, or fail as a clean 502. */

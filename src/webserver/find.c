@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #ifdef HAVE_CONFIG_H
-#include "config.h"
+#include <autoconf.h>
 #endif
 
 #define DATA_FOLDER "lighttpd"

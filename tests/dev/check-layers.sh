@@ -59,7 +59,6 @@ every_include() {
     sed -nE 's/^#[[:space:]]*include[[:space:]]+"([^"]+)".*/\1/p' "$f" |
       while read -r header; do
         case $header in
-        config.h) ;; # configure's
         */*) echo "$f src/$header" ;;
         *) echo "$f shm/$header" ;; # shm alone has no folder in its names
         esac
@@ -130,7 +129,7 @@ none 'layers: libyaml -> only src/config' \
 none 'layers: an include -> goes down a floor, or stays in its folder' "$(upward)"
 none 'layers: files -> none calls one that calls it back' "$(circles)"
 none 'layers: a stage -> never includes another stage' \
-  "$(includes 'stage/' | grep -E '^src/stage/' | grep -vE 'stage/(policy|stages)\.h')"
+  "$(includes 'stage/' | grep -E '^src/stage/' | grep -vE 'stage/(policy|stage)\.h')"
 none 'layers: a stage -> never calls another stage' \
   "$(grep -nE '\bgw_stage_[a-z_]+ *\(' src/stage/*.c |
     grep -vE ':gw_stage_[a-z_]+\(struct')"

@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tap.h"
 #include "agent/model/model.h"
 #include "agent/model/start.h"
 #include "agent/queue/queue.h"
 #include "agent/queue/schedule.h"
 #include "base/clock.h"
+#include "tap.h"
 
 #define N_MODELS 4
 #define N_CLIENTS 40

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* test_agent_rules.c - the decisions of the queues, row by row. */
-#include "tap.h"
 #include "agent/queue/rules.h"
 #include "base/cleanup.h"
+#include "tap.h"
 
 #define MAX AG_OVERTAKES_MAX
 

@@ -3,7 +3,7 @@
  * test_endpoint_table.c - paths and methods find their row, flags make sense.
  * Answer functions are stand-ins: only which row has one matters here.
  */
-#include "endpoint/endpoints.h"
+#include "endpoint/table.h"
 #include "tap.h"
 
 #define STAND_IN(name)                                                         \

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stages.h - the steps of a request, one file each; a program lists those it
+ * stage.h - the steps of a request, one file each; a program lists those it
  * takes (responder/stages.c, agent/stage_schedule.c). serve/step.h says what
  * they return.
  */
-#ifndef GW_STAGE_STAGES_H
-#define GW_STAGE_STAGES_H
+#ifndef GW_STAGE_STAGE_H
+#define GW_STAGE_STAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * endpoints.h - the gateway's endpoints.
+ * table.h - the gateway's endpoints.
  *
  * To add one: a row in table.c and, unless it is relayed, one file here with
  * its answer function, declared below. serve/endpoint.h says how it is called.
  */
-#ifndef GW_ENDPOINT_ENDPOINTS_H
-#define GW_ENDPOINT_ENDPOINTS_H
+#ifndef GW_ENDPOINT_TABLE_H
+#define GW_ENDPOINT_TABLE_H
 
 #include <stddef.h>
 
