@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * serve_fakes.h - a worker between a web server and upstreams that the test
+ * plays itself, in a time that stands still until the test moves it.
+ *
+ * It takes the place of src/fcgi/ and of the transfers of src/upstream/ in the
+ * programs that include it (once each); all else is real. What a caller of
+ * these must never do counts as `misuse`.
+ */
+#ifndef TESTS_UNIT_SERVE_FAKES_H
+#define TESTS_UNIT_SERVE_FAKES_H
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fcgi/fcgi_conn.h"
+#include "serve/worker.h"
+#include "tap.h"
+#include "upstream/transfer.h"
+
+#define UNUSED_OK __attribute__((unused))
+
+static unsigned misuse;
+
+/* ---- time ---------------------------------------------------------------- */
+
+static uint64_t clock_ms = 1000000;
+
+/* For this program and for the event loop in it. */
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (id != CLOCK_MONOTONIC)
+		return (int)syscall(SYS_clock_gettime, id, ts);
+	ts->tv_sec = (time_t)(clock_ms / 1000);
+	ts->tv_nsec = (long)(clock_ms % 1000) * 1000000;
+	return 0;
+}
+
+/* ---- the web server ------------------------------------------------------ */
+
+#define OUT_MAX (256u << 10)
+#define PARAMS_MAX 32
+
+struct gw_fcgi_front {
+	const struct gw_fcgi_ops *ops;
+	void *arg;
+};
+
+struct gw_fcgi_conn {
+	const char *param[PARAMS_MAX][2];
+	size_t n_params;
+	void *request;	/* NULL once it has ended */
+	size_t backlog; /* as the test wants it */
+	bool full;	/* writes fail */
+	char out[OUT_MAX];
+	size_t out_len;
+	unsigned finished, aborted;
+};
+
+static struct gw_fcgi_front front;
+static struct gw_fcgi_conn *open_conn; /* told when the front ends */
+
+struct gw_fcgi_front *
+gw_fcgi_front_new(struct ev_loop *loop, const struct gw_fcgi_ops *ops,
+		  void *arg, unsigned max_conns, struct gw_err *err)
+{
+	(void)loop;
+	(void)max_conns;
+	(void)err;
+	front = (struct gw_fcgi_front){ops, arg};
+	return &front;
+}
+
+static bool
+has_ended(const struct gw_fcgi_conn *c)
+{
+	return c->finished || c->aborted;
+}
+
+void
+gw_fcgi_front_free(struct gw_fcgi_front *f)
+{
+	struct gw_fcgi_conn *c = open_conn;
+
+	open_conn = NULL;
+	if (f && c && c->request && !has_ended(c))
+		f->ops->on_gone(c->request);
+}
+
+const char *
+gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name)
+{
+	if (!c) {
+		misuse++;
+		return NULL;
+	}
+	for (size_t i = 0; i < c->n_params; i++)
+		if (strcmp(c->param[i][0], name) == 0)
+			return c->param[i][1];
+	return NULL;
+}
+
+int
+gw_fcgi_write(struct gw_fcgi_conn *c, const void *p, size_t n)
+{
+	misuse += has_ended(c);
+	if (c->full || c->out_len + n >= OUT_MAX)
+		return -1;
+	memcpy(c->out + c->out_len, p, n);
+	c->out_len += n;
+	c->out[c->out_len] = '\0';
+	return 0;
+}
+
+size_t
+gw_fcgi_backlog(const struct gw_fcgi_conn *c)
+{
+	return c->backlog;
+}
+
+void
+gw_fcgi_finish(struct gw_fcgi_conn *c)
+{
+	misuse += has_ended(c);
+	c->finished++;
+}
+
+void
+gw_fcgi_abort(struct gw_fcgi_conn *c)
+{
+	misuse += has_ended(c);
+	c->aborted++;
+}
+
+/* ---- upstreams ----------------------------------------------------------- */
+
+#define TRANSFERS_MAX 64
+#define HEADERS_SEEN 12
+#define HEADER_BYTES 5000
+#define BODY_SEEN 1024
+
+struct gw_upstreams {
+	int unused;
+};
+
+struct gw_transfer {
+	bool live;
+	unsigned cancelled, resumed;
+	uint64_t sent; /* as the test wants it */
+	const struct gw_transfer_ops *ops;
+	void *arg;
+	struct gw_transfer_request req; /* its texts below */
+	char url[6000];
+	char bearer[64];
+	char header[HEADERS_SEEN][HEADER_BYTES];
+	char body[BODY_SEEN]; /* how it begins */
+};
+
+static struct gw_upstreams upstreams;
+static struct gw_transfer transfers[TRANSFERS_MAX];
+static size_t started;
+static bool refuse_start;
+
+struct gw_upstreams *
+gw_upstreams_new(struct ev_loop *loop, struct gw_err *err)
+{
+	(void)loop;
+	(void)err;
+	return &upstreams;
+}
+
+void
+gw_upstreams_free(struct gw_upstreams *u)
+{
+	(void)u;
+}
+
+static void
+see_body(struct gw_transfer *t, const struct gw_transfer_request *req)
+{
+	size_t n = 0;
+
+	if (!req->body)
+		n = req->read(req->read_arg, 0, t->body, BODY_SEEN - 1);
+	else if (req->body_len < BODY_SEEN)
+		memcpy(t->body, req->body, n = req->body_len);
+	t->body[n] = '\0';
+}
+
+struct gw_transfer *
+gw_transfer_start(struct gw_upstreams *u, const struct gw_transfer_request *req,
+		  const struct gw_transfer_ops *ops, void *arg,
+		  struct gw_err *err)
+{
+	struct gw_transfer *t = &transfers[started];
+
+	misuse += u != &upstreams;
+	if (refuse_start || started == TRANSFERS_MAX) {
+		gw_err_set(err, GW_ERR_INTERNAL, 0, "no transfer");
+		return NULL;
+	}
+	started++;
+	memset(t, 0, sizeof(*t));
+	t->live = true;
+	t->ops = ops;
+	t->arg = arg;
+	t->req = *req;
+	snprintf(t->url, sizeof(t->url), "%s", req->url);
+	snprintf(t->bearer, sizeof(t->bearer), "%s",
+		 req->bearer ? req->bearer : "");
+	for (size_t i = 0; i < req->n_headers && i < HEADERS_SEEN; i++)
+		snprintf(t->header[i], HEADER_BYTES, "%s", req->headers[i]);
+	see_body(t, req);
+	return t;
+}
+
+void
+gw_transfer_resume(struct gw_transfer *t)
+{
+	misuse += !t->live;
+	t->resumed++;
+}
+
+void
+gw_transfer_cancel(struct gw_transfer *t)
+{
+	misuse += !t->live;
+	t->live = false;
+	t->cancelled++;
+}
+
+uint64_t
+gw_transfer_sent(const struct gw_transfer *t)
+{
+	misuse += !t->live;
+	return t->sent;
+}
+
+/* The transfer that was started last does these. */
+
+static struct gw_transfer *
+up(void)
+{
+	return &transfers[started - 1];
+}
+
+UNUSED_OK static void
+up_connected(void)
+{
+	up()->ops->on_connected(up()->arg);
+}
+
+UNUSED_OK static void
+up_head(int status, const char *type, int64_t length)
+{
+	struct gw_transfer_head head = {.status = status,
+					.content_type = type,
+					.retry_after = "",
+					.content_length = length};
+
+	up()->ops->on_head(up()->arg, &head);
+}
+
+/* Returns what became of it: taken, or to be delivered again. */
+UNUSED_OK static bool
+up_data(const char *text)
+{
+	return up()->ops->on_data(up()->arg, text, strlen(text));
+}
+
+UNUSED_OK static void
+up_done(enum gw_transfer_result result)
+{
+	up()->live = false;
+	up()->ops->on_done(up()->arg, result, "said libcurl");
+}
+
+/* The header line that begins so, or NULL. */
+UNUSED_OK static const char *
+up_header(const char *name)
+{
+	for (size_t i = 0; i < up()->req.n_headers && i < HEADERS_SEEN; i++)
+		if (strncmp(up()->header[i], name, strlen(name)) == 0)
+			return up()->header[i] + strlen(name);
+	return NULL;
+}
+
+/* ---- the worker ---------------------------------------------------------- */
+
+static struct gw_worker *worker;
+static struct gw_config *config;
+static struct gw_fcgi_conn conn;
+
+/* A model of the configuration that set_up() makes: PROXY at http://p, and
+ * DISCOVERED by the role "r". */
+enum {
+	PROXY,
+	DISCOVERED
+};
+
+UNUSED_OK static struct gw_model *
+model(int which)
+{
+	return &config->models[which];
+}
+
+static struct gw_config *
+new_config(void)
+{
+	struct gw_config *c = gw_config_new();
+
+	if (!c)
+		exit(1);
+	c->models = calloc(2, sizeof(*c->models));
+	c->n_models = 2;
+	c->models[PROXY] = (struct gw_model){.alias = strdup("p"),
+					     .openai_model_name = strdup("p"),
+					     .base_url = strdup("http://p"),
+					     .api_key = strdup("secret")};
+	c->models[DISCOVERED] =
+		(struct gw_model){.alias = strdup("d"),
+				  .openai_model_name = strdup("d"),
+				  .type = GW_MODEL_DISCOVERED,
+				  .role = strdup("r")};
+	if (gw_config_seal(c) < 0)
+		exit(1);
+	c->gateway.max_body_bytes = 1000;
+	return c;
+}
+
+/* Everything is as at the start of a process. */
+static void
+set_up(const struct gw_pipeline *pipeline, const struct gw_endpoint *endpoints,
+       size_t n_endpoints, void *program)
+{
+	static const struct gw_key_names keys = {.max_body_bytes = "max_body",
+						 .cors_origins = "origins"};
+	struct gw_err err = {0};
+	struct gw_worker_setup setup = {.pipeline = pipeline,
+					.endpoints = endpoints,
+					.n_endpoints = n_endpoints,
+					.keys = keys,
+					.program = program};
+
+	gw_worker_free(worker);
+	gw_config_unref(config);
+	config = setup.config = new_config();
+	worker = gw_worker_new(&setup, &err);
+	if (!worker)
+		exit(1);
+	started = 0;
+	refuse_start = false;
+}
+
+UNUSED_OK static void
+tear_down(void)
+{
+	gw_worker_free(worker);
+	gw_config_unref(config);
+	is_int(misuse, 0, "fakes: none was used in a way it must not be");
+}
+
+/* Time passes, and what is due then happens. */
+UNUSED_OK static void
+pass(uint64_t ms)
+{
+	clock_ms += ms;
+	for (int i = 0; i < 8; i++)
+		ev_run(worker->loop, EVRUN_NOWAIT);
+}
+
+UNUSED_OK static uint64_t
+counted(enum gw_counter c)
+{
+	return worker->counters.own_counter[c];
+}
+
+/* ---- a client ------------------------------------------------------------ */
+
+static void
+param(const char *name, const char *value)
+{
+	conn.param[conn.n_params][0] = name;
+	conn.param[conn.n_params++][1] = value;
+}
+
+/* The next request's connection; more parameters may follow. */
+static void
+client(const char *method, const char *path)
+{
+	memset(&conn, 0, sizeof(conn));
+	param("REQUEST_METHOD", method);
+	param("REQUEST_URI", path);
+}
+
+/* Its parameters are complete. Returns it, if it lives on. */
+static struct gw_request *
+arrive(void)
+{
+	open_conn = &conn;
+	conn.request = front.ops->on_request(&conn, front.arg);
+	return has_ended(&conn) ? NULL : conn.request;
+}
+
+UNUSED_OK static void
+send_body(const char *text)
+{
+	front.ops->on_body(conn.request, text, strlen(text));
+}
+
+/* The whole of it; the request goes on. */
+UNUSED_OK static void
+send_all(const char *text)
+{
+	send_body(text);
+	if (!has_ended(&conn))
+		front.ops->on_body_end(conn.request);
+}
+
+UNUSED_OK static void
+leave(void)
+{
+	front.ops->on_gone(conn.request);
+	conn.request = NULL;
+}
+
+/* The client has room again. */
+UNUSED_OK static void
+drain(void)
+{
+	conn.backlog = 0;
+	front.ops->on_writable(conn.request);
+}
+
+/* Did it get this text, and how often? */
+UNUSED_OK static unsigned
+got(const char *text)
+{
+	unsigned n = 0;
+
+	for (const char *p = conn.out; (p = strstr(p, text)); p++)
+		n++;
+	return n;
+}
+
+/* What it got behind the head. */
+UNUSED_OK static const char *
+got_body(void)
+{
+	const char *p = strstr(conn.out, "\r\n\r\n");
+
+	return p ? p + 4 : "";
+}
+
+#endif
