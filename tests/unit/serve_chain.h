@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * serve_chain.h - the real stages as a program lists them, with a choice of
+ * upstreams that the test looks through: http://up-1, http://up-2, ...
+ */
+#ifndef TESTS_UNIT_SERVE_CHAIN_H
+#define TESTS_UNIT_SERVE_CHAIN_H
+
+#include "serve/deadline.h"
+#include "serve/relay.h"
+#include "serve/reply.h"
+#include "serve_fakes.h"
+#include "stage/stage.h"
+
+/* How the last request ended. */
+static struct {
+	unsigned accounts; /* how often that was said, since chain_set_up() */
+	enum gw_code code;
+	char msg[GW_ERR_MSG_BYTES];
+	enum gw_phase phase;
+	enum gw_limit hit;
+	int status;
+	int key_index;
+	bool broken, early, events, complete;
+	uint64_t bytes_in;
+} last;
+
+static unsigned picks; /* upstreams chosen since chain_set_up() */
+static int holds;      /* of them not yet let go */
+static bool another;   /* has_another says */
+
+struct chain_own {
+	bool holds;
+};
+
+static enum gw_step
+chain_pick(struct gw_request *r)
+{
+	struct chain_own *own = r->own;
+
+	misuse += own->holds;
+	own->holds = true;
+	holds++;
+	picks++;
+	if (asprintf(&r->target.owned_url, "http://up-%u", picks) < 0 ||
+	    asprintf(&r->target.node_id, "n%u", picks) < 0)
+		exit(1);
+	r->target.base_url = r->target.owned_url;
+	r->target.api_key = r->resolve.model->api_key;
+	return gw_body_edit(r->receive.body, NULL, r->resolve.model, &r->err) <
+			       0
+		       ? GW_FINISH
+		       : GW_NEXT;
+}
+
+static void
+chain_release(struct gw_request *r)
+{
+	struct chain_own *own = r->own;
+
+	holds -= own->holds;
+	own->holds = false;
+}
+
+static bool
+chain_has_another(const struct gw_request *r)
+{
+	(void)r;
+	return another;
+}
+
+static enum gw_step
+chain_account(struct gw_request *r)
+{
+	enum gw_step step = gw_stage_account(r);
+
+	last.accounts++;
+	last.code = r->err.code;
+	memcpy(last.msg, r->err.msg, sizeof(last.msg));
+	last.phase = r->phase;
+	last.hit = r->deadline.hit;
+	last.status = r->reply.status;
+	last.key_index = r->authenticate.key_index;
+	last.broken = r->reply.broken;
+	last.early = r->reply.early;
+	last.events = r->stream.events;
+	last.complete = r->receive.complete;
+	last.bytes_in = r->receive.bytes;
+	return step;
+}
+
+static enum gw_step
+chain_answer(struct gw_request *r)
+{
+	gw_reply_json(r, 200, json_object_get(r->receive.document));
+	return GW_NEXT;
+}
+
+static const struct gw_endpoint chain_endpoints[] = {
+	{.path = "/v1/chat/completions",
+	 .method = GW_METHOD_POST,
+	 .flags = GW_EP_STREAMED},
+	{.path = "/v1/messages",
+	 .method = GW_METHOD_POST,
+	 .flags = GW_EP_STREAMED,
+	 .dialect = GW_SSE_ANTHROPIC},
+	{.path = "/v1/embeddings",
+	 .method = GW_METHOD_POST,
+	 .flags = GW_EP_RELAYED},
+	{.path = "/document",
+	 .method = GW_METHOD_POST,
+	 .flags = GW_EP_NODE_KEY | GW_EP_DOCUMENT | GW_EP_ANSWER,
+	 .answer = chain_answer},
+};
+
+enum {
+	CHAIN_PICK = 5
+};
+
+static struct gw_stage chain_stages[] = {
+	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
+	{"authenticate", gw_stage_authenticate,
+	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY},
+	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
+	{"answer", gw_stage_answer, GW_EP_ANSWER},
+	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
+	{"pick", chain_pick, GW_EP_RELAY},
+	{"forward", gw_stage_forward, GW_EP_RELAY},
+	{"stream", gw_stage_stream, GW_EP_RELAY},
+	{"account", chain_account, GW_STAGE_ALWAYS},
+};
+
+static struct gw_pipeline chain = {
+	.stages = chain_stages,
+	.n = GW_ARRAY_LEN(chain_stages),
+	.pick = CHAIN_PICK,
+	.own_bytes = sizeof(struct chain_own),
+	.on_body = gw_receive_body,
+	.on_body_end = gw_receive_end,
+	.has_another = chain_has_another,
+	.release = chain_release,
+};
+
+static void
+chain_set_up(void)
+{
+	set_up(&chain, chain_endpoints, GW_ARRAY_LEN(chain_endpoints), NULL);
+	memset(&last, 0, sizeof(last));
+	picks = 0;
+	holds = 0;
+	another = true;
+	chain.picks_again = chain.limits_readers = false;
+}
+
+#define CHAT "/v1/chat/completions"
+#define CHAT_P "{\"model\":\"p\"}"
+#define CHAT_D "{\"model\":\"d\"}"
+#define STREAM_P "{\"model\":\"p\",\"stream\":true}"
+#define STREAM_D "{\"model\":\"d\",\"stream\":true}"
+
+/* A request with this body, as far as it gets without an upstream. */
+UNUSED_OK static struct gw_request *
+ask(const char *path, const char *body)
+{
+	client("POST", path);
+	arrive();
+	send_all(body);
+	return has_ended(&conn) ? NULL : conn.request;
+}
+
+#endif
