@@ -96,6 +96,13 @@ chain_answer(struct gw_request *r)
 	return GW_NEXT;
 }
 
+static enum gw_step
+chain_wait(struct gw_request *r)
+{
+	(void)r;
+	return GW_WAIT;
+}
+
 static const struct gw_endpoint chain_endpoints[] = {
 	{.path = "/v1/chat/completions",
 	 .method = GW_METHOD_POST,
@@ -111,6 +118,10 @@ static const struct gw_endpoint chain_endpoints[] = {
 	 .method = GW_METHOD_POST,
 	 .flags = GW_EP_NODE_KEY | GW_EP_DOCUMENT | GW_EP_ANSWER,
 	 .answer = chain_answer},
+	{.path = "/wait",
+	 .method = GW_METHOD_GET,
+	 .flags = GW_EP_ANSWER,
+	 .answer = chain_wait},
 };
 
 enum {

@@ -241,6 +241,8 @@ gw_transfer_sent(const struct gw_transfer *t)
 
 /* The transfer that was started last does these. */
 
+static const char *up_retry_after = ""; /* of heads */
+
 static struct gw_transfer *
 up(void)
 {
@@ -258,7 +260,7 @@ up_head(int status, const char *type, int64_t length)
 {
 	struct gw_transfer_head head = {.status = status,
 					.content_type = type,
-					.retry_after = "",
+					.retry_after = up_retry_after,
 					.content_length = length};
 
 	up()->ops->on_head(up()->arg, &head);
