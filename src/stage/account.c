@@ -45,7 +45,7 @@ count(const struct gw_request *r, const struct outcome *o)
 		gw_counters_count(c, GW_COUNT_ANSWERED_5XX, 1);
 	else if (o->status >= 400)
 		gw_counters_count(c, GW_COUNT_ANSWERED_4XX, 1);
-	else
+	else if (o->status >= 200 && o->status < 300)
 		gw_counters_count(c, GW_COUNT_ANSWERED_2XX, 1);
 	if (o->broken)
 		gw_counters_count(c, GW_COUNT_STREAM_BROKEN, 1);

@@ -163,6 +163,18 @@ chain_set_up(void)
 	chain.picks_again = chain.limits_readers = false;
 }
 
+/* A list for the configuration, which frees it. */
+UNUSED_OK static struct gw_keys
+keys(const char *one, const char *two, const char *three)
+{
+	struct gw_keys k = {.key = calloc(3, sizeof(char *)), .n = 3};
+
+	k.key[0] = strdup(one);
+	k.key[1] = strdup(two);
+	k.key[2] = strdup(three);
+	return k;
+}
+
 #define CHAT "/v1/chat/completions"
 #define CHAT_P "{\"model\":\"p\"}"
 #define CHAT_D "{\"model\":\"d\"}"

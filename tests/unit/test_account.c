@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_account.c - how a request is counted and logged, whatever its end.
+ */
+#include <sys/mman.h>
+
+#include "serve_chain.h"
+
+static int log_fd = -1;
+
+/* What was logged since the last call. */
+static const char *
+logged(void)
+{
+	static char text[8192];
+	ssize_t n = pread(log_fd, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	if (ftruncate(log_fd, 0) < 0 || lseek(log_fd, 0, SEEK_SET) < 0)
+		exit(1);
+	return text;
+}
+
+static void
+answer(int status)
+{
+	chain_set_up();
+	ask(CHAT, CHAT_P);
+	up_head(status, "text/plain", -1);
+	up_data("x");
+	up_done(GW_TRANSFER_OK);
+}
+
+/* The counters of how requests ended, in the order of counters.def. */
+static const char *
+counts(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "%d: %d %d %d gone %d broken %d",
+		 (int)counted(GW_COUNT_REQUESTS),
+		 (int)counted(GW_COUNT_ANSWERED_2XX),
+		 (int)counted(GW_COUNT_ANSWERED_4XX),
+		 (int)counted(GW_COUNT_ANSWERED_5XX),
+		 (int)counted(GW_COUNT_CLIENT_GONE),
+		 (int)counted(GW_COUNT_STREAM_BROKEN));
+	return text;
+}
+
+static void
+classes(void)
+{
+	answer(200);
+	is_str(counts(), "1: 1 0 0 gone 0 broken 0", "account: 200");
+	is_int((long long)counted(GW_COUNT_BYTES_OUT), (long long)conn.out_len,
+	       "account: the bytes of the answer, its head included");
+	answer(299);
+	is_str(counts(), "1: 1 0 0 gone 0 broken 0", "account: 299");
+	answer(302);
+	is_str(counts(), "1: 0 0 0 gone 0 broken 0", "account: 302 is neither");
+	answer(400);
+	is_str(counts(), "1: 0 1 0 gone 0 broken 0", "account: 400");
+	answer(500);
+	is_str(counts(), "1: 0 0 1 gone 0 broken 0", "account: 500");
+}
+
+static void
+client_gone(void)
+{
+	chain_set_up();
+	ask(CHAT, STREAM_P);
+	up_head(200, "text/event-stream", -1);
+	up_data("data: 1\n\n");
+	logged();
+	leave();
+	is_str(counts(), "1: 0 0 0 gone 1 broken 0",
+	       "account: the client left -> neither answered nor broken");
+	ok(strstr(logged(), " status=499 "), "account: logged as 499");
+}
+
+static void
+cut_off(void)
+{
+	chain_set_up();
+	ask(CHAT, STREAM_P);
+	up_head(200, "text/event-stream", -1);
+	up_data("data: 1\n\n");
+	logged();
+	gw_worker_end_requests(worker);
+	is_str(counts(), "1: 1 0 0 gone 0 broken 1",
+	       "account: cut off by us -> broken, and no client that left");
+	ok(strstr(logged(), " status=200 "), "account: with what it was sent");
+	chain_set_up();
+	ask(CHAT, CHAT_P);
+	gw_worker_end_requests(worker);
+	is_str(counts(), "1: 0 0 0 gone 0 broken 1",
+	       "account: cut off before an answer -> answered nothing");
+	ok(strstr(logged(), " status=0 "), "account: logged without a status");
+}
+
+static enum gw_step
+forget(struct gw_request *r)
+{
+	(void)r;
+	return GW_FINISH;
+}
+
+static void
+forgotten(void)
+{
+	chain_set_up();
+	chain_stages[CHAIN_PICK].run = forget;
+	ask(CHAT, CHAT_P);
+	chain_stages[CHAIN_PICK].run = chain_pick;
+	ok(conn.aborted == 1 && last.broken,
+	   "account: whoever forgot to answer -> broken off, nobody waits");
+	is_str(counts(), "1: 0 0 0 gone 0 broken 1", "account: as that");
+}
+
+static void
+record(void)
+{
+	const char *line;
+
+	chain_set_up();
+	config->auth.client_api_keys = keys("alpha", "beta", "gamma");
+	client("POST", CHAT);
+	param("HTTP_AUTHORIZATION", "Bearer beta");
+	param("HTTP_X_REQUEST_ID", "rid-1");
+	arrive();
+	logged();
+	send_all("{\"model\":\"p\",\"prompt\":\"whisper\"}");
+	up_head(200, "text/plain", -1);
+	up_data("answer");
+	pass(5);
+	up_done(GW_TRANSFER_OK);
+	line = logged();
+	ok(strstr(line, "event=access rid=rid-1 method=POST "
+			"path=\"" CHAT "\" status=200 phase=stream model=p "
+			"node=n1 upstream_status=200 key=1 bytes_in=32 "),
+	   "record: who, what and where");
+	ok(strstr(line,
+		  " first_byte_ms=0.0 ms=5.0 stream=0 broken=0 error=-\n"),
+	   "record: how long and how it ended");
+	ok(strchr(line, '\n') == line + strlen(line) - 1,
+	   "record: one line a request");
+	ok(!strstr(line, "beta") && !strstr(line, "whisper") &&
+		   !strstr(line, "answer"),
+	   "record: neither key nor prompt nor answer");
+	chain_set_up();
+	ask(CHAT, CHAT_P);
+	logged();
+	up_done(GW_TRANSFER_REFUSED);
+	ok(strstr(logged(), " error=upstream_unreachable message=\"the "
+			    "upstream of 'p' (node 'n1') failed: "),
+	   "record: a failure and its words");
+}
+
+int
+main(void)
+{
+	log_fd = memfd_create("log", MFD_CLOEXEC);
+	if (log_fd < 0 || dup2(log_fd, STDERR_FILENO) < 0)
+		return 1;
+	classes();
+	client_gone();
+	cut_off();
+	forgotten();
+	record();
+	tear_down();
+	return done_testing();
+}
