@@ -50,6 +50,13 @@ too_large(struct gw_request *r)
 }
 
 static int
+no_memory(struct gw_request *r)
+{
+	return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
+			  "no memory for the body");
+}
+
+static int
 begin(struct gw_request *r)
 {
 	uint64_t expected = announced(r);
@@ -61,10 +68,15 @@ begin(struct gw_request *r)
 		return 0;
 	r->receive.body = gw_body_new((size_t)limit(r), r->config);
 	if (!r->receive.body)
-		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
-				  "no memory for the body");
+		return no_memory(r);
 	gw_body_expect(r->receive.body, (size_t)expected);
 	return 0;
+}
+
+static int
+take_text(struct gw_request *r, const char *p, size_t n)
+{
+	return gw_buf_append(&r->receive.text, p, n) < 0 ? no_memory(r) : 0;
 }
 
 void
@@ -76,9 +88,10 @@ gw_receive_body(struct gw_request *r, const char *p, size_t n)
 	    !(r->accept.endpoint->flags & (GW_EP_DOCUMENT | GW_EP_RELAY)))
 		return;
 	r->receive.bytes += n;
-	if (r->accept.endpoint->flags & GW_EP_DOCUMENT)
-		rc = gw_buf_append(&r->receive.text, p, n) < 0 ? too_large(r)
-							       : 0;
+	if (r->receive.bytes > limit(r))
+		rc = too_large(r);
+	else if (r->accept.endpoint->flags & GW_EP_DOCUMENT)
+		rc = take_text(r, p, n);
 	else
 		rc = gw_body_append(r->receive.body, p, n, &r->err);
 	if (rc < 0)
