@@ -82,6 +82,14 @@ idle(void)
 	       "the upstream of 'p' fell silent within timeouts.idle_s = 3 s",
 	       "idle: the words of the 504");
 	is_int(last.status, 504, "idle: a held answer is still a 504");
+	limits(0, IDLE, 0);
+	ask(CHAT, CHAT_P);
+	up_connected();
+	up_head(200, "text/plain", -1);
+	pass(100000);
+	up_data("x");
+	pass(IDLE + 1);
+	is_int(last.hit, GW_LIMIT_IDLE, "idle: as the only limit there is");
 	limits(FIRST_BYTE, 0, 0);
 	ask(CHAT, CHAT_P);
 	up_connected();
