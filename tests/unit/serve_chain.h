@@ -9,7 +9,7 @@
 #include "serve/deadline.h"
 #include "serve/relay.h"
 #include "serve/reply.h"
-#include "serve_fakes.h"
+#include "serve_run.h"
 #include "stage/stage.h"
 
 /* How the last request ended. */

@@ -6,7 +6,7 @@
  */
 #include "responder/stages.h"
 #include "routing/routing.h"
-#include "serve_fakes.h"
+#include "serve_run.h"
 #include "stage/policy.h"
 
 #define STALE_MS 10000

@@ -6,7 +6,7 @@
  */
 #include "serve/pipeline.h"
 #include "serve/reply.h"
-#include "serve_fakes.h"
+#include "serve_run.h"
 
 /* ---- stages that leave a trace ------------------------------------------- */
 

@@ -103,7 +103,7 @@ refused_keys(void)
 
 /* ---- receive ------------------------------------------------------------- */
 
-#define MAX_BODY 1000 /* as serve_fakes.h configures it */
+#define MAX_BODY 1000 /* as serve_run.h configures it */
 
 /* A JSON object of @n bytes. */
 static const char *
