@@ -46,6 +46,23 @@ print_header(const struct reg *r, const char *name)
 			       atomic_load(&h->once[i]));
 }
 
+/* Leases that a row's present owner holds. */
+static unsigned
+leases_of(const struct reg *r, uint32_t row)
+{
+	uint64_t generation = atomic_load(&r->seg->rows[row].generation) &
+			      REG_BITS(REG_LEASE_GEN_BITS);
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < REG_LEASES_MAX; i++) {
+		uint64_t held = atomic_load(&r->seg->leases[i]);
+
+		n += held && reg_held_row(held) == row &&
+		     reg_held_row_generation(held) == generation;
+	}
+	return n;
+}
+
 static void
 print_rows(const struct reg *r)
 {
@@ -63,6 +80,8 @@ print_rows(const struct reg *r)
 		       i, state, reg_identity_pid(identity),
 		       atomic_load(&row->generation),
 		       identity & REG_CLAIMING ? " claiming" : "");
+		if (leases_of(r, i))
+			printf(" leases=%u", leases_of(r, i));
 		for (int k = 0; k < REG_COUNTERS_MAX; k++)
 			if (atomic_load(&row->counters[k]))
 				printf(" c%d=%" PRIu64, k,

@@ -59,7 +59,7 @@ main(void)
 	static const char *const expected[] = {
 		"layout=1",
 		"row 0 live pid=",
-		" c3=44",
+		" generation=1 leases=1 c3=44",
 		" g2=-5",
 		"node 0.1 'gpu\\x5cbox\\x0a'",
 		"record 12 bytes",

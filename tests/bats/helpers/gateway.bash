@@ -159,8 +159,9 @@ gw_dump_if_failed() {
   done
 }
 
-# gw_teardown - stop everything, then fail when a process, the shared memory or
-# the runtime folder outlives the gateway, or a sanitizer had something to say.
+# gw_teardown - stop everything, then fail when the gateway still held a request
+# or a lease, when a process, the shared memory or the runtime folder outlives
+# it, or a sanitizer had something to say.
 gw_teardown() {
   local file problems=''
   [[ -n ${GW_DIR:-} ]] || return 0
@@ -168,6 +169,7 @@ gw_teardown() {
   for file in "$GW_DIR"/pids/stream-*; do
     [[ ! -e $file ]] || _stop_tracked "${file##*/}" 2
   done
+  problems+=$(_gw_still_held)
   problems+=$(agents_stop)
   problems+=${problems:+$'\n'}
   # shellcheck disable=SC2119
@@ -181,6 +183,16 @@ gw_teardown() {
   echo "left behind by ${BATS_TEST_DESCRIPTION:-this file}:" >&2
   echo "$problems" >&2
   return 1
+}
+
+# Every client has ended: whatever ends a request gives its lease back. Left out
+# where the test ended the gateway itself, or stopped a process for good.
+_gw_still_held() {
+  local pid
+  [[ -e /dev/shm/${ROLE_MESH_SHM#/} && ! -e $GW_DIR/expect-leftovers ]] || return 0
+  pid=$(gw_pid gateway 2>/dev/null) && alive "$pid" || return 0
+  wait_until 15 gw_holds_nothing 2>/dev/null && return 0
+  printf 'open requests: %s, leases: %s\n' "$(gw_gauge open_requests)" "$(gw_leases)"
 }
 
 # Prints what is left, and removes it so that it harms no other test.

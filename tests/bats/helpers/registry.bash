@@ -42,3 +42,13 @@ gw_counter_is() {
 gw_gauge_is() {
   [[ $(gw_gauge "$1") == "$2" ]]
 }
+
+# gw_leases - requests that living processes have under way at nodes.
+gw_leases() {
+  _reg_sum live leases
+}
+
+# gw_holds_nothing - no request is open and no lease taken; for wait_until.
+gw_holds_nothing() {
+  [[ $(gw_leases) == 0 && $(gw_gauge open_requests) == 0 ]]
+}
