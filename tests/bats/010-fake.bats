@@ -180,7 +180,7 @@ ask_stream() {
   assert_status 200
   assert_at_least "$time_total_ms" 290 ms
   stream_to "$BATS_TEST_TMPDIR/h" "$FAKE_URL_a/v1/chat/completions" \
-    "$(chat_json m '{"stream": true, "fake": {"head_delay_ms": 60000, "tokens": 1}}')"
+    "$(chat_json m '{"stream": true, "fake": {"head_delay_ms": 3600000, "tokens": 1}}')"
   wait_until 1 grep -q '^HTTP/1.1 200' "$BATS_TEST_TMPDIR/h.head"
   assert_equal "$(wc -c <"$BATS_TEST_TMPDIR/h")" 0 'bytes before the delay is over'
   kill "$STREAM_PID"
@@ -380,7 +380,7 @@ has_bytes() {
 
 @test "fake: a client that leaves mid-stream -> client_closed with the tokens sent" {
   stream_to "$BATS_TEST_TMPDIR/s" "$FAKE_URL_a/v1/chat/completions" \
-    "$(chat_json m '{"stream": true, "fake": {"tokens": 1000, "delay_ms": 20}}')"
+    "$(chat_json m '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 20}}')"
   wait_until 5 stream_has "$BATS_TEST_TMPDIR/s" 3
   kill "$STREAM_PID"
   stream_wait
@@ -512,7 +512,7 @@ stalled() {
   assert_equal "$output" 101
   exec 5<>"/dev/tcp/127.0.0.1/$FAKE_PORT_brief"
   printf 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n' >&5
-  run -0 timeout 3 cat <&5
+  run -0 timeout 300 cat <&5
   assert_match "$output" 'status'
   exec 5>&-
   fake_stop brief
@@ -521,7 +521,7 @@ stalled() {
 @test "fake: two pipelined requests -> two answers in order" {
   exec 5<>"/dev/tcp/127.0.0.1/$FAKE_PORT_a"
   printf 'GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET /nope HTTP/1.1\r\nHost: x\r\n\r\n' >&5
-  run -0 timeout 5 cat <&5
+  run -0 timeout 300 cat <&5
   exec 5>&-
   assert_match "$output" '200 OK.*404 Not Found'
 }
@@ -554,7 +554,7 @@ fake_end() {
   shift
   log_file=$BATS_TEST_TMPDIR/$name.err
   ended=0
-  timeout 10 "$TOP_BUILDDIR/tests/fake/fake_llama" --port 0 --name "$name" "$@" \
+  timeout 300 "$TOP_BUILDDIR/tests/fake/fake_llama" --port 0 --name "$name" "$@" \
     2>"$log_file" || ended=$?
 }
 
@@ -571,7 +571,7 @@ fake_end() {
 @test "fake: PUT /fake/exit mid-stream -> answered, then the stream is cut" {
   fake_start doomed
   stream_to "$BATS_TEST_TMPDIR/s" "$FAKE_URL_doomed/v1/chat/completions" \
-    "$(chat_json m '{"stream": true, "fake": {"tokens": 1000, "delay_ms": 20}}')"
+    "$(chat_json m '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 20}}')"
   wait_until 5 stream_has "$BATS_TEST_TMPDIR/s" 2
   gw_request PUT "$FAKE_URL_doomed/fake/exit" --data-binary '{"signal": 9}'
   assert_status 200
@@ -623,7 +623,7 @@ fake_end() {
   wait_until 5 test -s "$BATS_TEST_TMPDIR/port"
   stream_to "$BATS_TEST_TMPDIR/s" \
     "http://127.0.0.1:$(<"$BATS_TEST_TMPDIR/port")/v1/chat/completions" \
-    "$(chat_json m '{"stream": true, "fake": {"tokens": 1000, "delay_ms": 10}}')"
+    "$(chat_json m '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 10}}')"
   wait_until 5 stream_has "$BATS_TEST_TMPDIR/s" 1
   kill -TERM "$pid"
   local seen

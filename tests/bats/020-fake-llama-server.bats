@@ -44,7 +44,7 @@ llama_ready() {
 llama_end() {
   local expected=$1
   shift
-  run "-$expected" timeout 20 "$FAKE_LLAMA_SERVER" "$@"
+  run "-$expected" timeout 300 "$FAKE_LLAMA_SERVER" "$@"
   output=$(sed -E 's/^[0-9]+\.[0-9]{2}\.[0-9]{3}\.[0-9]{3} //' <<<"$output")
 }
 

@@ -25,7 +25,7 @@ serve() {
 
 # models_of NAME ADDRESS:PORT - what the server there says to that host.
 models_of() {
-  netns_exec "$1" curl -s --noproxy '*' --max-time 2 "http://$2/v1/models" |
+  netns_exec "$1" curl -s --noproxy '*' --max-time 300 "http://$2/v1/models" |
     jq -r '.data[0].id'
 }
 
@@ -40,8 +40,8 @@ models_of() {
 @test "hosts: a server on a host's loopback -> other hosts cannot reach it" {
   netns_spawn server there "$TOP_BUILDDIR/tests/fake/fake_llama" --port 8091
   wait_until 10 grep -q 'listens on' "$GW_DIR/server.out"
-  netns_exec there curl -sf --max-time 5 -o /dev/null http://127.0.0.1:8091/health
-  run -7 netns_exec here curl -s --max-time 5 "http://$(netns_address there):8091/health"
+  netns_exec there curl -sf --max-time 300 -o /dev/null http://127.0.0.1:8091/health
+  run -7 netns_exec here curl -s --max-time 300 "http://$(netns_address there):8091/health"
 }
 
 @test "hosts: unplugged -> silence, not a refusal; plugged in again -> answers" {

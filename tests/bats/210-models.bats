@@ -24,7 +24,7 @@ usual_config() {
 default_model: planner
 gateway:
   probe_ttl_s: 0
-  probe_timeout_s: 20
+  probe_timeout_s: 60
 models:
   planner:
     type: proxy
@@ -245,7 +245,7 @@ probes_of() {
   gw_setup
   fake_start gamma
   gw_config <<YAML
-gateway: {probe_ttl_s: 0, probe_timeout_s: 20}
+gateway: {probe_ttl_s: 0, probe_timeout_s: 60}
 models:
   dead: {type: proxy, proxy_url: "http://127.0.0.1:$DEAD_PORT"}
   planner: {type: proxy, proxy_url: "$FAKE_URL_gamma"}
@@ -296,7 +296,7 @@ YAML
 mute_all() {
   local name
   for name in one two three; do
-    fake_mode "$name" '{"models_delay_ms": 60000}'
+    fake_mode "$name" '{"models_delay_ms": 3600000}'
   done
 }
 
@@ -351,7 +351,7 @@ now_lists() {
   gw_setup
   fake_start node
   gw_config <<YAML
-gateway: {probe_ttl_s: 3600, probe_timeout_s: 20}
+gateway: {probe_ttl_s: 3600, probe_timeout_s: 60}
 models:
   reviewer: {type: discovered}
 YAML
@@ -396,7 +396,7 @@ CONF
 }
 
 pool_is_up() {
-  [[ $(curl -s --max-time 2 -o /dev/null -w '%{http_code}' "$POOL_URL/health") == 200 ]]
+  [[ $(curl -s --max-time 300 -o /dev/null -w '%{http_code}' "$POOL_URL/health") == 200 ]]
 }
 
 @test "models: many calls at once in several processes -> each upstream is asked once" {
@@ -408,7 +408,7 @@ pool_is_up() {
   for i in 1 2 3 4 5 6; do
     urls+=(-o "$GW_DIR/answer-$i" "$POOL_URL/v1/models" -o "$GW_DIR/answer-g$i" "$GW_URL/v1/models")
   done
-  run -0 curl -sS --max-time 30 --parallel --parallel-immediate "${urls[@]}"
+  run -0 curl -sS --max-time 300 --parallel --parallel-immediate "${urls[@]}"
   assert_equal "$(jq -rc '[.data[].id]' "$GW_DIR"/answer-* | sort | uniq -c |
     sed 's/^ *//')" '12 ["one","two","three"]'
   assert_equal "$(probes_of one)" 1 probes

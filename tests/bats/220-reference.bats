@@ -39,7 +39,7 @@ serving() {
     gw_config
   printf '%s\n' "${2:-# nothing}" | gw_config "$GW_DIR/extra.yaml"
   # an upstream may take its time on a busy machine
-  gw_config "$GW_DIR/patient.yaml" <<<'gateway: {probe_timeout_s: 20}'
+  gw_config "$GW_DIR/patient.yaml" <<<'gateway: {probe_timeout_s: 60}'
   GW_WORKERS=1 gw_start --config-override "$GW_DIR/patient.yaml" \
     --config-override "$GW_DIR/extra.yaml"
   echo "$GW_PORT" >"$GW_DIR/port"

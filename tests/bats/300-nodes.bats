@@ -11,7 +11,7 @@ setup_file() {
   fake_start one
   fake_start two
   gw_config <<YAML
-gateway: {probe_ttl_s: 0, probe_timeout_s: 20}
+gateway: {probe_ttl_s: 0, probe_timeout_s: 60}
 auth: {upstream_node_key: shared-node-key}
 models:
   reviewer:
@@ -362,7 +362,7 @@ refused() {
 @test "nodes: an open stream -> counted in in_flight, and no longer once it ended" {
   register
   stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions \
-    "$(chat_json reviewer '{"stream": true, "fake": {"tokens": 1000, "delay_ms": 50}}')"
+    "$(chat_json reviewer '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 50}}')"
   wait_until 10 stream_has "$BATS_TEST_TMPDIR/s" 1
   assert_node n1 .in_flight 1
   kill "$STREAM_PID"

@@ -25,7 +25,7 @@ models:
   long:
     type: discovered
 YAML
-  GW_WORKERS=3 ROLE_MESH_NODE_STALE_AFTER_S=600 gw_start
+  GW_WORKERS=3 gw_start
 }
 
 teardown_file() {
@@ -293,7 +293,7 @@ register_many() {
 @test "shares: 4,096 fresh nodes -> one more is refused with 503, a known one may return" {
   gw_setup
   gw_config <<<'models: {reviewer: {type: discovered}}'
-  ROLE_MESH_NODE_STALE_AFTER_S=3600 gw_start
+  gw_start
   register_many 4096
   node_post extra
   assert_error 503 registry_full

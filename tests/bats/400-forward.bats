@@ -15,7 +15,7 @@ setup_file() {
 auth:
   client_api_keys: [client-key]
 gateway:
-  probe_timeout_s: 20
+  probe_timeout_s: 60
   cors_origins: ["https://app.example", "http://localhost:5173"]
 models:
   planner: {type: proxy, proxy_url: "$FAKE_URL_alpha"}

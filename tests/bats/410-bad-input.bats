@@ -339,7 +339,7 @@ beside_a_stream() {
 
 # raw TEXT - sends it (printf %b) and shows the answer
 raw() {
-  run -0 timeout 10 bash -c "exec 5<>/dev/tcp/127.0.0.1/$GW_PORT
+  run -0 timeout 300 bash -c "exec 5<>/dev/tcp/127.0.0.1/$GW_PORT
     printf '%b' '$1' >&5; cat <&5"
 }
 
@@ -364,7 +364,7 @@ raw() {
 @test "bad input: an upload that breaks off -> nothing reaches the upstream, all goes on" {
   local before
   before=$(fake_count alpha)
-  run -0 timeout 10 bash -c "exec 5<>/dev/tcp/127.0.0.1/$GW_PORT
+  run -0 timeout 300 bash -c "exec 5<>/dev/tcp/127.0.0.1/$GW_PORT
     printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"model\":\"planner\",' >&5"
   serves
   assert_equal "$(fake_count alpha)" $((before + 1)) 'requests upstream'

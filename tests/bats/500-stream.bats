@@ -217,7 +217,7 @@ rss_of_gateway() {
     printf 'url = "%s/v1/chat/completions"\noutput = "%s"\n' "$GW_URL" "$S.$i"
   done >"$S.urls"
   fake_mode alpha '{"tokens": 10, "delay_ms": 300}'
-  run curl -sSN -Z --parallel-immediate --parallel-max 200 --max-time 60 \
+  run curl -sSN -Z --parallel-immediate --parallel-max 200 --max-time 300 \
     -H 'Content-Type: application/json' \
     --data-binary "$(sse_json /v1/chat/completions planner)" -K "$S.urls"
   fake_mode alpha '{}'

@@ -96,7 +96,7 @@ behind_comments() {
 _go_behind_comments() {
   until [[ -e $S.answered ]]; do
     ! _each_has_comment "$@" ||
-      curl -sS --noproxy '*' --max-time 10 -X PUT "$FAKE_URL_alpha/fake/go" >/dev/null || true
+      curl -sS --noproxy '*' --max-time 300 -X PUT "$FAKE_URL_alpha/fake/go" >/dev/null || true
     sleep 0.05
   done
 }
@@ -353,7 +353,7 @@ early_comments() {
   gw_setup
   gw_config <<YAML
 gateway:
-  sse_keepalive_s: 20
+  sse_keepalive_s: 3600
 models:
   planner:
     type: proxy

@@ -68,7 +68,7 @@ leave_later() {
   local json=$1
   shift
   rm -f "$S.bytes" # of an earlier one
-  curl -sSN --max-time 60 --expect100-timeout 20 -o "$S.bytes" -H 'Expect: 100-continue' \
+  curl -sSN --max-time 300 --expect100-timeout 300 -o "$S.bytes" -H 'Expect: 100-continue' \
     -H "X-Request-Id: $RID" -H 'Content-Type: application/json' --data-binary "$json" "$@" \
     "$GW_URL/v1/chat/completions" 2>"$S.err" 3>&- 4>&- &
   STREAM_PID=$!
@@ -177,28 +177,28 @@ YAML
 }
 
 @test "cancel: in mid-stream -> upstream let go, 499 stream" {
-  leave_later "$(chat_json planner '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 20}}')"
+  leave_later "$(chat_json planner '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 20}}')"
   wait_until 10 grep -q '"t5"' "$S.bytes"
   leave
   assert_cancelled stream
 }
 
 @test "cancel: in mid-stream while the upstream is silent -> upstream let go, 499 stream" {
-  leave_later "$(chat_json planner '{"stream": true, "fake": {"tokens": 2, "delay_ms": 60000}}')"
+  leave_later "$(chat_json planner '{"stream": true, "fake": {"tokens": 2, "delay_ms": 3600000}}')"
   wait_until 10 grep -q '"t1"' "$S.bytes"
   leave
   assert_cancelled stream
 }
 
 @test "cancel: the upstream is silent inside an event -> upstream let go, 499 stream" {
-  leave_later "$(chat_json planner '{"stream": true, "fake": {"pieces": ["data: ha", "x"], "delay_ms": 60000}}')"
+  leave_later "$(chat_json planner '{"stream": true, "fake": {"pieces": ["data: ha", "x"], "delay_ms": 3600000}}')"
   wait_until 10 grep -q 'data: ha' "$S.bytes"
   leave
   assert_cancelled stream
 }
 
 @test "cancel: in the middle of a long whole answer -> upstream let go, 499 stream" {
-  leave_later "$(chat_json planner '{"fake": {"pieces": ["[1", "]"], "delay_ms": 60000,
+  leave_later "$(chat_json planner '{"fake": {"pieces": ["[1", "]"], "delay_ms": 3600000,
     "content_type": "application/json"}}')"
   wait_until 10 test -s "$S.bytes"
   leave
@@ -207,7 +207,7 @@ YAML
 
 @test "cancel: while a short whole answer is coming -> upstream let go, 499" {
   leave_later "$(chat_json planner '{"fake": {"raw_file": "chat.http", "raw_split": 500,
-    "raw_delay_ms": 60000}}')"
+    "raw_delay_ms": 3600000}}')"
   wait_until 10 upstream_has 1
   leave
   assert_cancelled '(first_byte|stream)'
@@ -263,7 +263,7 @@ leave_first() {
 @test "cancel: a client that ends its sending side in mid-stream -> its stream is broken off, not ended" {
   local status=0
   node "$TOP_SRCDIR/tests/bats/helpers/leave.mjs" "$GW_PORT" \
-    "$(chat_json planner '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 50}}')" \
+    "$(chat_json planner '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 50}}')" \
     >"$S" || status=$?
   assert_equal "$status" 0 "the client's exit status"
   grep -q '"t1"' "$S"
@@ -292,7 +292,7 @@ leave_first() {
   for ((i = 0; i < 30; i++)); do
     RID=many-$i
     S=$BATS_TEST_TMPDIR/$i
-    leave_later "$(chat_json planner '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 100}}')"
+    leave_later "$(chat_json planner '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 100}}')"
     pids+=("$STREAM_PID")
   done
   wait_until 20 upstream_has 30
@@ -308,7 +308,7 @@ leave_first() {
 @test "cancel: a stream of a node -> its lease is given back" {
   gw_post /v1/nodes/register "$(jq -cn --arg url "$FAKE_URL_alpha" \
     '{node_id: "box", base_url: $url, roles: ["reviewer"]}')"
-  leave_later "$(chat_json reviewer '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 50}}')"
+  leave_later "$(chat_json reviewer '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 50}}')"
   wait_until 10 grep -q '"t2"' "$S.bytes"
   assert_match "$("$TOP_BUILDDIR/regdump" "$ROLE_MESH_SHM")" "node .*'box'.* leases=1"
   leave

@@ -66,7 +66,7 @@ YAML
   late_stream head-alone slow-first '{"head_delay_ms": 600000, "tokens": 1}'
   late_stream late-rest slow-first '{"tokens": 1, "delay_ms": 6500}'
   late_stream pauses pausing '{"tokens": 7, "delay_ms": 950}'
-  late_stream endless endless '{"tokens": 100000, "delay_ms": 50}'
+  late_stream endless endless '{"tokens": 1000000, "delay_ms": 50}'
 }
 
 teardown_file() {
@@ -116,7 +116,7 @@ late_stream() {
   json=$(sse_json /v1/chat/completions "$2" "{\"fake\": $3}")
   (
     exec 3>&- 4>&-
-    curl -sSN --noproxy '*' --max-time 60 -o "$file" -w '%{http_code}' \
+    curl -sSN --noproxy '*' --max-time 300 -o "$file" -w '%{http_code}' \
       -H 'Content-Type: application/json' -H "X-Request-Id: late-$1" \
       --data-binary "$json" "$GW_URL/v1/chat/completions" >"$file.status" || true
     mv "$file.status" "$file.ended"
@@ -189,7 +189,7 @@ aborted_since() {
   gw_setup
   gw_config <<YAML
 gateway:
-  sse_keepalive_s: 20
+  sse_keepalive_s: 3600
 models:
   hasty:
     type: proxy

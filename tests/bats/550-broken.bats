@@ -127,7 +127,7 @@ assert_broken_everywhere() {
 }
 
 @test "broken: the upstream's process is killed in mid-stream -> one error event; later a 502" {
-  fake_mode beta '{"tokens": 1000, "delay_ms": 50}'
+  fake_mode beta '{"tokens": 1000000, "delay_ms": 50}'
   stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions "$(sse_json /v1/chat/completions passing)"
   wait_until 10 stream_has "$BATS_TEST_TMPDIR/s" 3
   fake_stop beta

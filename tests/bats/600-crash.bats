@@ -8,13 +8,11 @@
 
 load helpers/all
 
-
 setup_file() {
   gw_setup
   fake_start alpha
   write_config
-  # box says that it is there only once
-  ROLE_MESH_NODE_STALE_AFTER_S=9000 gw_start
+  gw_start
   register_box
 }
 
@@ -69,7 +67,7 @@ open_streams() {
   PIDS=()
   for ((i = 1; i <= $1; i++)); do
     rm -f "$OUT.$i" # of an earlier round: curl replaces it with the first byte
-    curl -sSN --max-time 60 -o "$OUT.$i" -H "X-Request-Id: stream-$BATS_TEST_NUMBER-$i" \
+    curl -sSN --max-time 300 -o "$OUT.$i" -H "X-Request-Id: stream-$BATS_TEST_NUMBER-$i" \
       -H 'Content-Type: application/json' --data-binary "$json" \
       "$GW_URL/v1/chat/completions" 2>"$OUT.$i.err" 3>&- 4>&- &
     PIDS+=("$!")
@@ -113,7 +111,7 @@ another_serves() {
 }
 
 chat_is_answered() {
-  [[ $(curl -s --max-time 5 -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' \
+  [[ $(curl -s --max-time 300 -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' \
     --data-binary '{"model":"planner","messages":[]}' "$GW_URL/v1/chat/completions") == 200 ]]
 }
 
@@ -131,27 +129,42 @@ nothing_is_left() {
 
 # --- a responder is killed ---
 
+# streams_in_both N - N streams, some of them in each of the two processes: the
+# web server spreads them as it likes.
+streams_in_both() {
+  local tries
+  for ((tries = 0; tries < 20; tries++)); do
+    open_streams "$1" reviewer '{"tokens": 2, "wait_tokens": true}'
+    wait_until 5 gw_gauge_is open_requests "$1"
+    ! gw_each_holds inference || return 0
+    finish_streams "$1"
+    close_streams
+    wait_until 5 gw_gauge_is open_requests 0
+  done
+  _fail 'all streams are in one process, each time'
+}
+
 @test "crash: each inference responder in turn, with open streams -> only its own streams break" {
-  local victim round requests
+  local victim round requests its_own
   for round in 1 2; do
-    open_streams 8 reviewer '{"tokens": 2, "wait_tokens": true}'
-    wait_until 5 gw_gauge_is open_requests 8
+    streams_in_both 8
     leases_are 8
     requests=$(gw_counter requests)
     victim=$(gw_responders inference | sed -n "${round}p")
+    its_own=$(gw_gauge_of open_requests "$victim")
     kill -KILL "$victim"
-    wait_until 5 leases_are 4
+    wait_until 5 leases_are $((8 - its_own))
     wait_until 5 chat_is_answered
     wait_until 5 another_serves inference "$victim" 2
-    assert_between "$(gw_counter requests)" "$requests" 100000 'counter requests'
-    finish_streams 4
+    assert_at_least "$(gw_counter requests)" "$requests" 'counter requests'
+    wait_until 5 fake_stat_is alpha .active $((8 - its_own))
+    finish_streams $((8 - its_own))
     close_streams
-    # lighttpd spreads them evenly
-    assert_equal "$WHOLE $CUT $OTHER" '4 4 0' 'streams whole, cut, other'
+    assert_equal "$WHOLE $CUT $OTHER" "$((8 - its_own)) $its_own 0" 'streams whole, cut, other'
     wait_until 5 gw_gauge_is open_requests 0
     wait_until 5 leases_are 0
     wait_until 5 fake_stat_is alpha .active 0
-    assert_between "$(gw_counter requests)" $((requests + 5)) 100000 'counter requests'
+    assert_at_least "$(gw_counter requests)" $((requests + 8 - its_own + 1)) 'counter requests'
   done
 }
 
@@ -169,31 +182,35 @@ nothing_is_left() {
 }
 
 @test "crash: responders killed under load -> only requests in their hands fail, as JSON errors" {
-  local victim seen load
-  # slow enough to last until both are killed, quick for the rest
-  fake_mode alpha '{"first_delay_ms": 200}'
-  node "$TOP_SRCDIR/tests/bats/helpers/load.mjs" "$GW_URL/v1/chat/completions" 1200 8 \
+  local victim seen load lost=0
+  # none is answered before both are killed, all are at once then
+  fake_mode alpha '{"wait_head": true}'
+  node "$TOP_SRCDIR/tests/bats/helpers/load.mjs" "$GW_URL/v1/chat/completions" 400 8 \
     '{"model":"planner","messages":[]}' >"$BATS_TEST_TMPDIR/seen" 3>&- 4>&- &
   load=$!
   for victim in 1 2; do
     wait_until 10 gw_gauge_is open_requests 8
+    wait_until 10 fake_stat_is alpha .waiting 8
     victim=$(gw_responders inference | sed -n "${victim}p")
+    lost=$((lost + $(gw_gauge_of open_requests "$victim")))
     kill -KILL "$victim"
     wait_until 5 another_serves inference "$victim" 2
   done
+  wait_until 10 fake_stat_is alpha .waiting 8
   fake_mode alpha '{}'
+  fake_go alpha 8
   wait "$load" || true
   seen=$(<"$BATS_TEST_TMPDIR/seen")
   echo "$seen"
-  # two responders, at most 8 requests each at the moment of their end
-  assert_between "$(jq '.status["200"]' <<<"$seen")" 1184 1199 'answers 200'
+  # and those that reached a dead one before lighttpd knew: no more at one time
+  assert_between "$(jq '.status["200"]' <<<"$seen")" 384 $((400 - lost)) 'answers 200'
   assert_equal "$(jq -c '.status | keys - ["200", "500", "502", "503"]' <<<"$seen")" '[]' 'other answers'
   wait_until 5 gw_gauge_is open_requests 0
 }
 
 @test "crash: killed before the answer began -> the client gets a JSON error at once" {
   local pid code=$BATS_TEST_TMPDIR/code
-  curl -sS --max-time 30 -o "$code.body" -w '%{http_code} %{content_type}' \
+  curl -sS --max-time 300 -o "$code.body" -w '%{http_code} %{content_type}' \
     -H 'Content-Type: application/json' \
     --data-binary '{"model":"planner","messages":[],"fake":{"never":true}}' \
     "$GW_URL/v1/chat/completions" >"$code" 3>&- 4>&- &
@@ -214,7 +231,7 @@ nothing_is_left() {
 
 @test "crash: lighttpd is killed with open streams -> the launcher ends, all is gone" {
   own_gateway
-  open_streams 4 planner '{"tokens": 1000, "delay_ms": 50}'
+  open_streams 4 planner '{"tokens": 1000000, "delay_ms": 50}'
   kill -KILL "$(gw_processes | awk '/^[0-9]+ lighttpd / { print $1 }')"
   close_streams
   assert_equal "$WHOLE $CUT $OTHER" '0 4 0' 'streams whole, cut, other'
@@ -227,7 +244,7 @@ nothing_is_left() {
 @test "crash: the launcher is killed with open streams -> nothing runs on, upstreams are let go" {
   own_gateway
   gw_expect_leftovers
-  open_streams 4 planner '{"tokens": 1000, "delay_ms": 50}'
+  open_streams 4 planner '{"tokens": 1000000, "delay_ms": 50}'
   kill -KILL "$(gw_pid gateway)"
   wait_until 5 test -s "$GW_DIR/gateway.status" # its own, not the next one's
   close_streams
@@ -243,9 +260,9 @@ nothing_is_left() {
 
 @test "crash: SIGTERM with open streams and a pending answer -> all finish, nobody new gets in" {
   local pid
-  GRACE_S=60 own_gateway
+  GRACE_S=3600 own_gateway
   open_streams 6 planner '{"tokens": 2, "wait_tokens": true}'
-  curl -sS --max-time 60 -o "$BATS_TEST_TMPDIR/pending" -w '%{http_code}' \
+  curl -sS --max-time 300 -o "$BATS_TEST_TMPDIR/pending" -w '%{http_code}' \
     -H 'Content-Type: application/json' --data-binary \
     '{"model":"planner","messages":[],"fake":{"wait_head":true}}' \
     "$GW_URL/v1/chat/completions" >"$BATS_TEST_TMPDIR/code" 3>&- 4>&- &
@@ -268,7 +285,7 @@ nothing_is_left() {
 
 @test "crash: SIGTERM, streams that outlast the grace time -> cut then, all is gone, upstreams let go" {
   own_gateway
-  open_streams 6 planner '{"tokens": 1000, "delay_ms": 50}'
+  open_streams 6 planner '{"tokens": 1000000, "delay_ms": 50}'
   kill -TERM "$(gw_pid gateway)"
   close_streams
   assert_equal "$WHOLE $CUT $OTHER" '0 6 0' 'streams whole, cut, other'
@@ -280,7 +297,7 @@ nothing_is_left() {
 
 @test "crash: a second signal with open streams -> everything ends at once" {
   GRACE_S=600 own_gateway
-  open_streams 6 planner '{"tokens": 1000, "delay_ms": 50}'
+  open_streams 6 planner '{"tokens": 1000000, "delay_ms": 50}'
   kill -TERM "$(gw_pid gateway)"
   wait_until 5 gw_log_has 'graceful shutdown started'
   kill -TERM "$(gw_pid gateway)"

@@ -224,7 +224,7 @@ GUARDED=(
 
 @test "agent: inventory while a request runs -> counted at model and device" {
   local counts='[.models[0].running, .devices[0].running]'
-  agent_stream a "$GW_DIR/s" m1 '{"fake": {"tokens": 100000, "delay_ms": 20}}'
+  agent_stream a "$GW_DIR/s" m1 '{"fake": {"tokens": 1000000, "delay_ms": 20}}'
   wait_until 20 stream_has "$GW_DIR/s" 1
   assert_equal "$(agent_inventory a "$counts")" '[1,1]'
   kill "$STREAM_PID"
@@ -391,7 +391,7 @@ chat_of() {
 @test "agent: clients that leave their streams -> the requests of others are served on" {
   local n
   for n in 1 2 3; do
-    agent_stream a "$GW_DIR/s$n" m1 '{"fake": {"tokens": 1000, "delay_ms": 20}}'
+    agent_stream a "$GW_DIR/s$n" m1 '{"fake": {"tokens": 1000000, "delay_ms": 20}}'
     wait_until 20 stream_has "$GW_DIR/s$n" 1
     kill "$STREAM_PID"
     agent_chat a team/m2

@@ -412,7 +412,7 @@ waits_of() {
 
 @test "agent: a llama-server dies mid-stream -> what came, one error event, no [DONE]" {
   local file=$GW_DIR/mid
-  agent_stream s "$file" mid '{"fake": {"tokens": 100000, "delay_ms": 100}}'
+  agent_stream s "$file" mid '{"fake": {"tokens": 1000000, "delay_ms": 100}}'
   wait_until 20 stream_has "$file" 2
   llama_put mid /fake/exit '{"signal": 9}'
   stream_wait

@@ -232,7 +232,7 @@ refuses() {
 
 @test "agent: SIGTERM, a stream longer than shutdown_grace_s -> cut then, exit 0, all gone" {
   agent 'shutdown_grace_s: 0.5' 'models:' "$(model m1)"
-  agent_stream a "$GW_DIR/s" m1 '{"fake": {"tokens": 6000, "delay_ms": 100}}'
+  agent_stream a "$GW_DIR/s" m1 '{"fake": {"tokens": 1000000, "delay_ms": 100}}'
   wait_until 20 stream_has "$GW_DIR/s" 2
   agent_stop a
   assert_equal "$agent_status" 0 'exit status'
@@ -243,7 +243,7 @@ refuses() {
 
 @test "agent: a second SIGTERM -> no more waiting for streams and llama-servers" {
   agent 'shutdown_grace_s: 600' 'stop_timeout_s: 600' 'models:' "$(model m1 ignore_sigterm=1)"
-  agent_stream a "$GW_DIR/s" m1 '{"fake": {"tokens": 6000, "delay_ms": 100}}'
+  agent_stream a "$GW_DIR/s" m1 '{"fake": {"tokens": 1000000, "delay_ms": 100}}'
   wait_until 20 stream_has "$GW_DIR/s" 2
   kill -TERM "$(gw_pid agent-a)"
   wait_until 5 refuses

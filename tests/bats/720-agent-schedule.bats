@@ -180,7 +180,7 @@ keep_asking() {
   url=$(agent_url a)/v1/chat/completions
   json=$(chat_json "$2" '{"fake": {"first_delay_ms": 200}}')
   while [[ ! -e $BATS_TEST_TMPDIR/enough ]]; do
-    curl -sS --noproxy '*' --max-time 60 -o /dev/null -w '%{http_code}\n' \
+    curl -sS --noproxy '*' --max-time 300 -o /dev/null -w '%{http_code}\n' \
       -H 'Content-Type: application/json' --data-binary "$json" "$url" \
       >>"$BATS_TEST_TMPDIR/$1.statuses"
   done 3>&- 4>&- &

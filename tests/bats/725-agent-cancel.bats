@@ -32,7 +32,7 @@ one_device() {
 # watched ID MODEL [EXTRA] - as queue, from a client whose end lighttpd sees at
 # once: it has waited on this connection for the body.
 watched() {
-  queue "$1" "$2" "${3:-}" -H 'Expect: 100-continue' --expect100-timeout 20
+  queue "$1" "$2" "${3:-}" -H 'Expect: 100-continue' --expect100-timeout 300
 }
 
 # has_comment FILE - for wait_until.
@@ -247,7 +247,7 @@ upstream_let_go() {
 @test "cancel: the client of a running whole answer leaves -> the llama-server is told, the slot is given on" {
   one_device
   agent_chat a a # the model is there
-  ask a1 a '{"fake": {"never": true}}' -H 'Expect: 100-continue' --expect100-timeout 20
+  ask a1 a '{"fake": {"never": true}}' -H 'Expect: 100-continue' --expect100-timeout 300
   wait_until 10 got a1
   queue_all a2
   leave "${ALL_ASKED[0]}"

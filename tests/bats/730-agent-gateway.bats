@@ -15,14 +15,14 @@ load helpers/all
 setup_file() {
   gw_setup
   gw_config <<YAML
-gateway: {probe_ttl_s: 0, probe_timeout_s: 20, sse_keepalive_s: 0}
+gateway: {probe_ttl_s: 0, probe_timeout_s: 60, sse_keepalive_s: 0}
 auth: {node_api_keys: [the-node-key], upstream_node_key: the-agent-key}
 models:
   planner: {type: discovered}
   code-helper: {type: discovered, role: code}
   spare: {type: discovered}
 YAML
-  ROLE_MESH_NODE_STALE_AFTER_S=9000 gw_start
+  gw_start
   export NODE_KEY=the-node-key AGENT_KEY=the-agent-key
   agent_node first <<YAML
 heartbeat_interval_s: 3600
@@ -189,14 +189,14 @@ replay() {
 
 @test "agent: a stream -> tokens reach the client while the answer is not complete" {
   stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions \
-    "$(chat_json planner '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 50}}')"
+    "$(chat_json planner '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 50}}')"
   wait_until 10 stream_has "$BATS_TEST_TMPDIR/s" 3
   assert_equal "$(llama_stats m-plan .active)" 1 'streams the llama-server is in'
 }
 
 @test "agent: the client of a stream leaves -> the llama-server is told through both" {
   stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions \
-    "$(chat_json planner '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 50}}')"
+    "$(chat_json planner '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 50}}')"
   wait_until 10 stream_has "$BATS_TEST_TMPDIR/s" 1
   kill "$STREAM_PID"
   stream_wait
@@ -210,7 +210,7 @@ no_stream() {
 
 @test "agent: its llama-server dies in mid-stream -> one error event, no end of a stream" {
   stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions \
-    "$(chat_json planner '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 50}}')"
+    "$(chat_json planner '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 50}}')"
   wait_until 10 stream_has "$BATS_TEST_TMPDIR/s" 2
   kill -KILL "$(llama_last m-plan .pid)"
   stream_wait
@@ -231,7 +231,7 @@ YAML
   agent_start second
   wait_until 10 answers spare 200
   stream_to "$BATS_TEST_TMPDIR/s1" /v1/chat/completions \
-    "$(chat_json spare '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 50}}')"
+    "$(chat_json spare '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 50}}')"
   wait_until 10 stream_has "$BATS_TEST_TMPDIR/s1" 1
   stream_to "$BATS_TEST_TMPDIR/s2" /v1/chat/completions "$(chat_json spare)"
   wait_until 10 agent_model_has second m-second .pending 1

@@ -22,7 +22,7 @@ teardown() {
 # gateway [AUTH] - one that knows the role planner.
 gateway() {
   gw_config <<YAML
-gateway: {probe_ttl_s: 0, probe_timeout_s: 20}
+gateway: {probe_ttl_s: 0, probe_timeout_s: 60}
 auth: ${1:-{node_api_keys: [the-node-key], upstream_node_key: the-agent-key\}}
 models: {planner: {type: discovered}}
 YAML

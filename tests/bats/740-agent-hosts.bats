@@ -78,7 +78,7 @@ only_west() {
 # refuses NAME - nobody listens at the agent's address any more; for wait_until.
 refuses() {
   local status=0
-  $GW_VIA curl -s --noproxy '*' --max-time 2 -o /dev/null "$(agent_url "$1")/health" || status=$?
+  $GW_VIA curl -s --noproxy '*' --max-time 300 -o /dev/null "$(agent_url "$1")/health" || status=$?
   ((status == 7))
 }
 
@@ -94,8 +94,8 @@ refuses() {
   assert_status 200
   local port
   port=$(llama_option east-plan --port)
-  netns_exec east curl -sf --max-time 5 -o /dev/null "http://127.0.0.1:$port/health"
-  run -7 netns_exec gw curl -s --max-time 5 "http://$(netns_address east):$port/health"
+  netns_exec east curl -sf --max-time 300 -o /dev/null "http://127.0.0.1:$port/health"
+  run -7 netns_exec gw curl -s --max-time 300 "http://$(netns_address east):$port/health"
 }
 
 @test "hosts: an agent is killed -> no llama-server is left, the other node answers everything" {
@@ -134,7 +134,7 @@ no_llama() {
 requests() {
   : >"$GW_DIR/$2.status"
   # shellcheck disable=SC2086 # words
-  seq "$1" | xargs -P 4 -I '{}' ${GW_VIA:-} curl -s --noproxy '*' --max-time 60 -o /dev/null \
+  seq "$1" | xargs -P 4 -I '{}' ${GW_VIA:-} curl -s --noproxy '*' --max-time 300 -o /dev/null \
     -w '%{http_code}\n' -H 'Content-Type: application/json' \
     --data-binary "$(chat_json "$2")" "$GW_URL/v1/chat/completions" >>"$GW_DIR/$2.status" || true
 }
@@ -199,7 +199,7 @@ answered() {
   local model
   hosts_up
   stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions \
-    "$(chat_json coder '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 50}}')"
+    "$(chat_json coder '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 50}}')"
   wait_until 20 stream_has "$BATS_TEST_TMPDIR/s" 2
   model=$(sed -nE 's/^X-RoleMesh-Node: ([a-z]+).*/\1/p' "$BATS_TEST_TMPDIR/s.head")-code
   kill "$STREAM_PID"
@@ -211,7 +211,7 @@ answered() {
   local node
   hosts_up
   stream_to "$BATS_TEST_TMPDIR/s" /v1/chat/completions \
-    "$(chat_json coder '{"stream": true, "fake": {"tokens": 100000, "delay_ms": 50}}')"
+    "$(chat_json coder '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 50}}')"
   wait_until 20 stream_has "$BATS_TEST_TMPDIR/s" 2
   node=$(sed -nE 's/^X-RoleMesh-Node: ([a-z]+).*/\1/p' "$BATS_TEST_TMPDIR/s.head")
   agent_kill "$node"

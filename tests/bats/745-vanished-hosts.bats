@@ -15,12 +15,12 @@ setup() {
   netns_start gw east west
   gw_on gw
   gw_config <<YAML
-gateway: {sse_keepalive_s: 20}
+gateway: {sse_keepalive_s: 3600}
 models:
   planner: {type: discovered, timeouts: {connect_s: 8, first_byte_s: 9000, idle_s: 9000}}
 YAML
   # one inference process: it alone keeps connections
-  GW_WORKERS=1 ROLE_MESH_NODE_STALE_AFTER_S=9000 gw_start
+  GW_WORKERS=1 gw_start
 }
 
 teardown() {

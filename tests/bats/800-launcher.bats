@@ -327,7 +327,7 @@ inference_are() {
 @test "stop: an open stream -> it ends whole, new connections are refused" {
   local pid script='{"stream": true, "fake": {"tokens": 3, "wait_tokens": true}}'
   fake_start alpha
-  sed -i "s|http://127.0.0.1:9|$FAKE_URL_alpha|; s|_grace_s: 3|_grace_s: 60|" "$GW_CONFIG"
+  sed -i "s|http://127.0.0.1:9|$FAKE_URL_alpha|; s|_grace_s: 3|_grace_s: 3600|" "$GW_CONFIG"
   gw_start
   stream_to "$GW_DIR/s" /v1/chat/completions "$(chat_json planner "$script")"
   fake_go alpha
@@ -350,7 +350,7 @@ inference_are() {
 }
 
 @test "stop: a stream longer than shutdown_grace_s -> cut then, all gone" {
-  local pid before script='{"stream": true, "fake": {"tokens": 6000, "delay_ms": 100}}'
+  local pid before script='{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 100}}'
   fake_start alpha
   sed -i "s|http://127.0.0.1:9|$FAKE_URL_alpha|; s|_grace_s: 3|_grace_s: 1|" "$GW_CONFIG"
   gw_start
@@ -369,7 +369,7 @@ inference_are() {
 }
 
 @test "stop: a second signal -> everything ends at once" {
-  local pid script='{"stream": true, "fake": {"tokens": 6000, "delay_ms": 100}}'
+  local pid script='{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 100}}'
   fake_start alpha
   sed -i "s|http://127.0.0.1:9|$FAKE_URL_alpha|; s|_grace_s: 3|_grace_s: 600|" "$GW_CONFIG"
   gw_start

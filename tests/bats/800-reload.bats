@@ -43,7 +43,7 @@ served_by_all() {
     asks+=(-o /dev/null "$GW_URL/v1/chat/completions")
   done
   # held open together, they are spread over all processes
-  curl -s --noproxy '*' --max-time 10 --parallel --parallel-immediate \
+  curl -s --noproxy '*' --max-time 300 --parallel --parallel-immediate \
     -w '%{http_code}\n' -H "X-Request-Id: spread-$alias" \
     --data-binary "$(chat_json "$alias" '{"fake": {"first_delay_ms": 300}}')" \
     "${asks[@]}" >"$GW_DIR/codes"

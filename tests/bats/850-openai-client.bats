@@ -17,7 +17,7 @@ setup_file() {
   fake_start alpha
   gw_config <<YAML
 gateway: { max_body_bytes: 1048576, sse_keepalive_s: 1, shutdown_grace_s: 2,
-  probe_timeout_s: 20 }
+  probe_timeout_s: 60 }
 auth: { client_api_keys: [sesame] }
 models:
   planner: { type: proxy, proxy_url: "$FAKE_URL_alpha" }

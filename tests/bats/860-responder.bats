@@ -13,7 +13,7 @@ setup() {
   export GW_KEY='' WEB_KIND=nginx
   fake_start alpha
   gw_config <<YAML
-gateway: { shutdown_grace_s: 120 }
+gateway: { shutdown_grace_s: 3600 }
 models:
   planner: { type: proxy, proxy_url: "$FAKE_URL_alpha" }
 YAML
@@ -26,7 +26,7 @@ teardown() {
 
 # responder [ARGS] - in the foreground, for those that end at once.
 responder() {
-  timeout 20 "$TOP_BUILDDIR/rolemesh-responder" --config "$GW_CONFIG" "$@" \
+  timeout 300 "$TOP_BUILDDIR/rolemesh-responder" --config "$GW_CONFIG" "$@" \
     </dev/null
 }
 

@@ -12,7 +12,7 @@ setup_file() {
   raw_files "$GW_DIR/raw"
   fake_start alpha --fixtures "$GW_DIR/raw"
   gw_config <<YAML
-gateway: {sse_keepalive_s: 20}
+gateway: {sse_keepalive_s: 3600}
 models:
   planner:
     type: proxy

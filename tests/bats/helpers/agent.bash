@@ -163,7 +163,7 @@ _agent_launch() {
 # agent_is_up NAME - /health says 200.
 agent_is_up() {
   # shellcheck disable=SC2046 # words
-  [[ $($(agent_via "$1") curl -s --noproxy '*' --max-time 2 -o /dev/null -w '%{http_code}' \
+  [[ $($(agent_via "$1") curl -s --noproxy '*' --max-time 20 -o /dev/null -w '%{http_code}' \
     "$(agent_url "$1")/health") == 200 ]]
 }
 
@@ -255,7 +255,7 @@ agent_inventory() {
   local -a how=()
   [[ -z ${AGENT_KEY:-} ]] || how=(-H "Authorization: Bearer $AGENT_KEY")
   # shellcheck disable=SC2046 # words
-  $(agent_via "$1") curl -sS --noproxy '*' --fail-with-body --max-time 10 "${how[@]}" \
+  $(agent_via "$1") curl -sS --noproxy '*' --fail-with-body --max-time 60 "${how[@]}" \
     "$(agent_url "$1")/v1/node/inventory" | jq -rc "${@:3}" "${2:-.}"
 }
 
@@ -337,14 +337,14 @@ llama_pids() {
 # llama_put ALIAS PATH JSON - a control request to the last one: /fake/exit
 # '{"signal": 9}', /fake/mode '{"status": 500}'.
 llama_put() {
-  curl -sS --noproxy '*' --fail-with-body --max-time 10 -X PUT --data-binary "$3" \
+  curl -sS --noproxy '*' --fail-with-body --max-time 60 -X PUT --data-binary "$3" \
     "http://127.0.0.1:$(llama_option "$1" --port)$2" >/dev/null
 }
 
 # llama_stats ALIAS [FILTER] - counters of the last one. Its requests are in
 # the log that fake_log, fake_count, fake_last read by the alias.
 llama_stats() {
-  curl -sS --noproxy '*' --max-time 10 \
+  curl -sS --noproxy '*' --max-time 60 \
     "http://127.0.0.1:$(llama_option "$1" --port)/fake/stats" | jq -rc "${2:-.}"
 }
 

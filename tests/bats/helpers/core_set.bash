@@ -93,7 +93,7 @@ core_test_head() {
   assert_status 200
   assert_header Content-Type application/json
   # a body after all would be taken for the answer to the next request
-  run -0 curl -sS --max-time 20 -o /dev/null -w '%{http_code} %{num_connects}\n' \
+  run -0 curl -sS --max-time 300 -o /dev/null -w '%{http_code} %{num_connects}\n' \
     --head "$GW_URL/health" --next -sS -o /dev/null \
     -w '%{http_code} %{num_connects}\n' "$GW_URL/health"
   assert_equal "${lines[*]}" '200 1 200 0' 'status and new connections'
@@ -135,7 +135,7 @@ core_test_cors() {
 }
 
 core_test_kept_connection() {
-  run -0 curl -sS --max-time 20 -o /dev/null -w '%{http_code} %{num_connects}\n' \
+  run -0 curl -sS --max-time 300 -o /dev/null -w '%{http_code} %{num_connects}\n' \
     -H "Authorization: Bearer $GW_KEY" -H 'Content-Type: application/json' \
     --data-binary "$(chat_json planner '{"stream": true}')" \
     "$GW_URL/v1/chat/completions" --next -sS -o /dev/null \

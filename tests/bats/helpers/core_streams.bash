@@ -142,7 +142,7 @@ _left_upstream() {
 
 core_test_leave_streaming() {
   local file=$BATS_TEST_TMPDIR/s id
-  stream_fake "$file" '{"tokens": 400, "delay_ms": 100}'
+  stream_fake "$file" '{"tokens": 1000000, "delay_ms": 100}'
   wait_until 10 stream_has "$file" 2
   id=$(fake_last alpha .id)
   kill "$STREAM_PID"
@@ -153,7 +153,7 @@ core_test_leave_streaming() {
 
 core_test_leave_silent() {
   local file=$BATS_TEST_TMPDIR/s id
-  stream_fake "$file" '{"first_delay_ms": 60000}'
+  stream_fake "$file" '{"first_delay_ms": 3600000}'
   wait_until 10 fake_stat_is alpha .active 1
   id=$(fake_last alpha .id)
   kill "$STREAM_PID"
@@ -165,7 +165,7 @@ core_test_leave_silent() {
 # the server another name and port, as behind a reverse proxy.
 core_test_leave_waiting() {
   local pid id
-  curl -sS --max-time 60 -o /dev/null -H 'Host: example.test:9999' -H "Authorization: Bearer $GW_KEY" \
+  curl -sS --max-time 300 -o /dev/null -H 'Host: example.test:9999' -H "Authorization: Bearer $GW_KEY" \
     -H 'Content-Type: application/json' --data-binary "$(chat_json planner '{"fake": {"never": true}}')" \
     "$GW_URL/v1/chat/completions" 3>&- 4>&- &
   pid=$!
@@ -184,10 +184,10 @@ core_test_leave_waiting() {
 core_test_many_streams() {
   local pid
   mkdir -p "$BATS_TEST_TMPDIR/many"
-  curl -sSN -Z --parallel-immediate --parallel-max 50 --max-time 60 \
+  curl -sSN -Z --parallel-immediate --parallel-max 50 --max-time 300 \
     -H "Authorization: Bearer $GW_KEY" -H 'Content-Type: application/json' \
     --data-binary "$(chat_json planner \
-      '{"stream": true, "fake": {"tokens": 900, "delay_ms": 100}}')" \
+      '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 100}}')" \
     -o "$BATS_TEST_TMPDIR/many/#1" "$GW_URL/v1/chat/completions?[1-32]" \
     2>/dev/null 3>&- 4>&- &
   pid=$!
@@ -237,8 +237,8 @@ _chat_works() {
 # The request that the killed process held is lost; nothing else is.
 core_test_workers_killed() {
   local pid json
-  json=$(chat_json planner '{"fake": {"first_delay_ms": 60000}}')
-  curl -sS --max-time 30 -o "$GW_DIR/lost.body" -D "$GW_DIR/lost.head" \
+  json=$(chat_json planner '{"fake": {"first_delay_ms": 3600000}}')
+  curl -sS --max-time 300 -o "$GW_DIR/lost.body" -D "$GW_DIR/lost.head" \
     -H "Authorization: Bearer $GW_KEY" -H 'Content-Type: application/json' \
     --data-binary "$json" "$GW_URL/v1/chat/completions" 3>&- 4>&- &
   pid=$!

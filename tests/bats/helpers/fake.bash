@@ -48,13 +48,13 @@ _fake_url() {
 
 # fake_mode NAME JSON - defaults of all its answers from now on; {} restores.
 fake_mode() {
-  curl -sS --noproxy '*' --fail-with-body --max-time 10 -X PUT --data-binary "$2" \
+  curl -sS --noproxy '*' --fail-with-body --max-time 60 -X PUT --data-binary "$2" \
     "$(_fake_url "$1")/fake/mode" >/dev/null
 }
 
 # fake_stats NAME [FILTER] - its counters, or one: fake_stats a .active
 fake_stats() {
-  curl -sS --noproxy '*' --max-time 10 "$(_fake_url "$1")/fake/stats" | jq -rc "${2:-.}"
+  curl -sS --noproxy '*' --max-time 60 "$(_fake_url "$1")/fake/stats" | jq -rc "${2:-.}"
 }
 
 # fake_stat_is NAME FILTER VALUE - for wait_until.
@@ -66,7 +66,7 @@ fake_stat_is() {
 # wait_head and wait_tokens).
 fake_go() {
   wait_until 10 fake_stat_is "$1" .waiting "${2:-1}" || return 1
-  curl -sS --noproxy '*' --fail --max-time 10 -X PUT "$(_fake_url "$1")/fake/go" >/dev/null
+  curl -sS --noproxy '*' --fail --max-time 60 -X PUT "$(_fake_url "$1")/fake/go" >/dev/null
 }
 
 # fake_log NAME [FILTER] - its events through jq, one a line:

@@ -48,6 +48,8 @@ gw_run() {
 # gw_start [ARGS] - run it on $GW_CONFIG and wait until /health answers. Host
 # (GW_HOST, 127.0.0.1) and port come from the command line unless GW_PORT_FROM_CONFIG=1. GW_WORKERS
 # (2) sets --workers, empty: the configuration does. On a port that someone else just took: another port.
+# A node stays fresh for hours, however slow its test is, unless ROLE_MESH_NODE_STALE_AFTER_S
+# says otherwise; empty: for as long as the gateway finds right.
 gw_start() {
   local tries
   for tries in 1 2 3; do
@@ -71,6 +73,8 @@ _gw_launch() {
   # a shell stays behind to keep the exit status: gw_stop may run in another
   (
     exec 3>&- 4>&-
+    export ROLE_MESH_NODE_STALE_AFTER_S=${ROLE_MESH_NODE_STALE_AFTER_S-9000}
+    [[ -n $ROLE_MESH_NODE_STALE_AFTER_S ]] || unset ROLE_MESH_NODE_STALE_AFTER_S
     TMPDIR="$GW_DIR/run" XDG_RUNTIME_DIR="$GW_DIR/run" \
       ROLEMESH_RESPONDER="$TOP_BUILDDIR/rolemesh-responder" \
       ROLEMESH_DATADIR="$TOP_SRCDIR/lighttpd" \
@@ -86,7 +90,7 @@ _gw_launch() {
 
 # gw_is_up - /health says 200.
 gw_is_up() {
-  [[ $(${GW_VIA:-} curl -s --noproxy '*' --max-time 2 -o /dev/null -w '%{http_code}' \
+  [[ $(${GW_VIA:-} curl -s --noproxy '*' --max-time 20 -o /dev/null -w '%{http_code}' \
     "$GW_URL/health") == 200 ]]
 }
 
@@ -128,7 +132,7 @@ gw_node() {
   local -a how=()
   [[ -n ${GW_KEY:-} ]] && how=(-H "Authorization: Bearer $GW_KEY")
   # shellcheck disable=SC2016 # jq's $id
-  ${GW_VIA:-} curl -sS --noproxy '*' --max-time 10 "${how[@]}" "$GW_URL/v1/models" |
+  ${GW_VIA:-} curl -sS --noproxy '*' --max-time 60 "${how[@]}" "$GW_URL/v1/models" |
     jq -rc --arg id "$1" '.rolemesh.nodes[] | select(.node_id == $id) | '"${2:-.}"
 }
 

@@ -12,16 +12,30 @@
 PATIENCE=${GW_TEST_PATIENCE:-4}
 
 # wait_until SECONDS COMMAND [ARGS] - poll every 50 ms until COMMAND succeeds.
-# Fails, saying what it waited for, when PATIENCE times SECONDS are over. Nothing
-# that a test waits for may come by itself within that time.
+# Fails, saying what it waited for, when PATIENCE times SECONDS (ten at least)
+# are over and it has looked five times for each of them: a machine that stood
+# still gets as many looks as any other. That it gives up is for tests that fail
+# anyway; nothing that a test waits for may come by itself, however late.
 wait_until() {
-  local deadline=$((${EPOCHREALTIME/./} + $1 * PATIENCE * 1000000))
+  local seconds=$(($1 < 10 ? 10 : $1)) looks=0 deadline
+  deadline=$((${EPOCHREALTIME/./} + seconds * PATIENCE * 1000000))
   shift
   until "$@"; do
-    if ((${EPOCHREALTIME/./} > deadline)); then
+    looks=$((looks + 1))
+    if ((looks > seconds * 5 && ${EPOCHREALTIME/./} > deadline)); then
       echo "gave up waiting for: $*" >&2
       return 1
     fi
+    sleep 0.05
+  done
+}
+
+# wait_ms MS - until that time is over, or more: for what has a time of its own
+# and shows nothing when it comes. Slowness can only make it longer; a test that
+# calls it must not fail for that.
+wait_ms() {
+  local until_ms=$(($(mono_ms) + $1))
+  until (($(mono_ms) >= until_ms)); do
     sleep 0.05
   done
 }

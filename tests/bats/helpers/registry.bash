@@ -34,6 +34,27 @@ gw_gauge() {
   index=$(_reg_index GAUGE "$1") && _reg_sum live "g$index"
 }
 
+# gw_gauge_of WORD PID - what that process holds.
+gw_gauge_of() {
+  local index
+  index=$(_reg_index GAUGE "$1") &&
+    "$TOP_BUILDDIR/regdump" "$ROLE_MESH_SHM" | awk -v pid="pid=$2" -v field="g$index=" '
+      $1 == "row" && $4 == pid {
+        for (i = 5; i <= NF; i++)
+          if (index($i, field) == 1) sum += substr($i, length(field) + 1)
+      }
+      END { print sum + 0 }'
+}
+
+# gw_each_holds POOL - every process of that pool has an open request: where a
+# test needs them all, as the web server spreads requests as it likes.
+gw_each_holds() {
+  local pid
+  for pid in $(gw_responders "$1"); do
+    (($(gw_gauge_of open_requests "$pid") > 0)) || return 1
+  done
+}
+
 # gw_counter_is WORD N, gw_gauge_is WORD N - for wait_until.
 gw_counter_is() {
   [[ $(gw_counter "$1") == "$2" ]]

@@ -22,7 +22,7 @@ gw_request() {
   body_file=${GW_DIR:-$BATS_TEST_TMPDIR}/answer.body
   rm -f "$body_file" "$body_file.head"
   curl_status=0
-  line=$(${GW_VIA:-} curl -sS --noproxy '*' --globoff --max-time "${GW_TIMEOUT:-30}" "${how[@]}" \
+  line=$(${GW_VIA:-} curl -sS --noproxy '*' --globoff --max-time "${GW_TIMEOUT:-300}" "${how[@]}" \
     -o "$body_file" -D "$body_file.head" -w '%{http_code} %{time_total}' \
     "$@" "$url" 2>"$body_file.err") || curl_status=$?
   status_code=${line%% *}
@@ -93,7 +93,7 @@ stream_to() {
   mkfifo "$file.pipe"
   "$TOP_BUILDDIR/tests/fake/stamp_lines" <"$file.pipe" >"$file" 3>&- 4>&- &
   _STREAM_READER_PID=$!
-  ${GW_VIA:-} curl -sSN --noproxy '*' --max-time "${GW_TIMEOUT:-60}" -D "$file.head" "${how[@]}" \
+  ${GW_VIA:-} curl -sSN --noproxy '*' --max-time "${GW_TIMEOUT:-300}" -D "$file.head" "${how[@]}" \
     -H 'Content-Type: application/json' --data-binary "$json" "$@" "$url" \
     >"$file.pipe" 2>"$file.err" 3>&- 4>&- &
   STREAM_PID=$!

@@ -28,7 +28,7 @@ sse_everywhere() {
   local -a pids=()
   for path in "${SSE_PATHS[@]}"; do
     file=$(sse_file "$path")
-    curl -sSN --max-time "${GW_TIMEOUT:-30}" -o "$file" -D "$file.head" \
+    curl -sSN --max-time "${GW_TIMEOUT:-300}" -o "$file" -D "$file.head" \
       -H 'Content-Type: application/json' \
       --data-binary "$(sse_json "$path" "$1" "${2:-}")" "$GW_URL$path" 3>&- 4>&- &
     pids+=("$!")
