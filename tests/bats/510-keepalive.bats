@@ -28,9 +28,10 @@ models:
   impatient:
     type: proxy
     proxy_url: $FAKE_URL_alpha
-    timeouts: {first_byte_s: 6}
+    timeouts: {first_byte_s: 2}
 YAML
   gw_start
+  export KEEPALIVE_URL=$GW_URL
 }
 
 teardown_file() {
@@ -144,6 +145,36 @@ has_comments() {
   (($(comments) >= $1))
 }
 
+# three_intervals_pass - for a stream that began later, at a gateway that sends
+# comments: what was to come at another one had its time.
+three_intervals_pass() {
+  local file=$BATS_TEST_TMPDIR/intervals
+  GW_URL=$KEEPALIVE_URL stream_to "$file" /v1/chat/completions \
+    "$(sse_json /v1/chat/completions planner '{"fake": {"never": true}}')"
+  wait_until 10 has_three_comments "$file"
+  kill "$STREAM_PID"
+  stream_wait
+}
+
+has_three_comments() {
+  (($(grep -cF ': keep-alive' "$1") >= 3))
+}
+
+# silent_for_three JSON [PATH] - a request whose upstream says nothing (wait_head)
+# for that time, and then a teapot's status.
+silent_for_three() {
+  local silent reader file=$BATS_TEST_TMPDIR/silent
+  stream_to "$file" "${2:-/v1/chat/completions}" "$1"
+  silent=$STREAM_PID
+  reader=$_STREAM_READER_PID
+  wait_until 10 fake_stat_is alpha .waiting 1
+  three_intervals_pass
+  assert_equal "$(cat "$file" "$file.head")" '' 'what came of a silent upstream'
+  fake_go alpha
+  wait "$silent" "$reader"
+  assert_match "$(_last_head "$file.head")" '^HTTP/1.1 418 '
+}
+
 # --- comments ---
 
 @test "keepalive: the upstream is silent -> 200 and a comment each interval, then the stream" {
@@ -193,9 +224,18 @@ has_comments() {
 }
 
 @test "keepalive: the upstream pauses inside an event -> no comment in it" {
-  gw_post /v1/chat/completions "$(sse_json /v1/chat/completions planner \
-    '{"fake": {"pieces": ["data: {\"a\":", "1}\n", "\n: end\n"], "delay_ms": 500}}')" -N
-  assert_equal "$(without_comments "$body_file")" $'data: {"a":1}\n\n: end'
+  local pids piece
+  stream_to "$S" /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"pieces": ["data: {\"a\":", "1}\n", "\n: end\n"], "wait_tokens": true}}')" -o "$S.bytes"
+  pids=("$STREAM_PID" "$_STREAM_READER_PID")
+  for piece in 'data: {"a":' 'data: {"a":1}' ': end'; do
+    fake_go alpha
+    wait_until 10 grep -qsF "$piece" "$S.bytes"
+    [[ $piece == ': end' ]] || three_intervals_pass
+  done
+  fake_go alpha
+  wait "${pids[@]}"
+  assert_equal "$(without_comments "$S.bytes")" $'data: {"a":1}\n\n: end'
 }
 
 @test "keepalive: the upstream's head came, no event yet -> comments" {
@@ -239,14 +279,14 @@ early_comments() {
 }
 
 @test "keepalive: no stream was asked for -> no early 200, the answer alone" {
-  gw_chat planner '{"fake": {"first_delay_ms": 700, "status": 418, "body": "{\"teapot\":true}"}}'
-  assert_status 418
-  assert_equal "$body" '{"teapot":true}'
+  silent_for_three "$(chat_json planner \
+    '{"fake": {"wait_head": true, "status": 418, "body": "{\"teapot\":true}"}}')"
+  assert_equal "$(stream_text "$BATS_TEST_TMPDIR/silent")" '{"teapot":true}'
 }
 
 @test "keepalive: stream is false though defaults say true -> no early 200" {
-  gw_chat always-streams '{"stream": false, "fake": {"first_delay_ms": 450, "status": 418}}'
-  assert_status 418
+  silent_for_three "$(chat_json always-streams \
+    '{"stream": false, "fake": {"wait_head": true, "status": 418}}')"
 }
 
 @test "keepalive: a stream that was not asked for pauses -> comments all the same" {
@@ -259,9 +299,8 @@ early_comments() {
 @test "keepalive: an endpoint that never streams -> no early 200, whatever the body asks" {
   local path
   for path in embeddings rerank messages/count_tokens; do
-    gw_post "/v1/$path" '{"model": "planner", "stream": true, "input": "i", "query": "q",
-      "documents": ["d"], "fake": {"first_delay_ms": 450, "status": 418}}'
-    assert_status 418
+    silent_for_three '{"model": "planner", "stream": true, "input": "i", "query": "q",
+      "documents": ["d"], "fake": {"wait_head": true, "status": 418}}' "/v1/$path"
   done
 }
 
@@ -339,13 +378,24 @@ early_comments() {
 
 @test "keepalive: then a time-out -> one error event that names the limit" {
   local path file
-  sse_everywhere impatient '{"fake": {"never": true}}'
+  # where the limit came before a comment, the machine had stood still
+  for _ in 1 2 3 4 5 6 7 8; do
+    sse_everywhere impatient '{"fake": {"never": true}}'
+    ! all_began_with_comments || break
+  done
   for path in "${SSE_PATHS[@]}"; do
     file=$(sse_file "$path")
     assert_some_comments "$file"
     assert_one_sse_error "$path" upstream_timeout "$file"
-    assert_sse 'last.json | .error.message // .message | contains("timeouts.first_byte_s = 6 s")' \
+    assert_sse 'last.json | .error.message // .message | contains("timeouts.first_byte_s = 2 s")' \
       true "$file"
+  done
+}
+
+all_began_with_comments() {
+  local path
+  for path in "${SSE_PATHS[@]}"; do
+    grep -q '^HTTP/1.1 200' "$(sse_file "$path").head" || return 1
   done
 }
 
@@ -381,10 +431,21 @@ models:
     proxy_url: $FAKE_URL_silent
 YAML
   gw_start
-  gw_post /v1/chat/completions "$(sse_json /v1/chat/completions planner \
-    '{"fake": {"first_delay_ms": 1000, "status": 418}}')"
-  assert_status 418
-  gw_post /v1/chat/completions "$(sse_json /v1/chat/completions planner \
-    '{"fake": {"pieces": ["data: 1\n\n", "data: 2\n\n"], "delay_ms": 500}}')" -N
-  assert_equal "$body" $'data: 1\n\ndata: 2'
+  local silent halting
+  stream_to "$S.silent" /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"never": true}}')"
+  silent=$STREAM_PID
+  stream_to "$S" /v1/chat/completions "$(sse_json /v1/chat/completions planner \
+    '{"fake": {"pieces": ["data: 1\n\n", "data: 2\n\n"], "wait_tokens": true}}')"
+  halting=("$STREAM_PID" "$_STREAM_READER_PID")
+  fake_go silent
+  wait_until 10 grep -q 'data: 1' "$S"
+  wait_until 10 fake_stat_is silent .active 2
+  three_intervals_pass
+  assert_equal "$(cat "$S.silent" "$S.silent.head")" '' 'what came of a silent upstream'
+  kill "$silent"
+  fake_go silent
+  fake_go silent
+  wait "${halting[@]}"
+  assert_equal "$(stream_text "$S")" $'data: 1\n\ndata: 2'
 }

@@ -296,10 +296,14 @@ leave_first() {
     pids+=("$STREAM_PID")
   done
   wait_until 20 upstream_has 30
+  for ((i = 0; i < 30; i++)); do
+    wait_until 10 grep -qs '"t1"' "$BATS_TEST_TMPDIR/$i.bytes"
+  done
   kill -KILL "${pids[@]}"
   wait_until 10 upstream_has 0
   assert_equal "$(fake_stats alpha .aborted)" $((BEFORE + 30)) 'clients that left the upstream'
   wait_until 10 gw_gauge_is open_requests 0
+  wait_until 10 gw_counter_is requests $((requests_before + 30))
   assert_equal "$(gw_counter client_gone)" $((gone_before + 30)) 'counter client_gone'
   assert_equal "$(gw_counter requests)" $((requests_before + 30)) 'counter requests'
   assert_equal "$(grep -cE 'event=access rid=many-.* status=499 phase=stream ' "$GW_DIR/gateway.log")" 30 records
