@@ -76,7 +76,7 @@ node_is() {
 @test "nodes: register with served_models -> 200 with both intervals; the role is listed" {
   register
   assert_status 200
-  assert_json . '{"status":"ok","node_id":"n1","stale_after_s":30,"heartbeat_interval_s":10}'
+  assert_json . '{"status":"ok","node_id":"n1","stale_after_s":9000,"heartbeat_interval_s":3000}'
   gw_get /v1/models
   assert_json '[.data[].id]' '["reviewer"]'
 }
@@ -389,29 +389,44 @@ in_flight_is() {
   gw_setup
   fake_start three
   gw_config <<<'models: {reviewer: {type: discovered}}'
-  ROLE_MESH_NODE_STALE_AFTER_S=6 gw_start
+  local before
+  ROLE_MESH_NODE_STALE_AFTER_S=3 gw_start
   gw_post /v1/nodes/register "$(jq -cn --arg url "$FAKE_URL_three" \
     '{node_id: "n1", base_url: $url, roles: ["reviewer"]}')"
   assert_status 200
-  assert_json '[.stale_after_s, .heartbeat_interval_s]' '[6,2]'
-  gw_chat reviewer
-  assert_status 200
+  assert_json '[.stale_after_s, .heartbeat_interval_s]' '[3,1]'
+  wait_until 20 beaten_and_used
 
   wait_until 10 node_is n1 stale
-  assert_json '.rolemesh.nodes[0].last_seen_s >= 6' true
+  before=$(fake_count three)
+  assert_json '.rolemesh.nodes[0].last_seen_s >= 3' true
   assert_json '.rolemesh.unavailable_models[0].reason' "the only node of role 'reviewer' is stale"
   gw_chat reviewer
   assert_error 503 no_available_node
   assert_header Retry-After '/^[0-9]+$/'
-  assert_match "$(jq -r .error.message <<<"$body")" "'reviewer'.* 6 s" message
-  assert_equal "$(fake_count three)" 1 'requests the node got'
+  assert_match "$(jq -r .error.message <<<"$body")" "'reviewer'.* 3 s" message
+  assert_equal "$(fake_count three)" "$before" 'requests the node got'
   gw_get /v1/models/reviewer
   assert_error 503 no_available_node
 
+  wait_until 20 beaten_and_used
+}
+
+# beaten_and_used - a request right behind a heartbeat, within the three seconds;
+# for wait_until.
+beaten_and_used() {
   gw_post /v1/nodes/heartbeat '{"node_id":"n1"}'
   assert_status 200
   gw_chat reviewer
-  assert_status 200
+  [[ $status_code == 200 ]]
+}
+
+@test "nodes: nothing says when a node is stale -> after 30 s, and a heartbeat each 10 s" {
+  gw_setup
+  gw_config <<<'models: {reviewer: {type: discovered}}'
+  ROLE_MESH_NODE_STALE_AFTER_S='' gw_start
+  register
+  assert_json '[.stale_after_s, .heartbeat_interval_s]' '[30,10]'
 }
 
 @test "nodes: stale after seconds are no number -> the gateway does not start and says why" {
