@@ -454,13 +454,20 @@ stalled() {
   assert_status 500
 }
 
-@test "fake: models_status, models_delay_ms, models_close -> probes obey, chats do not" {
+@test "fake: models_status, models_delay_ms, models_wait, models_close -> probes obey, chats do not" {
   fake_mode a '{"models_status": 500, "models_delay_ms": 200}'
   gw_get "$FAKE_URL_a/v1/models"
   assert_status 500
   assert_at_least "$time_total_ms" 190 ms
   ask '{}'
   assert_status 200
+  fake_mode a '{"models_wait": true}'
+  stream_to "$BATS_TEST_TMPDIR/m" "$FAKE_URL_a/v1/models" '' -X GET
+  wait_until 5 fake_stat_is a .waiting 1
+  assert_equal "$(cat "$BATS_TEST_TMPDIR/m" "$BATS_TEST_TMPDIR/m.head")" '' 'what came'
+  fake_go a
+  stream_wait
+  grep -q '"owned_by"' "$BATS_TEST_TMPDIR/m"
   fake_mode a '{"models_close": true}'
   gw_get "$FAKE_URL_a/v1/models"
   assert_equal "$curl_status" 52

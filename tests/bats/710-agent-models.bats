@@ -14,7 +14,11 @@ load helpers/all
 # to go on working.
 setup_file() {
   local id
+  BEGAN=$(date +%s)
+  export BEGAN
   gw_setup
+  # what a sanitizer keeps of freed memory is no growth
+  export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
   # two GPUs, whatever this machine has
   export PATH=$TOP_SRCDIR/tests/fake/bin:$PATH
   export FAKE_NVIDIA_SMI_FILE=$TOP_SRCDIR/tests/fixtures/devices/nvidia-two.csv
@@ -123,7 +127,7 @@ other_works() {
   assert_equal "$(steps_of s first)" 'stopped>starting starting>loading loading>ready '
   assert_equal "$(agent_model s first '[.pid, .port, .device, .starts]')" \
     "[$(llama_last first .pid),$(llama_option first --port),\"cpu:0\",1]"
-  assert_between "$(agent_model s first .since)" "$(($(date +%s) - 60))" "$(date +%s)" since
+  assert_between "$(agent_model s first .since)" "$BEGAN" "$(date +%s)" since
 }
 
 @test "agent: a second request -> the same llama-server" {
@@ -363,7 +367,7 @@ no_llama() {
   assert_status 200
   assert_equal "$(agent_model s once '[.state, .starts, .crashes, .last_exit.signal]')" \
     '["ready",2,1,11]'
-  assert_between "$(agent_model s once .last_exit.at)" "$(($(date +%s) - 60))" "$(date +%s)"
+  assert_between "$(agent_model s once .last_exit.at)" "$BEGAN" "$(date +%s)"
   assert_match "$(steps_of s once)" 'ready>failed failed>starting '
 }
 
@@ -425,18 +429,20 @@ waits_of() {
 
 @test "agent: 100 MB of output -> still served, forty lines kept, the agent does not grow" {
   local before after
-  before=$(rss_kib "$(gw_pid agent-s)")
+  before=$(memory_kib "$(gw_pid agent-s)")
   fake_model loud print_mb=100 message=the-end >/dev/null
   GW_TIMEOUT=300 agent_chat s loud
   assert_status 200
-  after=$(rss_kib "$(gw_pid agent-s)")
-  assert_between "$after" 0 $((before + 4096)) 'KiB of memory'
+  after=$(memory_kib "$(gw_pid agent-s)")
+  # a quarter of what was said is more than any allocator's whims, and less than
+  # whoever keeps it needs
+  assert_between $((after - before)) -1000000 25600 'KiB of memory added'
   assert_equal "$(agent_model s loud '.output | length')" 40
   assert_match "$(agent_model s loud '.output | join(" ")')" 'the-end.*model loaded'
 }
 
-rss_kib() {
-  awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"
+memory_kib() {
+  awk '/^(Anonymous|Swap):/ { sum += $2 } END { print sum }' "/proc/$1/smaps_rollup"
 }
 
 @test "agent: everything above -> no zombie, and a guard for each llama-server that lives" {

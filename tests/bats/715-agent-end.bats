@@ -112,10 +112,19 @@ assert_all_gone() {
 }
 
 @test "agent: idle_unload_s while a stream runs -> not stopped before its end" {
-  agent 'idle_unload_s: 0.2' 'models:' "$(model m1)"
-  agent_stream a "$GW_DIR/s" m1 '{"fake": {"tokens": 8, "delay_ms": 150}}'
+  agent 'idle_unload_s: 0.2' 'models:' "$(model m1)" "$(model m2)"
+  agent_stream a "$GW_DIR/s" m1 '{"fake": {"tokens": 2, "wait_tokens": true}}'
+  llama_go m1
+  wait_until 20 stream_has "$GW_DIR/s" 1
+  # one that was used after that is stopped
+  agent_chat a m2
+  assert_status 200
+  wait_until 20 agent_model_is a m2 stopped
+  assert_equal "$(agent_model a m1 .state)" ready
+  llama_go m1
+  llama_go m1
   stream_wait
-  assert_equal "$(stream_tokens "$GW_DIR/s" | wc -l)" 8
+  assert_equal "$(stream_tokens "$GW_DIR/s" | wc -l)" 2
   wait_until 20 agent_model_is a m1 stopped
 }
 

@@ -61,6 +61,7 @@ struct fake_script {
 	bool echo_headers;
 	bool stamp;
 	bool models_close;
+	bool models_wait; /* before GET /v1/models, until told to go */
 	bool loading;
 	const char *body;
 	const char *content_type;

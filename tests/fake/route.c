@@ -140,7 +140,9 @@ step_models(struct fake_conn *c)
 static void
 begin_models(struct fake_conn *c)
 {
-	if (c->x.script.models_delay_ms)
+	if (c->x.script.models_wait)
+		fake_conn_on_go(c, step_models);
+	else if (c->x.script.models_delay_ms)
 		fake_conn_after(c, (double)c->x.script.models_delay_ms,
 				step_models);
 	else

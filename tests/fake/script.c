@@ -56,6 +56,7 @@ static const struct key keys[] = {
 	KEY(echo_headers, FLAG),
 	KEY(stamp, FLAG),
 	KEY(models_close, FLAG),
+	KEY(models_wait, FLAG),
 	KEY(loading, FLAG),
 	KEY(body, STRING),
 	KEY(content_type, STRING),

@@ -12,12 +12,12 @@
 PATIENCE=${GW_TEST_PATIENCE:-4}
 
 # wait_until SECONDS COMMAND [ARGS] - poll every 50 ms until COMMAND succeeds.
-# Fails, saying what it waited for, when PATIENCE times SECONDS (ten at least)
+# Fails, saying what it waited for, when PATIENCE times SECONDS (ten at least, or 0)
 # are over and it has looked five times for each of them: a machine that stood
 # still gets as many looks as any other. That it gives up is for tests that fail
 # anyway; nothing that a test waits for may come by itself, however late.
 wait_until() {
-  local seconds=$(($1 < 10 ? 10 : $1)) looks=0 deadline
+  local seconds=$(($1 > 0 && $1 < 10 ? 10 : $1)) looks=0 deadline
   deadline=$((${EPOCHREALTIME/./} + seconds * PATIENCE * 1000000))
   shift
   until "$@"; do

@@ -83,6 +83,13 @@ assert_refused() {
   assert_equal "$(jq -r .error.code "$BATS_TEST_TMPDIR/$1.answer")" "$3" "error of $1"
 }
 
+# answered_by MODEL - a chat; for wait_until, where a limit may be too short for a
+# machine that stands still.
+answered_by() {
+  agent_chat a "$1" >/dev/null
+  [[ $status_code == 200 ]]
+}
+
 # hold MODEL [EXTRA] - an endless stream that keeps a slot of the model until
 # its client leaves. Sets $HOLDER; its bytes are in $BATS_TEST_TMPDIR/hold-MODEL.
 # shellcheck disable=SC2034 # for the tests
