@@ -276,7 +276,13 @@ tool_hangs() {
 
 @test "device: told to end while nvidia-smi hangs at the start -> ends, leaves nothing" {
   export FAKE_NVIDIA_SMI_MODE=hang
-  AGENT_START_S=0 run ! node_start '' "{model_id: a, path: $(fake_model a)}"
+  agent_ports a 8
+  agent_config a <<YAML
+llama_server_bin: $FAKE_LLAMA_SERVER
+llama_server_port_base: $AGENT_LLAMA_PORTS_a
+models: [{model_id: a, path: $(fake_model a)}]
+YAML
+  _agent_launch a
   wait_until 10 test -s "$FAKE_NVIDIA_SMI_JOURNAL"
   agent_stop a
   assert_equal "$agent_status" 0
