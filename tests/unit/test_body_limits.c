@@ -12,6 +12,26 @@ struct limit {
 	const char *words;
 };
 
+/* What test_model adds to a request without any of its keys. */
+#define ADDED "\"model\":\"up\",\"temperature\":0.6,\"stop\":[\"a\"],"
+#define ADDED_BYTES (sizeof(ADDED) - 1)
+/* What stands around the string of the rows below when it was edited. */
+#define AROUND_BYTES (ADDED_BYTES + sizeof("{\"a\":\"\"}") - 1)
+
+/* Nothing was changed but behind the opening brace. */
+static bool
+is_rest_untouched(const struct gw_buf *text, const struct outcome *o)
+{
+	const char *p = o->forward.data;
+	size_t rest = text->len - 1;
+
+	if (o->err.code != GW_OK || o->has_model)
+		return true;
+	return o->forward.len == 1 + ADDED_BYTES + rest && p[0] == '{' &&
+	       memcmp(p + 1, ADDED, ADDED_BYTES) == 0 &&
+	       memcmp(p + 1 + ADDED_BYTES, text->data + 1, rest) == 0;
+}
+
 static void
 test_limits(void)
 {
@@ -41,6 +61,10 @@ test_limits(void)
 		  GW_OK, "" },
 		{ "65,536 bytes edited in parts", "{\"a\":\"", "x", "\"}",
 		  65528, GW_OK, "" },
+		{ "65,536 bytes when edited", "{\"a\":\"", "x", "\"}",
+		  GW_BODY_STEP_BYTES - AROUND_BYTES, GW_OK, "" },
+		{ "65,537 bytes when edited", "{\"a\":\"", "x", "\"}",
+		  GW_BODY_STEP_BYTES - AROUND_BYTES + 1, GW_OK, "" },
 		{ "exactly the limit", "{\"a\":\"", "x", "\"}", LIMIT - 8,
 		  GW_OK, "" },
 		{ "one byte over the limit", "{\"a\":\"", "x", "\"}",
@@ -60,7 +84,8 @@ test_limits(void)
 		run(text.data, text.len, 60000, 1, &whole);
 		run(text.data, text.len, 0, 9, &steps);
 		pass = same(&whole, &steps) && whole.err.code == l->code &&
-		       strstr(whole.err.msg, l->words);
+		       strstr(whole.err.msg, l->words) &&
+		       is_rest_untouched(&text, &whole);
 		if (!ok(pass, "body: %s -> %s", l->title,
 			l->words[0] ? l->words : "accepted"))
 			printf("# %s\n# %s\n", whole.err.msg, steps.err.msg);
