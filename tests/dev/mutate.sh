@@ -40,6 +40,7 @@ work=
 tree=   # the copy
 folder= # its build folder
 child=
+watched=
 why=
 
 die() {
@@ -50,11 +51,19 @@ die() {
 # ---- processes ---------------------------------------------------------------
 
 # supervised SECONDS COMMAND... - its exit status; 124 or 137: took too long.
-# It has a process group of its own, which ends with us.
+# It has a process group of its own, which ends with us, or with a first test
+# case in the file $watched that failed: the rest may hang.
 supervised() {
   local status=0
   timeout -k 5 "$@" </dev/null &
   child=$!
+  while [[ -n $watched ]] && kill -0 "$child" 2>/dev/null; do
+    if grep -q '^not ok ' "$watched"; then
+      kill "$child" 2>/dev/null || true
+      break
+    fi
+    sleep 0.05
+  done
   wait "$child" || status=$?
   child=
   return "$status"
@@ -197,8 +206,11 @@ passes() {
   *.sh) set -- "$tree/$test" ;;
   *) set -- "./$test" ;;
   esac
+  : >"$work/test.out"
+  watched=$work/test.out
   supervised "$limit" env -C "$folder" "$@" \
-    >"$work/test.out" 2>"$work/test.err" || status=$?
+    >"$watched" 2>"$work/test.err" || status=$?
+  watched=''
   case $status in
   0) why='its TAP is not complete' ;;
   124 | 137) why=hangs ;;

@@ -102,24 +102,33 @@ put_params(struct gw_buf *b, int id, const struct gw_buf *pairs, size_t piece)
 	put_record(b, GW_RECORD_PARAMS, id, "", 0, 0);
 }
 
-/* A whole request; @mode tells the owner what to do with it. */
+/* A whole request with parameters of the caller's. */
 static inline void
-put_request(struct gw_buf *b, int id, bool keep, const char *mode,
-	    const char *body)
+put_request_of(struct gw_buf *b, int id, bool keep, const struct gw_buf *pairs,
+	       const char *body)
 {
-	gw_auto_buf struct gw_buf pairs = GW_BUF_INIT(BYTES_MAX);
 	size_t half = strlen(body) / 2;
 
 	put_begin(b, id, keep);
-	put_pair(&pairs, "REQUEST_METHOD", "POST");
-	put_pair(&pairs, "MODE", mode);
-	put_params(b, id, &pairs, 20);
+	put_params(b, id, pairs, 20);
 	if (half)
 		put_record(b, GW_RECORD_STDIN, id, body, half, 3);
 	if (*body)
 		put_record(b, GW_RECORD_STDIN, id, body + half,
 			   strlen(body) - half, 0);
 	put_record(b, GW_RECORD_STDIN, id, "", 0, 0);
+}
+
+/* A whole request; @mode tells the owner what to do with it. */
+static inline void
+put_request(struct gw_buf *b, int id, bool keep, const char *mode,
+	    const char *body)
+{
+	gw_auto_buf struct gw_buf pairs = GW_BUF_INIT(BYTES_MAX);
+
+	put_pair(&pairs, "REQUEST_METHOD", "POST");
+	put_pair(&pairs, "MODE", mode);
+	put_request_of(b, id, keep, &pairs, body);
 }
 
 /* ---- the connection ------------------------------------------------------ */

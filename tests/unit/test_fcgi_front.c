@@ -1,185 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_fcgi_front.c - requests cut anywhere, sent ahead, broken off, damaged;
- * answers larger than the socket. The owner of the front is played here.
+ * test_fcgi_front.c - requests cut anywhere, sent ahead, damaged or too large;
+ * answers larger than the socket. Who leaves: test_fcgi_gone.c.
  */
-#include "base/log.h"
-#include "fcgi_client.h"
+#include <sys/syscall.h>
+
+#include "fcgi_owner.h"
 #include "tap.h"
 
-#define BIG_BYTES (3u << 20)
-#define CONNS_MAX 4
+/* What is promised, whatever the constants say. */
+#define PARAMS_MAX (128u << 10)
+#define QUEUE_MAX (64u << 20)
 
-struct request {
-	struct gw_fcgi_conn *conn;
-	char mode; /* first letter of the parameter MODE */
-	struct gw_buf body;
-	size_t left; /* of a big answer */
-};
+static unsigned waits;
 
-static struct web_server server;
-static unsigned begun, gone, writable, open_now;
-static const char head[] = "Status: 200 OK\r\n\r\n";
-
-/* ---- the owner ----------------------------------------------------------- */
-
-static void
-end(struct request *r)
+/* libfcgi calls this instead of libc's: what would block is an error here. */
+ssize_t
+write(int fd, const void *p, size_t n)
 {
-	open_now--;
-	gw_buf_release(&r->body);
-	free(r);
-}
+	ssize_t put = send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-static void
-finish(struct request *r)
-{
-	gw_fcgi_finish(r->conn);
-	end(r);
-}
-
-/* Queues until the high-water mark, like a relay. */
-static void
-pour(struct request *r)
-{
-	static const char block[4096];
-
-	while (r->left && gw_fcgi_backlog(r->conn) <= GW_FCGI_HIGH_WATER) {
-		size_t n = r->left < sizeof(block) ? r->left : sizeof(block);
-
-		if (gw_fcgi_write(r->conn, block, n) < 0)
-			abort();
-		r->left -= n;
-	}
-	if (!r->left)
-		finish(r);
-}
-
-static void *
-on_request(struct gw_fcgi_conn *c, void *arg)
-{
-	const char *mode = gw_fcgi_param(c, "MODE");
-	struct request *r;
-
-	(void)arg;
-	begun++;
-	if (!mode || *mode == 'r') /* refuse */
-		return NULL;
-	r = calloc(1, sizeof(*r));
-	if (!r)
-		abort();
-	open_now++;
-	gw_buf_init(&r->body, BYTES_MAX);
-	r->conn = c;
-	r->mode = *mode;
-	r->left = BIG_BYTES;
-	if (r->mode == 'n') { /* now: an answer before the body */
-		if (gw_fcgi_write(c, head, strlen(head)) < 0)
-			abort();
-		finish(r);
-	} else if (r->mode == 'a') { /* abort */
-		gw_fcgi_abort(c);
-		end(r);
-	}
-	return r;
-}
-
-static void
-on_body(void *request, const char *p, size_t n)
-{
-	put(&((struct request *)request)->body, p, n);
-}
-
-static void
-on_body_end(void *request)
-{
-	struct request *r = request;
-
-	if (r->mode == 'w') /* wait for ever */
-		return;
-	if (gw_fcgi_write(r->conn, head, strlen(head)) < 0)
-		abort();
-	if (r->mode == 'b') { /* big */
-		pour(r);
-		return;
-	}
-	if (gw_fcgi_write(r->conn, r->body.data, r->body.len) < 0)
-		abort();
-	finish(r);
-}
-
-static void
-on_gone(void *request)
-{
-	gone++;
-	end(request);
-}
-
-static void
-on_writable(void *request)
-{
-	writable++;
-	pour(request);
-}
-
-static const struct gw_fcgi_ops ops = {
-	.on_request = on_request,
-	.on_body = on_body,
-	.on_body_end = on_body_end,
-	.on_gone = on_gone,
-	.on_writable = on_writable,
-};
-
-static void
-start(void)
-{
-	struct gw_err err = {0};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	/* No path: the kernel chooses a name that is nobody else's. */
-	server.at.sun_family = AF_UNIX;
-	server.at_len = sizeof(sa_family_t);
-	if (fd < 0 ||
-	    bind(fd, (struct sockaddr *)&server.at, server.at_len) < 0 ||
-	    listen(fd, 64) < 0)
-		abort();
-	server.at_len = sizeof(server.at);
-	if (getsockname(fd, (struct sockaddr *)&server.at, &server.at_len) < 0)
-		abort();
-	server.loop = ev_loop_new(EVFLAG_AUTO);
-	server.front =
-		gw_fcgi_front_new(server.loop, &ops, NULL, CONNS_MAX, &err);
-	if (!server.front || gw_fcgi_listen(server.front, fd, &err) < 0)
-		abort();
-}
-
-/* ---- tests --------------------------------------------------------------- */
-
-/* Is the next answer on this connection the echo of @body? */
-static bool
-echoes(int fd, struct gw_buf *in, int id, const char *body)
-{
-	struct answer a;
-	bool same;
-
-	hear(&server, fd, in, &a);
-	same = a.id == id && a.text.len == strlen(head) + strlen(body) &&
-	       memcmp(a.text.data + strlen(head), body, strlen(body)) == 0;
-	forget(&a);
-	return same;
-}
-
-/* A connection of its own, one request, its echo. */
-static bool
-still_serves(void)
-{
-	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
-	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
-	gw_auto_fd int fd = dial(&server);
-
-	put_request(&out, 1, false, "echo", "are you there?");
-	say(&server, fd, out.data, out.len);
-	return echoes(fd, &in, 1, "are you there?");
+	if (put < 0 && errno == ENOTSOCK)
+		return syscall(SYS_write, fd, p, n);
+	if ((put < 0 && errno != EAGAIN) || put == (ssize_t)n)
+		return put;
+	waits++;
+	errno = EPIPE;
+	return -1;
 }
 
 static void
@@ -330,54 +177,94 @@ test_damage(void)
 	gw_buf_release(&b);
 }
 
+/* Whatever libfcgi would make of them. */
 static void
-test_large_params(void)
+test_pair_lengths(void)
 {
-	static char value[125 << 10];
-	struct gw_buf pairs = GW_BUF_INIT(BYTES_MAX);
-	struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	/* clang-format off */
+	static const struct { const char *p; size_t n; bool sane; } rows[] = {
+		{ "", 0, true },
+		{ "\1\1ab", 4, true },
+		{ "\1\0a\0\0", 5, true },
+		{ "\1\x80\0\0\1ab", 7, true },
+		{ "\1", 1, false },
+		{ "\1\0", 2, false },
+		{ "\1\1a", 3, false },
+		{ "\2\0a", 3, false },
+		{ "\1\1ab\1", 5, false },
+		{ "\1\x80\0\0", 4, false },
+		{ "\1\x80\0\0\2ab", 7, false },
+		{ "\xff\xff\xff\xff\xff\xff\xff\xff", 8, false },
+	};
+	/* clang-format on */
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(rows); i++)
+		ok(gw_record_params_sane((const unsigned char *)rows[i].p,
+					 rows[i].n) == rows[i].sane,
+		   "front: lengths of parameters %zu -> %s", i,
+		   rows[i].sane ? "fit" : "do not fit");
+}
+
+/* One socket pair takes the bodies of all: what is left in it is not theirs. */
+static void
+test_another_body(void)
+{
+	static const char another[20000]; /* more than libfcgi reads ahead */
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf bad = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	gw_auto_fd int other = dial(&server);
+	size_t end_bytes = GW_RECORD_HEAD_BYTES;
+
+	put_begin(&bad, 1, false);
+	put_record(&bad, GW_RECORD_PARAMS, 1, "\4\6MODErefuse", 12, 0);
+	put_record(&bad, GW_RECORD_PARAMS, 1, "", 0, 0);
+	put_record(&bad, GW_RECORD_STDIN, 1, another, sizeof(another), 0);
+	put_record(&bad, GW_RECORD_STDIN, 1, "", 0, 0);
+	put_request(&out, 1, true, "echo", "my own");
+	say(&server, fd, out.data, out.len - 2 * end_bytes - 3);
+	say(&server, other, bad.data, bad.len);
+	say(&server, fd, out.data + out.len - 2 * end_bytes - 3,
+	    2 * end_bytes + 3);
+	ok(echoes(fd, &in, 1, "my own"),
+	   "front: another request is refused, its body fed already -> this "
+	   "one gets its own");
+}
+
+/* A request whose parameters have @bytes in all; is it answered? */
+static bool
+takes_params(size_t bytes)
+{
+	static char value[PARAMS_MAX + 1];
+	gw_auto_buf struct gw_buf pairs = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
 	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
 	gw_auto_fd int fd = dial(&server);
 
-	memset(value, 'v', sizeof(value) - 1);
 	put_pair(&pairs, "MODE", "echo");
+	memset(value, 'v', sizeof(value));
+	value[bytes - pairs.len - 1 - 4 - strlen("LARGE")] = '\0';
 	put_pair(&pairs, "LARGE", value);
 	put_begin(&out, 1, false);
 	put_params(&out, 1, &pairs, 65535);
 	put_record(&out, GW_RECORD_STDIN, 1, "hi", 2, 0);
 	put_record(&out, GW_RECORD_STDIN, 1, "", 0, 0);
 	say(&server, fd, out.data, out.len);
-	ok(echoes(fd, &in, 1, "hi"), "front: 125 KiB of parameters -> served");
-	gw_buf_release(&pairs);
-	gw_buf_release(&out);
+	return pairs.len == bytes && echoes(fd, &in, 1, "hi");
 }
 
 static void
-test_abort_record(void)
+test_large_params(void)
 {
-	struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
-	unsigned before = gone;
-	int fd = dial(&server);
+	/* The heads of BEGIN and of three records count. */
+	size_t most = PARAMS_MAX - 16 - 3 * GW_RECORD_HEAD_BYTES;
+	unsigned before = begun;
 
-	put_request(&out, 5, true, "wait", "body");
-	say(&server, fd, out.data, out.len);
-	gw_buf_clear(&out);
-	put_record(&out, GW_RECORD_ABORT, 5, "", 0, 0);
-	say(&server, fd, out.data, out.len);
-	is_int(gone - before, 1,
-	       "front: ABORT while the answer is under way -> client gone");
-	close(fd);
-
-	gw_buf_clear(&out);
-	put_request(&out, 5, true, "wait", "body");
-	put_record(&out, GW_RECORD_ABORT, 5, "", 0, 0);
-	fd = dial(&server);
-	say(&server, fd, out.data, out.len);
-	is_int(gone - before, 2,
-	       "front: ABORT together with the request -> client gone");
-	close(fd);
-	gw_buf_release(&out);
-	turn(&server);
+	ok(takes_params(most), "front: 128 KiB of parameters -> served");
+	is_int(begun - before, 1, "front: ... once");
+	ok(!takes_params(most + 1) && begun - before == 1,
+	   "front: one byte more -> refused, and the owner hears nothing");
 }
 
 static void
@@ -399,6 +286,95 @@ test_given_up_body(void)
 	   "front: the body was given up -> the next request is served");
 }
 
+/* An answer that is complete before its body is: the rest belongs to it. */
+static void
+test_early_answer_unread(void)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	size_t end_bytes = GW_RECORD_HEAD_BYTES;
+
+	put_request(&out, 1, true, "now", "half a body");
+	say(&server, fd, out.data, out.len - end_bytes);
+	ok(echoes(fd, &in, 1, ""), "front: an early answer -> is complete");
+	say(&server, fd, out.data + out.len - end_bytes, end_bytes);
+	gw_buf_clear(&out);
+	put_request(&out, 2, true, "echo", "next");
+	say(&server, fd, out.data, out.len);
+	ok(echoes(fd, &in, 2, "next"),
+	   "front: its body ends later -> the next request is served");
+}
+
+/*
+ * An early answer that the socket does not hold, then the end of the body: the
+ * connection has to stay with this request until all of the answer left.
+ */
+static void
+test_early_answer_queued(void)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	size_t end_bytes = GW_RECORD_HEAD_BYTES;
+	struct answer a;
+
+	put_request(&out, 1, true, "l3072", "a body");
+	say(&server, fd, out.data, out.len - end_bytes);
+	is_int(gw_fcgi_open_requests(server.front), 1,
+	       "front: a client that does not read an early answer -> waits");
+	say(&server, fd, out.data + out.len - end_bytes, end_bytes);
+	hear(&server, fd, &in, &a);
+	ok(a.id == 1 && a.text.len == 3072u << 10,
+	   "front: its body ends meanwhile -> the whole answer, and its end");
+	forget(&a);
+	gw_buf_clear(&out);
+	put_request(&out, 2, true, "echo", "next");
+	say(&server, fd, out.data, out.len);
+	ok(echoes(fd, &in, 2, "next"),
+	   "front: ... -> then the next request is served");
+}
+
+/* No web server sends it: it must not get two answers in one. */
+static void
+test_early_next_request(void)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	size_t end_bytes = GW_RECORD_HEAD_BYTES;
+	unsigned before = begun;
+	struct answer a;
+
+	put_request(&out, 1, true, "l3072", "half a body");
+	say(&server, fd, out.data, out.len - end_bytes);
+	gw_buf_clear(&out);
+	put_request(&out, 2, true, "echo", "too early");
+	say(&server, fd, out.data, out.len);
+	hear(&server, fd, &in, &a);
+	ok(a.closed && !a.id && begun - before == 1,
+	   "front: the next request before the answer was sent -> closed");
+	is_int(gw_fcgi_open_requests(server.front), 0,
+	       "front: ... -> none is left open");
+	forget(&a);
+}
+
+static void
+test_not_kept(void)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	struct answer a;
+
+	put_request(&out, 1, false, "echo", "once");
+	say(&server, fd, out.data, out.len);
+	ok(echoes(fd, &in, 1, "once"), "front: not to be kept -> is answered");
+	hear(&server, fd, &in, &a);
+	ok(a.closed, "front: ... -> and closed");
+	forget(&a);
+}
+
 static void
 test_slow_reader(void)
 {
@@ -416,6 +392,66 @@ test_slow_reader(void)
 	       "front: then it reads -> the whole answer, resumed each time");
 	ok(a.id == 1 && writable > 1, "front: and its end");
 	forget(&a);
+}
+
+/* Its arrival is not read on: that must not be for ever. */
+static void
+test_ahead_in_answer(void)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	struct answer a;
+
+	put_request(&out, 1, true, "big", "");
+	say(&server, fd, out.data, out.len);
+	gw_buf_clear(&out);
+	put_request(&out, 2, true, "echo", "next");
+	say(&server, fd, out.data, out.len);
+	hear(&server, fd, &in, &a);
+	ok(a.id == 1 && echoes(fd, &in, 2, "next"),
+	   "front: a request sent ahead in an answer -> is served behind it");
+	forget(&a);
+}
+
+/* What one answer had queued is no reason to wake the owner of the next. */
+static void
+test_kept_water(void)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	struct answer a;
+
+	put_request(&out, 1, true, "l65", "");
+	say(&server, fd, out.data, out.len);
+	hear(&server, fd, &in, &a);
+	ok(a.id == 1, "front: 65 KiB at once -> an answer");
+	forget(&a);
+	gw_buf_clear(&out);
+	put_request(&out, 2, true, "head", "");
+	say(&server, fd, out.data, out.len);
+	ok(open_now == 1 && !spurious,
+	   "front: the next request on that connection -> is told of no room "
+	   "that it did not wait for");
+	close(fd);
+	fd = -1;
+	turn(&server);
+}
+
+static void
+test_queue_limit(void)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	int fd = dial(&server);
+
+	put_request(&out, 1, true, "fill", "");
+	say(&server, fd, out.data, out.len);
+	is_int((long long)queued, QUEUE_MAX,
+	       "front: an answer that nobody reads -> 64 MiB are queued");
+	close(fd);
+	turn(&server);
+	is_int(open_now, 0, "front: its client leaves -> it ends");
 }
 
 static void
@@ -440,6 +476,37 @@ test_connection_limit(void)
 	turn(&server);
 }
 
+static void
+test_stop(void)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int idle = dial(&server);
+	gw_auto_fd int busy = dial(&server);
+	gw_auto_fd int waiting = dial(&server);
+	size_t end_bytes = GW_RECORD_HEAD_BYTES;
+	unsigned before = gone;
+	struct answer a;
+
+	put_request(&out, 1, true, "wait", "");
+	say(&server, waiting, out.data, out.len);
+	gw_buf_clear(&out);
+	put_request(&out, 1, true, "echo", "to its end");
+	say(&server, busy, out.data, out.len - end_bytes);
+	gw_fcgi_stop_accepting(server.front);
+	hear(&server, idle, &in, &a);
+	ok(a.closed, "front: told to stop -> idle connections close");
+	forget(&a);
+	say(&server, busy, out.data + out.len - end_bytes, end_bytes);
+	ok(echoes(busy, &in, 1, "to its end"),
+	   "front: told to stop -> open requests are served");
+	hear(&server, busy, &in, &a);
+	ok(a.closed, "front: ... -> and their connections close, too");
+	forget(&a);
+	gw_fcgi_front_free(server.front);
+	is_int(gone - before, 1, "front: the end -> open requests are told");
+}
+
 int
 main(void)
 {
@@ -452,13 +519,22 @@ main(void)
 	test_early_close();
 	test_ahead();
 	test_damage();
+	test_pair_lengths();
+	test_another_body();
 	test_large_params();
-	test_abort_record();
 	test_given_up_body();
+	test_early_answer_unread();
+	test_early_answer_queued();
+	test_early_next_request();
+	test_not_kept();
 	test_slow_reader();
+	test_ahead_in_answer();
+	test_kept_water();
+	test_queue_limit();
 	test_connection_limit();
 	is_int(open_now, 0, "front: at the end -> no request is forgotten");
-	gw_fcgi_front_free(server.front);
+	is_int(waits, 0, "front: of all that was written -> nothing waited");
+	test_stop();
 	ev_loop_destroy(server.loop);
 	return done_testing();
 }
