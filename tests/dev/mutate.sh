@@ -30,7 +30,7 @@ top=$(cd "${TOP_SRCDIR:-$(dirname "${BASH_SOURCE[0]}")/../..}" && pwd)
 configured=${TOP_BUILDDIR:-$top/build}
 jobs=$(nproc 2>/dev/null || echo 2)
 # What a build needs; build folders may lie beside it, or be the same place.
-parts='aclocal.m4 build-aux config.h.in configure configure.ac Makefile.am
+parts='aclocal.m4 build-aux autoconf.h.in configure configure.ac Makefile.am
   Makefile.in configs doc lighttpd shm src tests'
 # Programs that only .bats files start.
 bats_programs='tests/fake/free_port tests/fake/full_backlog
