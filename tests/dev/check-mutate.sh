@@ -15,6 +15,13 @@ mkdir -p "$toy/src" "$toy/tests/dev/mutants" "$tmp/work"
 cat >"$toy/src/toy.sh" <<'TOY'
 answer=42 # and
 unused=1
+#
+# far enough
+# from the first place
+#
+#
+#
+#
 # test_toy and test_red ask for it
 TOY
 cat >"$toy/configure" <<'TOY'

@@ -232,7 +232,8 @@ plant() {
   perl -0pi -e "${programs[$1]}" "$file" 2>"$work/perl.err" ||
     why="is no program: $(head -n 1 "$work/perl.err")"
   [[ -z $why ]] || return 0
-  places=$(diff "$work/original" "$file" | grep -c '^[0-9]' || true)
+  # What changes within a few lines, as when two of them swap, is one place.
+  places=$(diff -U3 "$work/original" "$file" | grep -c '^@@' || true)
   case $places in
   0) why="does not apply to ${files[$1]}" ;;
   1) ;;
