@@ -26,6 +26,10 @@ teardown() {
 @test "apache fcgid: an id with %2F -> that model, not a path" { core_test_slash_in_id; }
 @test "apache fcgid: a chat -> the upstream's answer, the client's request id on both sides" { core_test_chat; }
 @test "apache fcgid: a preflight from a listed origin -> 204 with what is allowed" { core_test_cors; }
+@test "apache fcgid: a Host with an underscore or digits -> served" { core_test_host_names; }
+@test "apache fcgid: GET with a body -> served, and the connection goes on" { core_test_get_body; }
+@test "apache fcgid: an upgrade to h2c -> ignored" { core_test_h2c_upgrade; }
+@test "apache fcgid: HTTP/2 without TLS -> refused" { core_test_h2_preface; }
 @test "apache fcgid: a stream, then another request -> both on one connection" { core_test_kept_connection; }
 @test "apache fcgid: a Range header -> the whole answer" { core_test_range; }
 @test "apache fcgid: the key in either header -> 200" { core_test_keys; }

@@ -26,6 +26,10 @@ teardown() {
 @test "nginx: an id with %2F -> that model, not a path" { core_test_slash_in_id; }
 @test "nginx: a chat -> the upstream's answer, the client's request id on both sides" { core_test_chat; }
 @test "nginx: a preflight from a listed origin -> 204 with what is allowed" { core_test_cors; }
+@test "nginx: a Host with an underscore or digits -> served" { core_test_host_names; }
+@test "nginx: GET with a body -> served, and the connection goes on" { core_test_get_body; }
+@test "nginx: an upgrade to h2c -> ignored" { core_test_h2c_upgrade; }
+@test "nginx: HTTP/2 without TLS -> refused" { core_test_h2_preface; }
 @test "nginx: a stream, then another request -> both on one connection" { core_test_kept_connection; }
 @test "nginx: a Range header -> the whole answer" { core_test_range; }
 @test "nginx: the key in either header -> 200" { core_test_keys; }

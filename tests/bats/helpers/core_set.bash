@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: MIT
 #
 # core_set.bash - what must hold behind every web server that we ship a
-# configuration for, core_streams.bash included. One function is one test; 810 to
-# 840 name them all, and core_is_complete fails a file that leaves one out.
+# configuration for, core_heads.bash and core_streams.bash included. One function
+# is one test; 810 to 840 name them all, and core_is_complete fails a file that
+# leaves one out.
 #
 # shellcheck disable=SC2154 # set by gw_request
 
+load helpers/core_heads
 load helpers/core_streams
 
 # core_setup KIND - one upstream, one gateway behind that web server.
