@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "launcher/last_good.h"
+#include "webserver/cors.h"
 #include "webserver/find.h"
 
 static int
@@ -85,6 +86,10 @@ write_conf(const struct launcher *l, struct gw_err *err)
 	char workers[16];
 	const struct gw_render_var vars[] = {{"WORKERS", workers}};
 
+	if (gw_site_write_cors(&l->site,
+			       (const char *const *)c->gateway.cors_origins.key,
+			       c->gateway.cors_origins.n, err) < 0)
+		return -1;
 	snprintf(workers, sizeof(workers), "%u", (unsigned)c->gateway.workers);
 	return gw_site_write_conf(&l->site, "gateway.conf.in", vars,
 				  GW_ARRAY_LEN(vars), c->gateway.max_body_bytes,

@@ -30,6 +30,8 @@ teardown() {
 @test "apache fcgid: GET with a body -> served, and the connection goes on" { core_test_get_body; }
 @test "apache fcgid: an upgrade to h2c -> ignored" { core_test_h2c_upgrade; }
 @test "apache fcgid: HTTP/2 without TLS -> refused" { core_test_h2_preface; }
+@test "apache fcgid: the server's own refusal, for a page from a listed origin -> readable" { core_test_cors_server_pages; }
+@test "apache fcgid: the same for a page from another origin -> not readable" { core_test_cors_stranger; }
 @test "apache fcgid: a stream, then another request -> both on one connection" { core_test_kept_connection; }
 @test "apache fcgid: a Range header -> the whole answer" { core_test_range; }
 @test "apache fcgid: the key in either header -> 200" { core_test_keys; }

@@ -32,6 +32,8 @@ teardown() {
 @test "apache proxy: GET with a body -> served, and the connection goes on" { core_test_get_body; }
 @test "apache proxy: an upgrade to h2c -> ignored" { core_test_h2c_upgrade; }
 @test "apache proxy: HTTP/2 without TLS -> refused" { core_test_h2_preface; }
+@test "apache proxy: the server's own refusal, for a page from a listed origin -> readable" { core_test_cors_server_pages; }
+@test "apache proxy: the same for a page from another origin -> not readable" { core_test_cors_stranger; }
 @test "apache proxy: a stream, then another request -> both on one connection" { core_test_kept_connection; }
 @test "apache proxy: a Range header -> the whole answer" { core_test_range; }
 @test "apache proxy: the key in either header -> 200" { core_test_keys; }

@@ -30,6 +30,8 @@ teardown() {
 @test "nginx: GET with a body -> served, and the connection goes on" { core_test_get_body; }
 @test "nginx: an upgrade to h2c -> ignored" { core_test_h2c_upgrade; }
 @test "nginx: HTTP/2 without TLS -> refused" { core_test_h2_preface; }
+@test "nginx: the server's own refusal, for a page from a listed origin -> readable" { core_test_cors_server_pages; }
+@test "nginx: the same for a page from another origin -> not readable" { core_test_cors_stranger; }
 @test "nginx: a stream, then another request -> both on one connection" { core_test_kept_connection; }
 @test "nginx: a Range header -> the whole answer" { core_test_range; }
 @test "nginx: the key in either header -> 200" { core_test_keys; }

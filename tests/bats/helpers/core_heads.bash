@@ -53,3 +53,35 @@ core_test_h2_preface() {
   )
   assert_match "$answer" '^HTTP/1\.[01] (400|505) '
 }
+
+# --- what the web server itself refuses, seen by a page in a browser ---
+
+# assert_readable_from ORIGIN... - the last answer tells its browser that, with
+# one of these.
+assert_readable_from() {
+  local origins="$*"
+  assert_header Access-Control-Allow-Origin "/^(${origins// /|})\$/"
+  assert_header Vary /Origin/
+}
+
+core_test_cors_server_pages() {
+  local origin=https://app.example long
+  long=$(head -c 65536 /dev/zero | tr '\0' a)
+  head -c $((WEB_MAX_KIB * 1024 + 1)) /dev/zero | tr '\0' ' ' >"$GW_DIR/much"
+  gw_post /v1/chat/completions "@$GW_DIR/much" -H "Origin: $origin"
+  assert_server_page 413 request_too_large
+  assert_readable_from "$origin"
+  gw_get /health -H "Origin: $origin" -H "X-Long: $long" >/dev/null
+  assert_server_page 431 request_headers_too_large
+  assert_readable_from "$origin" '\*' # where the Origin was not read
+  gw_get /health -H "Origin: $origin" -H 'Host:'
+  assert_server_page 400 invalid_request
+  assert_readable_from "$origin"
+}
+
+core_test_cors_stranger() {
+  head -c $((WEB_MAX_KIB * 1024 + 1)) /dev/zero | tr '\0' ' ' >"$GW_DIR/much"
+  gw_post /v1/chat/completions "@$GW_DIR/much" -H 'Origin: https://app.example.org'
+  assert_server_page 413 request_too_large
+  refute_header Access-Control-Allow-Origin
+}

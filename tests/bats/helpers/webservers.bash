@@ -94,6 +94,7 @@ _web_render() {
     "RESPONDER=$WEB_DIR/bin/rolemesh-responder" "RESPONDER_DIR=$WEB_DIR/bin" \
     "CONFIG=$WEB_DIR/models.yaml" "CONFIG_OVERRIDE=" "SHM_NAME=$ROLE_MESH_SHM" \
     "NODE_STALE_AFTER_S=${ROLE_MESH_NODE_STALE_AFTER_S:-9000}" \
+    'CORS_ORIGINS=https://app[.]example|http://localhost:3000' \
     "MAX_REQUEST_KIB=$WEB_MAX_KIB" "MAX_REQUEST_BYTES=$((WEB_MAX_KIB * 1024))"
 }
 
