@@ -49,6 +49,7 @@ ag_address_prepare(struct gw_site *s, struct ag_agent *a, struct gw_err *err)
 	    gw_folder_create(&s->folder, instance, &leftover, err) < 0 ||
 	    gw_site_fill(s, err) < 0)
 		return -1;
+	gw_site_need(s, SOCKET_NAME, 0);
 	snprintf(a->children_path, sizeof(a->children_path),
 		 "%s/" AG_CHILDREN_NAME, s->folder.path);
 	return gw_site_write_conf(s, "agent.conf.in", NULL, 0,

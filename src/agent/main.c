@@ -10,6 +10,7 @@
 #include "base/command_line.h"
 #include "base/log.h"
 #include "config/yaml.h"
+#include "webserver/again.h"
 
 #define PROGRAM "rolemesh-node-agent"
 #define DEFAULT_CONFIG "configs/node_agent.yaml"
@@ -117,6 +118,7 @@ main(int argc, char **argv)
 {
 	const char *config = getenv("ROLE_MESH_AGENT_CONFIG");
 	struct options o = {0};
+	struct gw_again again;
 	struct ag_config *c;
 	int status;
 
@@ -127,10 +129,20 @@ main(int argc, char **argv)
 		config = o.config;
 	else if (!config || !*config)
 		config = DEFAULT_CONFIG;
+	gw_again_init(&again, argv);
 	c = load(&o, config);
-	if (!c)
+	if (!c) {
+		gw_again_release(&again);
 		return GW_EXIT_USAGE;
+	}
 	status = act(&o, config, c);
 	ag_config_free(c);
+	if (status == AG_RUN_AGAIN) {
+		gw_again_start(&again);
+		fprintf(stderr, PROGRAM ": cannot start over: %s\n",
+			strerror(errno));
+		status = EXIT_FAILURE;
+	}
+	gw_again_release(&again);
 	return status;
 }

@@ -39,6 +39,7 @@ struct run {
 	bool urgent; /* asked to end twice: nobody is waited for */
 	enum phase phase;
 	int status;
+	bool again; /* the folder was lost, and nobody asked for the end */
 	ev_signal on_int, on_term, on_hup;
 	ev_timer tick;
 	ev_timer stuck;
@@ -149,6 +150,7 @@ on_signal(struct ev_loop *loop, ev_signal *s, int revents)
 
 	(void)loop;
 	(void)revents;
+	r->again = false;
 	if (r->phase > PHASE_SERVING) {
 		hurry(r);
 		return;
@@ -208,7 +210,19 @@ on_up(void *arg)
 	ag_gateway_line_start(a->line);
 }
 
+static void
+on_folder_lost(void *arg)
+{
+	struct run *r = arg;
+
+	r->again = true;
+	if (r->phase <= PHASE_SERVING)
+		leave(r);
+}
+
 static const struct gw_webserver_ops web_ops = {.on_up = on_up,
+						.on_folder_lost =
+							on_folder_lost,
 						.on_ended = on_web_ended};
 
 static void
@@ -352,8 +366,10 @@ ag_run(struct ag_config *c)
 		start_watchers(r);
 		sigprocmask(SIG_SETMASK, &before, NULL);
 		ev_run(r->agent.loop, 0);
-		gw_log(GW_EV_STOP, NULL, "status=%d", r->status);
-		status = r->status;
+		status = r->again && r->status == EXIT_SUCCESS ? AG_RUN_AGAIN
+							       : r->status;
+		if (status != AG_RUN_AGAIN)
+			gw_log(GW_EV_STOP, NULL, "status=%d", status);
 	} else {
 		fprintf(stderr, PROGRAM ": %s\n", err.msg);
 	}

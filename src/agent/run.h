@@ -5,10 +5,13 @@
 
 #include "agent/config/agent_config.h"
 
+#define AG_RUN_AGAIN (-1) /* no exit status */
+
 /*
  * ag_run - serve until a signal asks for the end, or lighttpd ends by itself.
  * @c  lives as long
- * Returns the exit status. SIGINT, SIGTERM: says goodbye to the gateway, lets
+ * Returns the exit status, or AG_RUN_AGAIN when the private folder was removed
+ * by somebody and the program should start over. SIGINT, SIGTERM: says goodbye to the gateway, lets
  * open requests finish within shutdown_grace_s, ends every llama-server; a
  * second signal ends all of it at once. Nothing that it started is left running.
  */

@@ -20,6 +20,7 @@
 #include "webserver/site.h"
 
 #define LAUNCHER_EXIT_CONFIG GW_EXIT_USAGE /* bad option or configuration */
+#define LAUNCHER_AGAIN (-1)		   /* no exit status */
 
 /* The command line. Strings point into argv. */
 struct launcher_options {
@@ -65,14 +66,17 @@ GW_MUSTCHECK int launcher_prepare(struct launcher *l, struct gw_err *err);
 
 /*
  * launcher_release - remove folder and shared memory, free everything.
+ * @again  the shared memory stays: this process is about to start over
  * Shared memory that processes outside this launcher use (a pool behind
  * another web server) stays.
  */
-void launcher_release(struct launcher *l);
+void launcher_release(struct launcher *l, bool again);
 
 /*
  * launcher_run - run lighttpd until it ends or a signal asks for the end.
- * Returns the exit status. Nothing that it started is left running.
+ * Returns the exit status, or LAUNCHER_AGAIN when the private folder was removed
+ * by somebody and the program should start over. Nothing that it started is left
+ * running.
  */
 int launcher_run(struct launcher *l);
 

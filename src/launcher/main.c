@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "config/url.h"
+#include "webserver/again.h"
 
 #define PRINT_MAX (16u << 20)
 
@@ -89,6 +90,15 @@ load(const struct launcher_options *o, const struct gw_instance *instance)
 	return c;
 }
 
+static bool
+loads(const struct launcher_options *o, const struct gw_instance *instance)
+{
+	struct gw_config *c = load(o, instance);
+
+	gw_config_unref(c);
+	return c != NULL;
+}
+
 static int
 print_config(const struct gw_config *c)
 {
@@ -117,7 +127,9 @@ serve(const struct launcher_options *o, struct gw_instance *instance,
 		status = launcher_run(&l);
 	else
 		print_error(&err);
-	launcher_release(&l);
+	if (status == LAUNCHER_AGAIN && !loads(o, instance))
+		status = LAUNCHER_EXIT_CONFIG;
+	launcher_release(&l, status == LAUNCHER_AGAIN);
 	return status;
 }
 
@@ -148,11 +160,13 @@ main(int argc, char **argv)
 	struct gw_instance instance = {0};
 	struct gw_err err = {0};
 	gw_auto_free char *shown_path = NULL;
+	struct gw_again again;
 	int status;
 
 	gw_log_init("rolemesh-gateway");
 	if (!launcher_options_parse(&options, argc, argv, &status))
 		return status;
+	gw_again_init(&again, argv);
 	status = LAUNCHER_EXIT_CONFIG;
 	if (gw_instance_from_env(&instance, options.config,
 				 options.overrides.items, options.overrides.n,
@@ -164,5 +178,12 @@ main(int argc, char **argv)
 	if (err.msg[0])
 		print_error(&err);
 	gw_instance_release(&instance);
+	if (status == LAUNCHER_AGAIN) {
+		gw_again_start(&again);
+		fprintf(stderr, "rolemesh-gateway: cannot start over: %s\n",
+			strerror(errno));
+		status = EXIT_FAILURE;
+	}
+	gw_again_release(&again);
 	return status;
 }

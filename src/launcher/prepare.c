@@ -42,13 +42,14 @@ own_instance(struct launcher *l, struct gw_err *err)
 }
 
 static int
-link_responder(const struct launcher *l, struct gw_err *err)
+link_responder(struct launcher *l, struct gw_err *err)
 {
 	char path[PATH_MAX];
 
 	if (gw_find_program("rolemesh-responder", "ROLEMESH_RESPONDER", path,
 			    err) < 0)
 		return -1;
+	gw_site_need(&l->site, "responder", 0);
 	return gw_site_link(&l->site, path, "responder", err);
 }
 
@@ -80,7 +81,7 @@ set_environment(const struct launcher *l, struct gw_err *err)
 }
 
 static int
-write_conf(const struct launcher *l, struct gw_err *err)
+write_conf(struct launcher *l, struct gw_err *err)
 {
 	const struct gw_config *c = l->config;
 	char workers[16];
@@ -90,6 +91,9 @@ write_conf(const struct launcher *l, struct gw_err *err)
 			       (const char *const *)c->gateway.cors_origins.key,
 			       c->gateway.cors_origins.n, err) < 0)
 		return -1;
+	/* The sockets, as gateway.conf.in and lighttpd name them. */
+	gw_site_need(&l->site, "i", c->gateway.workers);
+	gw_site_need(&l->site, "c", 1);
 	snprintf(workers, sizeof(workers), "%u", (unsigned)c->gateway.workers);
 	return gw_site_write_conf(&l->site, "gateway.conf.in", vars,
 				  GW_ARRAY_LEN(vars), c->gateway.max_body_bytes,
@@ -120,12 +124,15 @@ launcher_prepare(struct launcher *l, struct gw_err *err)
 }
 
 void
-launcher_release(struct launcher *l)
+launcher_release(struct launcher *l, bool again)
 {
 	gw_site_release(&l->site);
 	if (l->reg) {
 		/* Unlinked while it is owned: no one can be starting on it. */
-		if (reg_rows_live(l->reg) <= 1)
+		if (again)
+			gw_log(GW_EV_STOP, NULL, "shm=%s kept=\"for the next\"",
+			       l->instance->shm_name);
+		else if (reg_rows_live(l->reg) <= 1)
 			(void)reg_unlink(l->instance->shm_name);
 		else
 			gw_log(GW_EV_STOP, NULL,

@@ -26,6 +26,7 @@ struct run {
 	struct launcher *l;
 	struct ev_loop *loop;
 	int status; /* exit status of the launcher */
+	bool again; /* the folder was lost, and nobody asked for the end */
 	ev_signal on_int, on_term, on_hup;
 	struct gw_webserver web;
 	struct gw_config_watch *watch;
@@ -38,6 +39,7 @@ on_signal(struct ev_loop *loop, ev_signal *s, int revents)
 
 	(void)loop;
 	(void)revents;
+	r->again = false;
 	if (gw_webserver_is_running(&r->web))
 		gw_webserver_drain(&r->web, strsignal(s->signum),
 				   r->l->config->gateway.shutdown_grace_ms);
@@ -59,16 +61,28 @@ on_up(void *arg)
 }
 
 static void
+on_folder_lost(void *arg)
+{
+	struct run *r = arg;
+
+	r->again = true;
+	gw_webserver_drain(&r->web, "the private folder was removed",
+			   r->l->config->gateway.shutdown_grace_ms);
+}
+
+static void
 on_ended(void *arg, bool failed)
 {
 	struct run *r = arg;
 
-	r->status = failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	r->status = failed     ? EXIT_FAILURE
+		    : r->again ? LAUNCHER_AGAIN
+			       : EXIT_SUCCESS;
 	ev_break(r->loop, EVBREAK_ALL);
 }
 
-static const struct gw_webserver_ops web_ops = {.on_up = on_up,
-						.on_ended = on_ended};
+static const struct gw_webserver_ops web_ops = {
+	.on_up = on_up, .on_folder_lost = on_folder_lost, .on_ended = on_ended};
 
 /* One of the processes of an instance reports an edit, not each of them. */
 static void
@@ -162,6 +176,7 @@ launcher_run(struct launcher *l)
 		       "finding=\"out of memory: edits are not watched here\"");
 	ev_run(r.loop, 0);
 	gw_config_watch_free(r.watch);
-	gw_log(GW_EV_STOP, NULL, "status=%d", r.status);
+	if (r.status != LAUNCHER_AGAIN)
+		gw_log(GW_EV_STOP, NULL, "status=%d", r.status);
 	return r.status;
 }

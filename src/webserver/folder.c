@@ -17,8 +17,8 @@
 
 #include "base/hash.h"
 
-#define LOCK_NAME "lock"
 #define REMOVE_DEPTH_MAX 16
+#define TOUCH_DEPTH_MAX 3
 #define UNIQUE "XXXXXX" /* for mkdtemp() */
 #define PREFIX_BYTES 32
 #define CANDIDATES 3
@@ -93,15 +93,10 @@ is_leftover(int parent, const char *name)
 {
 	gw_auto_fd int folder = openat(
 		parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	gw_auto_fd int lock = -1;
 	struct stat st;
 
-	if (folder < 0 || fstat(folder, &st) < 0 || st.st_uid != geteuid())
-		return false;
-	lock = openat(folder, LOCK_NAME, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	/* Without a lock file its maker died on the way: we own the instance.
-	 */
-	return lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0;
+	return folder >= 0 && fstat(folder, &st) == 0 &&
+	       st.st_uid == geteuid() && flock(folder, LOCK_EX | LOCK_NB) == 0;
 }
 
 /* Calls @visit with each leftover in @parent; returns their number. */
@@ -190,16 +185,16 @@ gw_folder_leftovers(const char *instance,
 	return n;
 }
 
+/*
+ * The folder itself is locked: systemd-tmpfiles, which removes what is old in
+ * /tmp, leaves a locked folder alone and all that is in it.
+ */
 static int
-fill(struct gw_folder *f)
+lock(struct gw_folder *f)
 {
-	char path[GW_FOLDER_PATH_MAX + sizeof("/" LOCK_NAME)];
-
-	snprintf(path, sizeof(path), "%s/" LOCK_NAME, f->path);
-	f->lock_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (f->lock_fd < 0)
-		return -1;
-	return flock(f->lock_fd, LOCK_EX | LOCK_NB);
+	f->lock_fd =
+		open(f->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return f->lock_fd < 0 ? -1 : flock(f->lock_fd, LOCK_EX | LOCK_NB);
 }
 
 int
@@ -227,7 +222,7 @@ gw_folder_create(struct gw_folder *f, const char *instance, bool *leftover,
 		if (!fault && !f->path[0]) {
 			snprintf(f->path, sizeof(f->path), "%s/%s" UNIQUE,
 				 parent, prefix);
-			if (mkdtemp(f->path) && fill(f) == 0)
+			if (mkdtemp(f->path) && lock(f) == 0)
 				continue;
 			fault = strerror(errno);
 			gw_folder_destroy(f);
@@ -255,6 +250,52 @@ gw_folder_destroy(struct gw_folder *f)
 	if (f->lock_fd >= 0)
 		close(f->lock_fd);
 	f->lock_fd = -1;
+}
+
+bool
+gw_folder_is_there(const struct gw_folder *f)
+{
+	struct stat made, found;
+
+	return fstat(f->lock_fd, &made) == 0 && lstat(f->path, &found) == 0 &&
+	       made.st_dev == found.st_dev && made.st_ino == found.st_ino;
+}
+
+bool
+gw_folder_has(const struct gw_folder *f, const char *name)
+{
+	struct stat st;
+
+	return fstatat(f->lock_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void
+touch_in(int parent, const char *name, unsigned depth)
+{
+	int fd = openat(parent, name,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct dirent *entry;
+	DIR *dir;
+
+	(void)utimensat(parent, name, NULL, AT_SYMLINK_NOFOLLOW);
+	if (fd < 0)
+		return;
+	dir = fdopendir(fd); /* takes fd over */
+	if (!dir) {
+		close(fd);
+		return;
+	}
+	while (depth < TOUCH_DEPTH_MAX && (entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
+			touch_in(dirfd(dir), entry->d_name, depth + 1);
+	closedir(dir);
+}
+
+void
+gw_folder_touch(const struct gw_folder *f)
+{
+	touch_in(AT_FDCWD, f->path, 0);
 }
 
 int

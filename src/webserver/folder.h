@@ -3,8 +3,9 @@
  * folder.h - the private folder of a program that runs a web server.
  *
  * Holds the sockets, uploads, the web server's configuration and whatever else
- * the program keeps there. Mode 0700; its lock file is held as long as its
- * owner lives, so that the next start can tell a leftover from a folder in use.
+ * the program keeps there. Mode 0700; it is locked (flock) as long as its owner
+ * lives, so that the next start can tell a leftover from a folder in use, and
+ * systemd-tmpfiles leaves it alone however old it is.
  */
 #ifndef GW_WEBSERVER_FOLDER_H
 #define GW_WEBSERVER_FOLDER_H
@@ -19,7 +20,7 @@
 
 struct gw_folder {
 	char path[GW_FOLDER_PATH_MAX + 1]; /* absolute; "" = none */
-	int lock_fd;			   /* -1 = none */
+	int lock_fd;			   /* the folder; -1 = none */
 };
 
 /*
@@ -46,6 +47,21 @@ GW_MUSTCHECK int gw_folder_create(struct gw_folder *f, const char *instance,
 unsigned gw_folder_leftovers(const char *instance,
 			     void (*visit)(const char *path, void *arg),
 			     void *arg);
+
+/*
+ * gw_folder_is_there - is what is at its path still the folder that was made?
+ * A look at the file system, which is the memory of a machine or a local disk.
+ */
+bool gw_folder_is_there(const struct gw_folder *f);
+
+/* gw_folder_has - is there a @name in it? Follows no link. */
+bool gw_folder_has(const struct gw_folder *f, const char *name);
+
+/*
+ * gw_folder_touch - make it and what is in it look new, three levels deep, to
+ * programs that remove what is old in /tmp and know no locks.
+ */
+void gw_folder_touch(const struct gw_folder *f);
 
 /* gw_folder_destroy - remove the folder and all that is in it; safe twice. */
 void gw_folder_destroy(struct gw_folder *f);

@@ -6,6 +6,7 @@
  */
 #include "webserver/site.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -83,8 +84,44 @@ make_subfolder(const struct gw_site *s, const char *name, struct gw_err *err)
 			  path, strerror(errno));
 }
 
+void
+gw_site_need(struct gw_site *s, const char *name, uint32_t n)
+{
+	assert(s->n_needs < GW_SITE_NEEDS_MAX);
+	s->needs[s->n_needs].name = name;
+	s->needs[s->n_needs++].n = n;
+}
+
+static bool
+one_is_missing(const struct gw_site *s, const struct gw_site_need *need,
+	       char name[32])
+{
+	uint32_t i = 0;
+
+	do {
+		if (need->n > 0)
+			snprintf(name, 32, "%.16s-%u", need->name, (unsigned)i);
+		else
+			snprintf(name, 32, "%.31s", need->name);
+		if (!gw_folder_has(&s->folder, name))
+			return true;
+	} while (++i < need->n);
+	return false;
+}
+
+const char *
+gw_site_missing(const struct gw_site *s, bool served, char name[32])
+{
+	if (!gw_folder_is_there(&s->folder))
+		return "";
+	for (size_t i = 0; served && i < s->n_needs; i++)
+		if (one_is_missing(s, &s->needs[i], name))
+			return name;
+	return NULL;
+}
+
 int
-gw_site_fill(const struct gw_site *s, struct gw_err *err)
+gw_site_fill(struct gw_site *s, struct gw_err *err)
 {
 	char path[PATH_MAX];
 
@@ -92,6 +129,8 @@ gw_site_fill(const struct gw_site *s, struct gw_err *err)
 	    gw_site_link(s, path, "errors", err) < 0 ||
 	    make_subfolder(s, "empty", err) < 0)
 		return -1;
+	gw_site_need(s, "errors", 0);
+	gw_site_need(s, "upload", 0);
 	return make_subfolder(s, "upload", err);
 }
 

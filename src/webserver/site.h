@@ -7,6 +7,7 @@
 #define GW_WEBSERVER_SITE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -17,6 +18,13 @@
 
 #define GW_SITE_CONF "lighttpd.conf" /* in the folder; what lighttpd reads */
 #define GW_SITE_VARS_MAX 8	     /* @NAME@s of the program's own */
+#define GW_SITE_NEEDS_MAX 8
+
+/* What must stay in the folder while lighttpd serves. */
+struct gw_site_need {
+	const char *name; /* static */
+	uint32_t n;	  /* name-0 .. name-(n - 1), or 0: just name */
+};
 
 struct gw_site {
 	const char *program; /* who runs it, e.g. "rolemesh-gateway"; static */
@@ -27,6 +35,8 @@ struct gw_site {
 	struct sockaddr_storage address; /* where it listens */
 	uint32_t port;
 	char url[128]; /* http://host:port, for people */
+	struct gw_site_need needs[GW_SITE_NEEDS_MAX];
+	size_t n_needs;
 };
 
 /* gw_site_init - nothing is there yet; @program and @tag are kept. */
@@ -55,10 +65,27 @@ GW_MUSTCHECK int gw_site_link(const struct gw_site *s, const char *target,
 			      const char *name, struct gw_err *err);
 
 /*
+ * gw_site_need - @name must stay in the folder while lighttpd serves.
+ * @name  static
+ * @n     0, or the number of sockets that lighttpd numbers: name-0, name-1, ...
+ * At most GW_SITE_NEEDS_MAX, gw_site_fill()'s own two included.
+ */
+void gw_site_need(struct gw_site *s, const char *name, uint32_t n);
+
+/*
+ * gw_site_missing - what is no longer in the folder.
+ * @served  everything that was needed is expected; else only the folder itself
+ * Returns "" for the folder itself, a name in it (in @name), or NULL: all is
+ * there.
+ */
+const char *gw_site_missing(const struct gw_site *s, bool served,
+			    char name[32]);
+
+/*
  * gw_site_fill - put error pages and empty folders into the folder.
  * @err  INTERNAL
  */
-GW_MUSTCHECK int gw_site_fill(const struct gw_site *s, struct gw_err *err);
+GW_MUSTCHECK int gw_site_fill(struct gw_site *s, struct gw_err *err);
 
 /*
  * gw_site_write_conf - write lighttpd's configuration into the folder.

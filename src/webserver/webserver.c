@@ -34,6 +34,13 @@ set_limit(struct gw_webserver *w, ev_tstamp seconds)
 }
 
 static void
+stop_looking(struct gw_webserver *w)
+{
+	gw_up_probe_stop(&w->probe);
+	gw_folder_watch_stop(&w->folder);
+}
+
+static void
 terminate(struct gw_webserver *w, ev_tstamp limit_s)
 {
 	w->phase = GW_WEBSERVER_TERMINATING;
@@ -64,7 +71,7 @@ gw_webserver_drain(struct gw_webserver *w, const char *reason,
 		return;
 	gw_log(GW_EV_DRAIN, NULL, "reason=\"%s\" grace_ms=%u", reason,
 	       (unsigned)grace_ms);
-	gw_up_probe_stop(&w->probe);
+	stop_looking(w);
 	if (grace_ms == 0) {
 		terminate(w, TERM_LIMIT_S);
 		return;
@@ -90,7 +97,7 @@ fail_start(struct gw_webserver *w)
 	       "message=\"no answer from %s/health within %.0f s; the lines "
 	       "above may say why\"",
 	       w->site->url, START_LIMIT_S);
-	gw_up_probe_stop(&w->probe);
+	stop_looking(w);
 	terminate(w, TERM_LIMIT_S);
 	tell_failed(w);
 }
@@ -184,7 +191,7 @@ on_child(struct ev_loop *loop, ev_child *c, int revents)
 	if (!asked)
 		log_unexpected_end(c->rstatus);
 	ev_child_stop(loop, c);
-	gw_up_probe_stop(&w->probe);
+	stop_looking(w);
 	ev_timer_stop(loop, &w->limit);
 	kill(-w->child, w->phase == GW_WEBSERVER_KILLING ? SIGKILL : SIGTERM);
 	w->sweep_end_ms = gw_mono_ms() + (uint64_t)(patience * 1000);
@@ -200,8 +207,17 @@ on_up(void *arg)
 	struct gw_webserver *w = arg;
 
 	w->phase = GW_WEBSERVER_SERVING;
+	w->folder.served = true;
 	ev_timer_stop(w->loop, &w->limit);
 	w->ops->on_up(w->arg);
+}
+
+static void
+on_folder_lost(void *arg)
+{
+	struct gw_webserver *w = arg;
+
+	w->ops->on_folder_lost(w->arg);
 }
 
 int
@@ -236,6 +252,7 @@ gw_webserver_start(struct gw_webserver *w, struct ev_loop *loop,
 	set_limit(w, START_LIMIT_S);
 	gw_up_probe_start(&w->probe, loop, &site->address, site->program, on_up,
 			  w);
+	gw_folder_watch_start(&w->folder, loop, site, on_folder_lost, w);
 	return 0;
 }
 
@@ -244,7 +261,7 @@ gw_webserver_release(struct gw_webserver *w)
 {
 	if (!w->loop)
 		return;
-	gw_up_probe_stop(&w->probe);
+	stop_looking(w);
 	ev_child_stop(w->loop, &w->on_child);
 	ev_timer_stop(w->loop, &w->limit);
 	ev_timer_stop(w->loop, &w->sweep);

@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "webserver/folder_watch.h"
 #include "webserver/site.h"
 #include "webserver/up_probe.h"
 
@@ -29,6 +30,10 @@ struct gw_webserver_ops {
 	/* It is going down unasked: it ended by itself, or did not come up in
 	 * time. Logged. on_ended() follows. May be NULL. */
 	void (*on_failed)(void *arg);
+	/* The private folder, or a part of it, was removed: nobody can be served
+	 * any more. Logged; lighttpd still runs, and it is for the program to
+	 * drain it and to start over. */
+	void (*on_folder_lost)(void *arg);
 	/* No process of it is left, nothing is watched any more, and the struct
 	 * may be freed. @failed: it was not asked to end, or processes of its
 	 * group could not be ended. */
@@ -59,6 +64,7 @@ struct gw_webserver {
 	ev_timer sweep;
 	uint64_t sweep_end_ms; /* 0 = at once, and for as long as it takes */
 	struct gw_up_probe probe;
+	struct gw_folder_watch folder;
 };
 
 /*

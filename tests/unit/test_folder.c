@@ -2,10 +2,12 @@
 /*
  * test_folder.c - the private folder, and what dead owners left of theirs.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "tap.h"
 #include "webserver/folder.h"
@@ -84,6 +86,46 @@ test_dead(const char *instance)
 	gw_folder_destroy(&f);
 }
 
+static bool
+is_new(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_mtime > time(NULL) - 3600 &&
+	       st.st_atime > time(NULL) - 3600;
+}
+
+static void
+test_taken_away(const char *instance)
+{
+	const struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	char inner[PATH_MAX], moved[PATH_MAX];
+	struct gw_folder f;
+	struct gw_err err = {0};
+	bool leftover;
+
+	if (gw_folder_create(&f, instance, &leftover, &err) < 0)
+		abort();
+	snprintf(inner, sizeof(inner), "%s/inner", f.path);
+	snprintf(moved, sizeof(moved), "%s.moved", f.path);
+	ok(gw_folder_is_there(&f) && !gw_folder_has(&f, "inner"),
+	   "folder: nobody touched it -> it is there, and nothing is in it");
+	if (gw_file_write(inner, "x", 1) < 0 ||
+	    utimensat(AT_FDCWD, inner, old, 0) < 0 ||
+	    utimensat(AT_FDCWD, f.path, old, 0) < 0)
+		abort();
+	ok(gw_folder_has(&f, "inner"), "folder: a file is made -> it has it");
+	gw_folder_touch(&f);
+	ok(is_new(f.path) && is_new(inner),
+	   "folder: touched -> it and what is in it look new");
+	if (rename(f.path, moved) < 0 || mkdir(f.path, 0700) < 0)
+		abort();
+	ok(!gw_folder_is_there(&f),
+	   "folder: moved away, another in its place -> it is not there");
+	gw_folder_remove(moved);
+	gw_folder_destroy(&f);
+}
+
 int
 main(void)
 {
@@ -94,6 +136,7 @@ main(void)
 		abort();
 	test_own("test_folder one");
 	test_dead("test_folder two");
+	test_taken_away("test_folder three");
 	ok(rmdir(own) == 0, "folder: at the end -> nothing lies about");
 	return done_testing();
 }

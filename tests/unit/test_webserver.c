@@ -50,7 +50,8 @@ on_ended(void *arg, bool failed)
 	ev_break(f->loop, EVBREAK_ALL);
 }
 
-static const struct gw_webserver_ops ops = {on_up, on_failed, on_ended};
+static const struct gw_webserver_ops ops = {
+	.on_up = on_up, .on_failed = on_failed, .on_ended = on_ended};
 
 static void
 too_late(struct ev_loop *loop, ev_timer *t, int revents)
