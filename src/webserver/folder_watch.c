@@ -9,6 +9,7 @@
 #include "webserver/folder_watch.h"
 
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,6 +18,30 @@
 /* lighttpd itself replaces a socket when it starts a responder again. */
 #define MISSES 2
 #define TOUCH_MS (3600 * 1000)
+
+/* Told once each time: what cannot be stored is refused with a 500. */
+static void
+look_for_room(struct gw_folder_watch *w)
+{
+	struct statvfs fs;
+	uint64_t room;
+
+	if (fstatvfs(w->site->folder.lock_fd, &fs) < 0)
+		return;
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if ((room < w->site->max_body_bytes) == w->full)
+		return;
+	w->full = !w->full;
+	if (w->full)
+		gw_log(GW_EV_DISK_FULL, NULL,
+		       "folder=%s/upload room_bytes=%llu message=\"the disk "
+		       "has "
+		       "no room for a request body of max_body_bytes, %llu: "
+		       "make "
+		       "room, or set TMPDIR to a larger one\"",
+		       w->site->folder.path, (unsigned long long)room,
+		       (unsigned long long)w->site->max_body_bytes);
+}
 
 static void
 on_look(struct ev_loop *loop, ev_timer *t, int revents)
@@ -33,6 +58,7 @@ on_look(struct ev_loop *loop, ev_timer *t, int revents)
 	}
 	if (!missing) {
 		w->misses = 0;
+		look_for_room(w);
 		return;
 	}
 	if (++w->misses < MISSES && *missing)

@@ -24,10 +24,12 @@ struct gw_folder_watch {
 	bool served;	 /* lighttpd is up: everything is expected */
 	unsigned misses; /* in a row */
 	uint64_t touched_ms;
+	bool full; /* said so */
 };
 
 /*
  * gw_folder_watch_start - look four times a second, and touch all once an hour.
+ * Says as well when the disk has no room for a request's body.
  * @site  kept
  * @lost  called once, with everything stopped; logged by then
  */

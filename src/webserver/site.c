@@ -203,13 +203,14 @@ write_common(const struct gw_site *s, uint64_t max_body_bytes,
 }
 
 int
-gw_site_write_conf(const struct gw_site *s, const char *template,
+gw_site_write_conf(struct gw_site *s, const char *template,
 		   const struct gw_render_var *vars, size_t n,
 		   uint64_t max_body_bytes, struct gw_err *err)
 {
 	struct gw_render_var all[1 + GW_SITE_VARS_MAX] = {
 		{"RUNTIME_DIR", s->folder.path}};
 
+	s->max_body_bytes = max_body_bytes;
 	if (n > GW_SITE_VARS_MAX)
 		return gw_err_set(err, GW_ERR_INTERNAL, 0,
 				  "%s has more than %d names", template,

@@ -35,6 +35,7 @@ struct gw_site {
 	struct sockaddr_storage address; /* where it listens */
 	uint32_t port;
 	char url[128]; /* http://host:port, for people */
+	uint64_t max_body_bytes; /* by gw_site_write_conf() */
 	struct gw_site_need needs[GW_SITE_NEEDS_MAX];
 	size_t n_needs;
 };
@@ -97,7 +98,7 @@ GW_MUSTCHECK int gw_site_fill(struct gw_site *s, struct gw_err *err);
  * Raises this process's limit of descriptors to the hard one: lighttpd inherits
  * it, and its number of connections follows from it.
  */
-GW_MUSTCHECK int gw_site_write_conf(const struct gw_site *s,
+GW_MUSTCHECK int gw_site_write_conf(struct gw_site *s,
 				    const char *template,
 				    const struct gw_render_var *vars, size_t n,
 				    uint64_t max_body_bytes,

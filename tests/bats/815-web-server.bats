@@ -82,3 +82,55 @@ unavailable() {
   gw_get /health -H 'Origin: https://a.example' >/dev/null
   [[ $status_code == 503 ]]
 }
+
+# ---- bodies ------------------------------------------------------------------
+
+# begin_body HEADERS - a request whose body begins and goes no further, on
+# descriptor 5; with a key that nobody knows.
+begin_body() {
+  exec 5<>"/dev/tcp/127.0.0.1/$GW_PORT"
+  printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n%b\r\n' \
+    "Authorization: Bearer nobody\\r\\n$1" >&5
+  head -c 300000 /dev/zero | tr '\0' ' ' >&5
+}
+
+spooled() {
+  find "$GW_DIR/run" -name 'lighttpd-upload-*' | wc -l
+}
+
+@test "bodies: a key that nobody knows, and a body that never ends -> 401 at its head, no disk used" {
+  gw_config <<'YAML'
+auth: {client_api_keys: [sesame]}
+models:
+  planner: {type: proxy, proxy_url: "http://127.0.0.1:9"}
+YAML
+  gw_start
+  begin_body 'Content-Length: 30000000\r\n'
+  assert_match "$(head -n 1 <&5)" '^HTTP/1.1 401 '
+  assert_equal "$(spooled)" 0 'files in the upload folder'
+}
+
+# disk BYTES - the gateway's folder is on a disk of that size.
+disk() {
+  local -a how=(unshare --mount)
+  ((EUID == 0)) || how=(unshare --user --map-root-user --mount)
+  printf '#!/bin/sh\nexec %s sh -c %s sh "$@"\n' "${how[*]}" \
+    "'mount -t tmpfs -o size=$1,mode=700 none \"\$TMPDIR\" && exec \"\$@\"'" >"$GW_DIR/with-disk"
+  chmod +x "$GW_DIR/with-disk"
+}
+
+@test "bodies: no room on the disk for a chunked one -> the error and the log say so, others are served" {
+  disk 1m
+  gw_config <<'YAML'
+models:
+  planner: {type: proxy, proxy_url: "http://127.0.0.1:9"}
+YAML
+  GW_VIA=$GW_DIR/with-disk TMPDIR=$GW_DIR/run gw_start
+  wait_until 10 gw_log_has 'level=warn event=disk_full folder=.* room_bytes=[0-9]+'
+  head -c 5000000 /dev/zero | tr '\0' ' ' >"$GW_DIR/much"
+  gw_post /v1/chat/completions "@$GW_DIR/much" -H 'Transfer-Encoding: chunked'
+  assert_error 500 internal_error
+  assert_match "$body" 'disk .* is full'
+  gw_post /v1/chat/completions '{"model": "planner"}'
+  assert_error 502 upstream_unreachable
+}
