@@ -8,12 +8,14 @@
 #include "agent/config/agent_config.h"
 #include "agent/run.h"
 #include "base/command_line.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "config/yaml.h"
 #include "webserver/again.h"
 
 #define PROGRAM "rolemesh-node-agent"
-#define DEFAULT_CONFIG "configs/node_agent.yaml"
+#define CONFIG_HERE "configs/node_agent.yaml"
+#define CONFIG_INSTALLED "/etc/rolemesh/node_agent.yaml"
 #define PRINT_MAX (16u << 20)
 #define AT(field) offsetof(struct options, field)
 
@@ -27,8 +29,9 @@ struct options {
 
 static const struct gw_switch rows[] = {
 	{"config", "FILE",
-	 "configuration (else $ROLE_MESH_AGENT_CONFIG, else " DEFAULT_CONFIG
-	 ")",
+	 "configuration (else $ROLE_MESH_AGENT_CONFIG,\n"
+	 "                           else " CONFIG_HERE ",\n"
+	 "                           else " CONFIG_INSTALLED ")",
 	 .kind = GW_SWITCH_TEXT, .offset = AT(config)},
 	{"config-override", "FILE",
 	 "merged over the configuration; may repeat, later wins",
@@ -113,6 +116,27 @@ act(const struct options *o, const char *config, struct ag_config *c)
 	return ag_run(c);
 }
 
+/* NULL: there is none, which was said. */
+static const char *
+find_default(const struct options *o)
+{
+	bool found;
+	const char *config =
+		gw_default_file(CONFIG_HERE, CONFIG_INSTALLED, &found);
+
+	if (!found)
+		fputs(PROGRAM ": no configuration: neither " CONFIG_HERE " in "
+			      "the current folder nor " CONFIG_INSTALLED " is "
+			      "there; name one with --config or "
+			      "ROLE_MESH_AGENT_CONFIG\n",
+		      stderr);
+	else if (!o->check)
+		fprintf(stderr,
+			PROGRAM ": nobody named a configuration: using %s\n",
+			config);
+	return found ? config : NULL;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -128,7 +152,9 @@ main(int argc, char **argv)
 	if (o.config)
 		config = o.config;
 	else if (!config || !*config)
-		config = DEFAULT_CONFIG;
+		config = find_default(&o);
+	if (!config)
+		return GW_EXIT_USAGE;
 	gw_again_init(&again, argv);
 	c = load(&o, config);
 	if (!c) {

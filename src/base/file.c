@@ -78,3 +78,15 @@ gw_read_file(const char *path, struct gw_buf *out, size_t max, char *why,
 	gw_buf_init(out, max + 2 * READ_BYTES);
 	return read_all(fd, out, max, why, why_bytes);
 }
+
+const char *
+gw_default_file(const char *here, const char *installed, bool *found)
+{
+	*found = true;
+	if (access(here, F_OK) == 0)
+		return here;
+	if (access(installed, F_OK) == 0)
+		return installed;
+	*found = false;
+	return here;
+}

@@ -3,6 +3,7 @@
 #ifndef GW_BASE_FILE_H
 #define GW_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -16,5 +17,15 @@
  */
 GW_MUSTCHECK int gw_read_file(const char *path, struct gw_buf *out, size_t max,
 			      char *why, size_t why_bytes);
+
+/*
+ * gw_default_file - where a program looks that was told no file.
+ * @here       relative: in the current folder, first
+ * @installed  absolute, then
+ * @found      set to whether the returned one exists
+ * Returns @installed if only that exists, else @here.
+ */
+const char *gw_default_file(const char *here, const char *installed,
+			    bool *found);
 
 #endif

@@ -171,6 +171,12 @@ main(int argc, char **argv)
 	if (gw_instance_from_env(&instance, options.config,
 				 options.overrides.items, options.overrides.n,
 				 &err) == 0) {
+		if (instance.by_default && !options.check)
+			fprintf(stderr,
+				"rolemesh-gateway: nobody named a "
+				"configuration: "
+				"using %s\n",
+				instance.paths[0]);
 		shown_path = strdup(instance.paths[0]);
 		if (shown_path && make_absolute(&instance, &err) == 0)
 			status = run(&options, &instance, shown_path);

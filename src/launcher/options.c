@@ -24,7 +24,9 @@ take_host(const struct gw_command_line *cl, void *options, const char *value)
 
 static const struct gw_switch rows[] = {
 	{"config", "FILE",
-	 "configuration (else $ROLE_MESH_CONFIG, else configs/models.yaml)",
+	 "configuration (else $ROLE_MESH_CONFIG,\n"
+	 "                           else configs/models.yaml,\n"
+	 "                           else /etc/rolemesh/models.yaml)",
 	 .kind = GW_SWITCH_TEXT, .offset = AT(config)},
 	{"config-override", "FILE",
 	 "merged over the configuration; may repeat, later wins",

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "config/yaml.h"
 
-#define DEFAULT_CONFIG "configs/models.yaml"
 #define STALE_AFTER_DEFAULT_MS 30000
 #define STALE_AFTER_MAX_MS 86400000
 
@@ -68,11 +68,22 @@ find_paths(struct gw_instance *in, const char *config,
 	   const char *const *overrides, size_t n_overrides, struct gw_err *err)
 {
 	const char *list = env("ROLE_MESH_CONFIG_OVERRIDE");
+	bool found = true;
 
 	if (!config)
 		config = env("ROLE_MESH_CONFIG");
-	if (!config)
-		config = DEFAULT_CONFIG;
+	if (!config) {
+		config = gw_default_file(GW_CONFIG_HERE, GW_CONFIG_INSTALLED,
+					 &found);
+		in->by_default = true;
+	}
+	if (!found)
+		return gw_err_set(
+			err, GW_ERR_INVALID_REQUEST, ENOENT,
+			"no configuration: neither " GW_CONFIG_HERE
+			" in the current folder nor " GW_CONFIG_INSTALLED
+			" is there; name one "
+			"with --config or ROLE_MESH_CONFIG");
 	if (add_path(in, config, strlen(config), err) < 0)
 		return -1;
 	for (size_t i = 0; i < n_overrides; i++)

@@ -83,7 +83,7 @@ take_mode(const struct gw_command_line *cl, void *options, const char *value)
 
 static const struct gw_switch rows[] = {
 	{"config", "FILE",
-	 "configuration (default: ROLE_MESH_CONFIG, else configs/models.yaml)",
+	 "configuration (default: as rolemesh-gateway finds it)",
 	 .kind = GW_SWITCH_TEXT, .offset = AT(config)},
 	{"config-override", "FILE",
 	 "merged over it; may be repeated, later ones win",
@@ -180,6 +180,10 @@ main(int argc, char **argv)
 		gw_instance_release(&instance);
 		return GW_EXIT_USAGE;
 	}
+	if (instance.by_default)
+		fprintf(stderr,
+			PROGRAM ": nobody named a configuration: using %s\n",
+			instance.paths[0]);
 	if (!o.pool.address && !is_listening(STDIN_FILENO)) {
 		gw_command_line_mistake(&command_line,
 					"standard input is no listening "

@@ -132,8 +132,16 @@ paths(void)
 	unsetenv("ROLE_MESH_CONFIG");
 	if (mkdir("configs", 0700) < 0)
 		fixture_fatal("no folder");
+	is_int(gw_instance_from_env(&in, NULL, NULL, 0, &err), -1,
+	       "instance: nothing said, and no file anywhere");
+	ok(strstr(err.msg, "configs/models.yaml") &&
+		   strstr(err.msg, "/etc/rolemesh/models.yaml") &&
+		   strstr(err.msg, "ROLE_MESH_CONFIG"),
+	   "instance: then all places are named");
+	write_text("configs/models.yaml", "version: 1\n");
 	is_int(gw_instance_from_env(&in, NULL, NULL, 0, &err), 0,
 	       "instance: nothing said");
+	ok(in.by_default, "instance: and it knows that");
 	is_str(in.paths[0], "configs/models.yaml", "instance: default path");
 	is_str(in.last_good, NULL, "instance: no last good folder");
 	gw_instance_release(&in);
