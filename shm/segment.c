@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -242,15 +243,40 @@ build(struct reg *r, const char *name, size_t bytes, struct reg_err *err)
 	return 0;
 }
 
+/*
+ * Somebody else has taken the name: an operator's other account, or a stranger
+ * who knew it. @fd -1: not even open to us.
+ */
+static int
+check_owner(int fd, const char *name, struct reg_err *err)
+{
+	char path[NAME_MAX + 16];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/dev/shm%s", name);
+	if ((fd < 0 ? lstat(path, &st) : fstat(fd, &st)) < 0 ||
+	    st.st_uid == geteuid())
+		return 0;
+	return reg_fail(err, REG_LAYOUT, 0,
+			"%s belongs to user %u, not to user %u who runs this: "
+			"have it removed, or set ROLE_MESH_SHM to another name",
+			path, (unsigned)st.st_uid, (unsigned)geteuid());
+}
+
 /* One attempt. 1 = the name was removed meanwhile, try again; 0; -1. */
 static int
 try_open(struct reg *r, const char *name, size_t bytes, struct reg_err *err)
 {
 	uint64_t total = 0;
 	struct stat st;
-	int rc = -1;
+	int rc = -1, sys;
 
 	r->fd = shm_open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	sys = errno;
+	/* Before its lock is waited for: they may hold that, too. */
+	if (check_owner(r->fd, name, err))
+		return -1;
+	errno = sys;
 	if (r->fd < 0)
 		return reg_fail(err, REG_SYSTEM, errno, "open /dev/shm%s: %s",
 				name, strerror(errno));

@@ -22,6 +22,7 @@
 #define UNIQUE "XXXXXX" /* for mkdtemp() */
 #define PREFIX_BYTES 32
 #define CANDIDATES 3
+#define TMPDIR 1 /* the one that a person sets */
 /* These go unquoted through the web server's configuration and through YAML. */
 #define HARMLESS                                                               \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/"      \
@@ -68,6 +69,19 @@ gw_folder_remove(const char *path)
 	remove_in(AT_FDCWD, path, 0);
 }
 
+/*
+ * Does it belong to somebody who could take the folder away, or put another one
+ * in its place? Where everybody may write, the sticky bit says who owns what.
+ */
+static bool
+is_foreign(const char *parent)
+{
+	struct stat st;
+
+	return stat(parent, &st) == 0 && st.st_uid != geteuid() &&
+	       st.st_uid != 0 && !(st.st_mode & S_ISVTX);
+}
+
 /* Why a candidate cannot be used, or NULL. */
 static const char *
 candidate_fault(const char *parent, size_t name_len)
@@ -84,6 +98,8 @@ candidate_fault(const char *parent, size_t name_len)
 		return strerror(errno);
 	if (!S_ISDIR(st.st_mode))
 		return "is not a folder";
+	if (is_foreign(parent))
+		return "belongs to another user";
 	return access(parent, W_OK | X_OK) < 0 ? strerror(errno) : NULL;
 }
 
@@ -134,7 +150,7 @@ static void
 name_candidates(const char *parents[CANDIDATES])
 {
 	parents[0] = getenv("XDG_RUNTIME_DIR");
-	parents[1] = getenv("TMPDIR");
+	parents[TMPDIR] = getenv("TMPDIR");
 	parents[2] = "/tmp";
 }
 
@@ -215,6 +231,14 @@ gw_folder_create(struct gw_folder *f, const char *instance, bool *leftover,
 
 		if (!parent || !*parent)
 			continue;
+		/* Somebody chose it: another place would hide the mistake. */
+		if (i == TMPDIR && !f->path[0] && is_foreign(parent))
+			return gw_err_set(err, GW_ERR_INTERNAL, 0,
+					  "TMPDIR is %.150s, a folder of "
+					  "another user, who could remove what "
+					  "is in it: set TMPDIR to one of user "
+					  "%u's own, or unset it",
+					  parent, (unsigned)geteuid());
 		fault = fault_of(parent, prefix);
 		if (!fault &&
 		    visit_leftovers(parent, prefix, remove_visited, NULL) > 0)

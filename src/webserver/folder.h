@@ -30,7 +30,8 @@ struct gw_folder {
  *            server may need a moment more to let go of the port
  * @err       INTERNAL: no candidate is usable, with the reason for each
  * Tries $XDG_RUNTIME_DIR, $TMPDIR and /tmp, in this order: a candidate must be
- * an absolute path of harmless characters, short enough, and writable. The
+ * an absolute path of harmless characters, short enough, writable, and not of
+ * another user; where TMPDIR's turn comes and it is, that is an error. The
  * caller must own the instance by something that one process at a time can have
  * (reg_own(), a listening port), so that nobody else creates one now.
  */

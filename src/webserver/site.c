@@ -134,19 +134,31 @@ gw_site_fill(struct gw_site *s, struct gw_err *err)
 	return make_subfolder(s, "upload", err);
 }
 
-/* lighttpd and its children may have as many descriptors as there are. */
-static unsigned
-raise_fd_limit(void)
+/*
+ * lighttpd and its children may have as many descriptors as there are; with
+ * fewer than FDS_MIN they would start and then refuse at random.
+ */
+static int
+raise_fd_limit(unsigned *max_fds, struct gw_err *err)
 {
 	struct rlimit lim;
 
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &lim);
+	}
 	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return FDS_MIN;
-	lim.rlim_cur = lim.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &lim);
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur < FDS_MIN)
-		return FDS_MIN;
-	return lim.rlim_cur < FDS_MAX ? (unsigned)lim.rlim_cur : FDS_MAX;
+		return gw_err_set(err, GW_ERR_INTERNAL, errno, "getrlimit: %s",
+				  strerror(errno));
+	if (lim.rlim_cur < FDS_MIN)
+		return gw_err_set(err, GW_ERR_INTERNAL, 0,
+				  "only %llu descriptors are allowed, and %d "
+				  "are the least: raise the limit (ulimit -n, "
+				  "LimitNOFILE= of a systemd unit); a stream "
+				  "takes two",
+				  (unsigned long long)lim.rlim_cur, FDS_MIN);
+	*max_fds = lim.rlim_cur < FDS_MAX ? (unsigned)lim.rlim_cur : FDS_MAX;
+	return 0;
 }
 
 /* @template of the data files, filled in, as @name in the folder. */
@@ -176,7 +188,7 @@ static int
 write_common(const struct gw_site *s, uint64_t max_body_bytes,
 	     struct gw_err *err)
 {
-	unsigned max_fds = raise_fd_limit();
+	unsigned max_fds = 0;
 	char bind[64], port[16], errors[PATH_MAX];
 	char fds[16], connections[16], request_kib[32];
 	const struct gw_render_var vars[] = {
@@ -190,6 +202,8 @@ write_common(const struct gw_site *s, uint64_t max_body_bytes,
 		{"MAX_REQUEST_KIB", request_kib},
 	};
 
+	if (raise_fd_limit(&max_fds, err) < 0)
+		return -1;
 	gw_address_text(&s->address, bind, sizeof(bind));
 	snprintf(port, sizeof(port), "%u", (unsigned)s->port);
 	snprintf(errors, sizeof(errors), "%s/errors", s->folder.path);
