@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/worker.h"
@@ -79,17 +80,36 @@ take_text(struct gw_request *r, const char *p, size_t n)
 	return gw_buf_append(&r->receive.text, p, n) < 0 ? no_memory(r) : 0;
 }
 
+bool
+gw_receive_is_too_slow(uint64_t elapsed_ms, uint64_t bytes)
+{
+	return elapsed_ms >
+	       GW_RECEIVE_GRACE_MS + bytes / (GW_RECEIVE_BYTES_S / 1000);
+}
+
+static int
+too_slow(struct gw_request *r)
+{
+	return gw_err_set(&r->err, GW_ERR_REQUEST_TIMEOUT, 0,
+			  "the body came with less than %d bytes a second",
+			  GW_RECEIVE_BYTES_S);
+}
+
 void
 gw_receive_body(struct gw_request *r, const char *p, size_t n)
 {
+	uint64_t elapsed_ms;
 	int rc;
 
 	if (r->err.code || !r->accept.endpoint ||
 	    !(r->accept.endpoint->flags & (GW_EP_DOCUMENT | GW_EP_RELAY)))
 		return;
 	r->receive.bytes += n;
+	elapsed_ms = (gw_mono_us() - r->begun_us) / 1000;
 	if (r->receive.bytes > limit(r))
 		rc = too_large(r);
+	else if (gw_receive_is_too_slow(elapsed_ms, r->receive.bytes))
+		rc = too_slow(r);
 	else if (r->accept.endpoint->flags & GW_EP_DOCUMENT)
 		rc = take_text(r, p, n);
 	else

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "serve/step.h"
 
@@ -23,6 +24,16 @@ enum gw_step gw_stage_pick_node(struct gw_request *r);
 enum gw_step gw_stage_forward(struct gw_request *r);
 enum gw_step gw_stage_stream(struct gw_request *r);
 enum gw_step gw_stage_account(struct gw_request *r);
+
+/*
+ * gw_receive_is_too_slow - has a body of @bytes so far taken too long?
+ * A minute, and then a second for each GW_RECEIVE_BYTES_S: a sender of a byte now
+ * and then must not keep what it sent before for ever. One that sends nothing is
+ * the web server's to cut off.
+ */
+#define GW_RECEIVE_GRACE_MS 60000
+#define GW_RECEIVE_BYTES_S 8000
+bool gw_receive_is_too_slow(uint64_t elapsed_ms, uint64_t bytes);
 
 /* The receive stage's events: more of the body (at most 64 KiB), its end. */
 void gw_receive_body(struct gw_request *r, const char *p, size_t n);

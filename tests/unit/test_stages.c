@@ -236,6 +236,34 @@ bad_bodies(void)
 	   "receive: the client leaves in the middle");
 }
 
+/* A body of which @ago_ms after its head no more than a few bytes are here. */
+static void
+trickle(uint64_t ago_ms)
+{
+	struct gw_request *r;
+
+	chain_set_up();
+	client("POST", CHAT);
+	arrive();
+	r = conn.request;
+	r->begun_us -= ago_ms * 1000;
+	send_body("{\"model\"");
+}
+
+static void
+slow_bodies(void)
+{
+	/* not exactly a minute: this process may be held up */
+	trickle(GW_RECEIVE_GRACE_MS / 2);
+	is_int(last.accounts, 0,
+	       "receive: slow for half a minute -> waited for");
+	leave();
+	trickle(GW_RECEIVE_GRACE_MS + 10);
+	ok(last.code == GW_ERR_REQUEST_TIMEOUT && got("Status: 408") == 1 &&
+		   conn.finished == 1,
+	   "receive: slow for more than a minute -> 408");
+}
+
 static void
 models(void)
 {
@@ -272,6 +300,7 @@ main(void)
 	document_limit();
 	documents();
 	bad_bodies();
+	slow_bodies();
 	models();
 	tear_down();
 	return done_testing();
