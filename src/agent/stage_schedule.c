@@ -45,7 +45,7 @@ take_ticket(struct gw_request *r)
 }
 
 /* llama-server serves one model and does not look at `model`: it stays as the
- * client sent it. */
+ * client sent it, unless that was nothing. */
 static enum gw_step
 set_target(struct gw_request *r)
 {
@@ -58,7 +58,9 @@ set_target(struct gw_request *r)
 		return GW_FINISH;
 	}
 	t->base_url = t->owned_url;
-	if (gw_body_edit(r->receive.body, NULL, r->resolve.model, &r->err) < 0)
+	if (gw_default_model_json(r) < 0 ||
+	    gw_body_edit(r->receive.body, t->model_json, r->resolve.model,
+			 &r->err) < 0)
 		return GW_FINISH;
 	return GW_NEXT;
 }

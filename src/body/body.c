@@ -85,7 +85,7 @@ const char *
 gw_body_model(const struct gw_body *b, size_t *len)
 {
 	*len = b->check.model_len;
-	return b->check.has_model ? b->check.model : NULL;
+	return b->check.model_len ? b->check.model : NULL;
 }
 
 bool

@@ -20,7 +20,7 @@
 #include "config/config.h"
 
 #define GW_BODY_STEP_BYTES (64u << 10)	/* bytes looked at in one step */
-#define GW_BODY_DEPTH_MAX 64		/* nesting accepted */
+#define GW_BODY_DEPTH_MAX 128		/* nesting accepted */
 #define GW_BODY_NUMBER_MAX 1024		/* bytes of one number or literal */
 
 struct gw_body;
@@ -46,7 +46,8 @@ void gw_body_expect(struct gw_body *b, size_t total_bytes);
  * @n    at most GW_BODY_STEP_BYTES
  * @err  REQUEST_TOO_LARGE (names the limit), INVALID_JSON (byte offset and
  *       reason; also nesting too deep), INVALID_REQUEST (`model` or `stream`
- *       twice, `model` not a string or over GW_MODEL_NAME_MAX; param set),
+ *       twice or in other letters (`Model`), `model` neither a string nor null
+ *       or over GW_MODEL_NAME_MAX; param set),
  *       INTERNAL when memory is out. A `stream` that is no boolean is the
  *       upstream's to judge
  * Returns 0 / -1; after -1 only gw_body_free() is allowed.
@@ -59,7 +60,10 @@ GW_MUSTCHECK int gw_body_finish(struct gw_body *b, struct gw_err *err);
 
 /* After gw_body_finish(): */
 
-/* gw_body_model - the decoded `model`, or NULL when the request has none. */
+/*
+ * gw_body_model - the decoded `model`, or NULL when the request has none: it is
+ * absent, null or "".
+ */
 const char *gw_body_model(const struct gw_body *b, size_t *len);
 
 /* gw_body_wants_stream - `"stream": true`. */
@@ -74,7 +78,8 @@ const char *gw_body_bytes(const struct gw_body *b, size_t *len);
 /*
  * gw_body_edit - decide what goes upstream.
  * @model_json  JSON text of the forwarded `model` value (with quotes), or NULL
- *              to leave it alone; added as a member when the request has none
+ *              to leave it alone; added as a member when the request has no such
+ *              key
  * @model       whose defaults to add where the request lacks the key; or NULL
  * @err         INTERNAL when memory is out
  * May be called again (another node was picked); each call starts from the

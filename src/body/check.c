@@ -52,6 +52,16 @@ boolean_value(void *arg, int value)
 	return 1;
 }
 
+/* Where the value stands that begins with @first and has just ended. */
+static void
+remember_range(struct gw_check *c, char first)
+{
+	c->model_end = offset_now(c);
+	c->model_at = c->key_end;
+	while (c->text[c->model_at] != first) /* blanks and the colon */
+		c->model_at++;
+}
+
 /* However it is escaped, what fits into `model` is no long string. */
 _Static_assert(GW_BODY_PIECE_BYTES / 12 > GW_MODEL_NAME_MAX,
 	       "a `model` of full length must never be cut");
@@ -78,10 +88,15 @@ model_value(void *arg, const unsigned char *text, size_t len)
 	memcpy(c->model, text, len);
 	c->model[len] = '\0';
 	c->model_len = len;
-	c->model_end = offset_now(c);
-	c->model_at = c->key_end;
-	while (c->text[c->model_at] != '"') /* blanks and the colon */
-		c->model_at++;
+	remember_range(c, '"');
+	return 1;
+}
+
+/* As good as absent, but what takes its place stands where it stood. */
+static int
+model_is_null(void *arg)
+{
+	remember_range(arg, 'n');
 	return 1;
 }
 
@@ -94,7 +109,7 @@ await(struct gw_check *c, enum gw_await what)
 	c->await = what;
 	c->callbacks.yajl_string = model ? model_value : NULL;
 	c->callbacks.yajl_number = model ? number_value : NULL;
-	c->callbacks.yajl_null = model ? model_is_no_string : NULL;
+	c->callbacks.yajl_null = model ? model_is_null : NULL;
 	c->callbacks.yajl_boolean =
 		what == GW_AWAIT_NOTHING ? NULL : boolean_value;
 }
@@ -120,6 +135,53 @@ is_key(const unsigned char *key, size_t len, const char *name)
 	return len == strlen(name) && memcmp(key, name, len) == 0;
 }
 
+/* Does @key begin with @letter, in upper or lower case? Returns the bytes it
+ * takes, 0 = no. */
+static size_t
+folded(const unsigned char *key, size_t len, char letter)
+{
+	if (len >= 1 && (key[0] == letter || key[0] == letter - 'a' + 'A'))
+		return 1;
+	/* U+017F, the long s: Unicode's upper case of it is an S as well. */
+	return letter == 's' && len >= 2 && key[0] == 0xc5 && key[1] == 0xbf
+		       ? 2
+		       : 0;
+}
+
+/* Is it @name but for upper and lower case? */
+static bool
+is_variant(const unsigned char *key, size_t len, const char *name)
+{
+	size_t at = 0, n;
+
+	for (; *name; name++, at += n) {
+		n = folded(key + at, len - at, *name);
+		if (n == 0)
+			return false;
+	}
+	return at == len;
+}
+
+/* Servers whose JSON ignores case would take the value for the key's. */
+static int
+refuse_variants(struct gw_check *c, const unsigned char *key, size_t len)
+{
+	static const char *const names[] = {"model", "stream"};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(names); i++) {
+		if (!is_variant(key, len, names[i]))
+			continue;
+		gw_err_set(c->err, GW_ERR_INVALID_REQUEST, 0,
+			   "the request has a key that is `%s` but for upper "
+			   "and lower case; servers differ in what they make "
+			   "of it: write `%s`",
+			   names[i], names[i]);
+		gw_err_param(c->err, names[i]);
+		return 0;
+	}
+	return 1;
+}
+
 /* Called for keys of the top level only. */
 static int
 top_key(void *arg, const unsigned char *key, size_t len)
@@ -142,7 +204,7 @@ top_key(void *arg, const unsigned char *key, size_t len)
 		return own_key(c, &c->has_model, GW_AWAIT_MODEL, "model");
 	if (is_key(key, len, "stream"))
 		return own_key(c, &c->has_stream, GW_AWAIT_STREAM, "stream");
-	return 1;
+	return refuse_variants(c, key, len);
 }
 
 static int

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "routing/routing.h"
 #include "stage/policy.h"
 #include "stage/stage.h"
@@ -18,32 +17,15 @@ no_memory(struct gw_request *r)
 	return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 }
 
-/* `model` is added only where the client sent none and nothing is configured.
- */
 static int
 proxy_model_json(struct gw_request *r)
 {
-	struct gw_buf text = GW_BUF_INIT(4096);
-	struct json_object *alias;
-	size_t len;
-	int rc;
+	const char *configured = r->resolve.model->default_model_json;
 
-	if (r->resolve.model->default_model_json) {
-		r->target.model_json =
-			strdup(r->resolve.model->default_model_json);
-		return r->target.model_json ? 0 : no_memory(r);
-	}
-	if (gw_body_model(r->receive.body, &len))
-		return 0;
-	alias = json_object_new_string(r->resolve.model->alias);
-	rc = alias ? gw_json_text(alias, &text) : -1;
-	json_object_put(alias);
-	if (rc < 0) {
-		gw_buf_release(&text);
-		return no_memory(r);
-	}
-	r->target.model_json = text.data;
-	return 0;
+	if (!configured)
+		return gw_default_model_json(r);
+	r->target.model_json = strdup(configured);
+	return r->target.model_json ? 0 : no_memory(r);
 }
 
 static int

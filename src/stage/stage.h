@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
 #include "serve/step.h"
 
 struct gw_request;
@@ -41,6 +42,13 @@ void gw_receive_end(struct gw_request *r);
 
 /* gw_pick_has_another - the node view has a fresh node for it, untried. */
 bool gw_pick_has_another(const struct gw_request *r);
+
+/*
+ * gw_default_model_json - for a stage that chooses: where the request named no
+ * model, target.model_json says which one was meant; else it stays NULL.
+ * Returns 0, or -1 with r->err INTERNAL when memory is out.
+ */
+GW_MUSTCHECK int gw_default_model_json(struct gw_request *r);
 
 /* gw_pick_release - let the node go that pick_node chose, if any. */
 void gw_pick_release(struct gw_request *r);

@@ -99,9 +99,9 @@ PLANNER_DEFAULTS='"temperature":0.6,"max_tokens":128,"top_p":1.0,"seed":12345678
   refute_header X-RoleMesh-Model
 }
 
-@test "roles: an alias in other case, with a blank, or empty -> 404" {
+@test "roles: an alias in other case, or with a blank -> 404" {
   local name
-  for name in Planner 'planner ' ''; do
+  for name in Planner 'planner ' ' '; do
     gw_post /v1/chat/completions "$(jq -cn --arg m "$name" '{model: $m, messages: []}')"
     assert_error 404 model_not_found model
   done

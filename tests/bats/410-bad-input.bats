@@ -136,7 +136,7 @@ serves() {
 # --- JSON that cannot be routed ---
 
 @test "bad input: model is no string -> 400 invalid_request, param model" {
-  is_refused invalid_request model '{"model":5}' '{"model":null}' '{"model":["planner"]}' \
+  is_refused invalid_request model '{"model":5}' '{"model":["planner"]}' \
     '{"model":{"id":"planner"}}' '{"model":true}' '{"model":-1.5e3,"messages":[]}'
 }
 
@@ -147,6 +147,18 @@ serves() {
     '{"stream":true,"model":"planner","\u0073tream":true}'
 }
 
+@test "bad input: model or stream in other letters at the top -> 400, nothing goes upstream" {
+  local before
+  before=$(fake_count alpha)
+  is_refused invalid_request model '{"model":"planner","Model":"other"}' '{"MODEL":"planner"}' \
+    '{"Model":null,"model":"planner"}' '{"model":"planner","messages":[],"\u004dodel":"x"}' \
+    '{"mod\u0045L":"planner","model":"planner"}'
+  is_refused invalid_request stream '{"model":"planner","Stream":true}' \
+    '{"model":"planner","stream":false,"STREAM":true}' '{"model":"planner","\u017ftream":true}'
+  assert_equal "$(fake_count alpha)" "$before" 'requests upstream'
+  passes '{"model":"planner","messages":[{"Model":"x"}],"tools":{"STREAM":1},"Models":1}'
+}
+
 @test "bad input: model of 100,000 bytes -> 400, and the name is not repeated whole" {
   printf '{"model":"%s"}' "$(printf 'x%.0s' {1..100000})" >"$BATS_TEST_TMPDIR/b"
   post_file "$BATS_TEST_TMPDIR/b"
@@ -155,7 +167,7 @@ serves() {
 }
 
 @test "bad input: no model and no default_model -> 400 invalid_request, param model" {
-  is_refused invalid_request model '{"messages":[]}' '{}'
+  is_refused invalid_request model '{"messages":[]}' '{}' '{"model":null}' '{"model":""}'
 }
 
 @test "bad input: an unknown role with markup and line ends in it -> 404, quoted" {
@@ -201,9 +213,9 @@ nested() {
   printf '}'
 }
 
-@test "bad input: 64 levels -> pass; 65 and 10,000 -> 400 invalid_json" {
-  passes "$(nested 64)"
-  nested 65 >"$BATS_TEST_TMPDIR/b"
+@test "bad input: 128 levels -> pass; 129 and 10,000 -> 400 invalid_json" {
+  passes "$(nested 128)"
+  nested 129 >"$BATS_TEST_TMPDIR/b"
   post_file "$BATS_TEST_TMPDIR/b"
   assert_error 400 invalid_json
   nested 10000 >"$BATS_TEST_TMPDIR/b"

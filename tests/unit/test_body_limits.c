@@ -37,12 +37,12 @@ test_limits(void)
 {
 	/* clang-format off */
 	static const struct limit limits[] = {
-		{ "64 levels", "{\"a\":", "[", "", 63, GW_ERR_INVALID_JSON,
+		{ "128 levels", "{\"a\":", "[", "", 127, GW_ERR_INVALID_JSON,
 		  "ends before" },
-		{ "65 levels", "{\"a\":", "[", "", 64, GW_ERR_INVALID_JSON,
-		  "deeper than 64 levels at byte 68" },
+		{ "129 levels", "{\"a\":", "[", "", 128, GW_ERR_INVALID_JSON,
+		  "deeper than 128 levels at byte 132" },
 		{ "10,000 levels", "", "{\"a\":", "", 10000,
-		  GW_ERR_INVALID_JSON, "deeper than 64 levels" },
+		  GW_ERR_INVALID_JSON, "deeper than 128 levels" },
 		{ "1024 digits", "{\"a\":", "1", "}", 1024, GW_OK, "" },
 		{ "1025 digits", "{\"a\":", "1", "}", 1025,
 		  GW_ERR_INVALID_JSON, "at byte 5: a number or literal is "
