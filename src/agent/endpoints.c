@@ -3,21 +3,22 @@
  * endpoints.c - every endpoint of the node agent, one row each, and the answers
  * that only it has.
  */
-#include <string.h>
-
 #include "agent/agent.h"
 #include "agent/report.h"
 #include "base/json.h"
 #include "endpoint/table.h"
+#include "serve/model_in_path.h"
 #include "serve/reply.h"
-#include "serve/unknown_model.h"
 
+#define FOR_ANYONE (GW_EP_ANSWER | GW_EP_ANYONE)
 #define LISTED (GW_EP_CLIENT_KEY | GW_EP_ANSWER)
 
 /* tests/dev/check-openapi.sh reads path and method of these rows. */
 /* clang-format off */
 const struct gw_endpoint ag_endpoints[] = {
-	{ "/health", GW_METHOD_GET, GW_EP_ANSWER, gw_answer_health,
+	{ "/", GW_METHOD_GET, FOR_ANYONE, gw_answer_root,
+	  GW_SSE_OPENAI, "a line of text that says what this is" },
+	{ "/health", GW_METHOD_GET, FOR_ANYONE, gw_answer_health,
 	  GW_SSE_OPENAI, "this process answers; touches no llama-server" },
 	{ "/v1/models", GW_METHOD_GET, LISTED, ag_answer_models,
 	  GW_SSE_OPENAI, "all configured models, each with its state" },
@@ -52,18 +53,13 @@ enum gw_step
 ag_answer_model(struct gw_request *r)
 {
 	struct ag_agent *a = r->worker->program;
-	size_t skip = strlen(r->accept.endpoint->path),
-	       len = r->accept.path_len - skip;
-	const char *id = r->accept.path + skip;
-	const struct gw_model *m = gw_config_model(r->config, id, len);
+	const struct gw_model *m = gw_model_in_path(r);
 
 	if (m)
 		gw_reply_json(
 			r, 200,
 			ag_report_model(
 				a, &a->models.model[m - r->config->models]));
-	else
-		gw_unknown_model(r->config, id, len, &r->err);
 	return GW_FINISH;
 }
 

@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* model.c - one model of /v1/models, by its id or its alias. */
-#include <string.h>
-
 #include "endpoint/shared.h"
 #include "endpoint/table.h"
 #include "routing/availability.h"
 #include "routing/routing.h"
+#include "serve/model_in_path.h"
 #include "serve/reply.h"
-#include "serve/unknown_model.h"
 
 enum gw_step
 gw_answer_model(struct gw_request *r)
 {
-	size_t skip = strlen(r->accept.endpoint->path);
-	const char *id = r->accept.path + skip;
-	const struct gw_model *m =
-		gw_config_model(r->config, id, r->accept.path_len - skip);
+	const struct gw_model *m = gw_model_in_path(r);
 	struct gw_usable u;
 	enum gw_step step;
 
-	if (!m) {
-		gw_unknown_model(r->config, id, r->accept.path_len - skip,
-				 &r->err);
+	if (!m)
 		return GW_FINISH;
-	}
 	step = gw_await_availability(r, m);
 	if (step != GW_NEXT)
 		return step;

@@ -16,6 +16,7 @@ extern const struct gw_endpoint gw_endpoints[];
 extern const size_t gw_n_endpoints;
 
 /* One file each. */
+enum gw_step gw_answer_root(struct gw_request *r);
 enum gw_step gw_answer_health(struct gw_request *r);
 enum gw_step gw_answer_ready(struct gw_request *r);
 enum gw_step gw_answer_models(struct gw_request *r);

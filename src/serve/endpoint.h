@@ -29,7 +29,8 @@ enum gw_endpoint_flag {
 	GW_EP_RELAY = 1 << 3,	   /* receive .. stream: goes to an upstream */
 	GW_EP_ANSWER = 1 << 4,	   /* answer: this process knows it */
 	GW_EP_PREFIX = 1 << 5,	   /* the path goes on after `path` */
-	GW_EP_STREAM = 1 << 6	   /* "stream": true asks for events */
+	GW_EP_STREAM = 1 << 6,	   /* "stream": true asks for events */
+	GW_EP_ANYONE = 1 << 7	   /* tells nothing: any web page may look */
 };
 
 /* What the rows of relayed.def have in common. */
@@ -37,7 +38,9 @@ enum gw_endpoint_flag {
 #define GW_EP_STREAMED (GW_EP_RELAYED | GW_EP_STREAM)
 
 struct gw_endpoint {
-	const char *path;      /* percent-decoded path it serves */
+	const char *path;      /* percent-decoded path it serves; also where
+				* slashes are doubled or at the end, and where
+				* "/v1" is missing or doubled */
 	enum gw_method method; /* GET also serves HEAD */
 	unsigned flags;
 	/* GW_EP_ANSWER: called once the request's document (if any) is there,
@@ -58,5 +61,13 @@ const struct gw_endpoint *gw_endpoint_find(const struct gw_endpoint *table,
 					   size_t n, const char *path,
 					   enum gw_method method, char *allow,
 					   size_t cap);
+
+/*
+ * gw_endpoint_rest - what a GW_EP_PREFIX row leaves open.
+ * @path  one that found the row @e
+ * Returns the part of @path behind the row's, as it came: slashes may be left at
+ * both ends.
+ */
+const char *gw_endpoint_rest(const struct gw_endpoint *e, const char *path);
 
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* endpoint_find.c - how a path and a method find their row of a table of
- * endpoints. */
+/*
+ * endpoint_find.c - how a path and a method find their row of a table of
+ * endpoints. Addresses that people put together by hand are understood: slashes
+ * doubled or at the end, the "/v1" of a base URL twice or not at all.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,16 +15,64 @@ static const char *const allows[] = {
 	[GW_METHOD_POST] = "POST, ",
 };
 
+static const char *
+skip_slashes(const char *p)
+{
+	return p + strspn(p, "/");
+}
+
+/* Bytes of the segment that begins here. */
+static size_t
+segment(const char *p)
+{
+	return strcspn(p, "/");
+}
+
+static const char *
+skip_versions(const char *p)
+{
+	for (p = skip_slashes(p); segment(p) == 2 && memcmp(p, "v1", 2) == 0;)
+		p = skip_slashes(p + 2);
+	return p;
+}
+
+/* What follows the row's segments in @path, or NULL: it is another's. */
+static const char *
+behind(const char *row, const char *path)
+{
+	row = skip_versions(row);
+	if (*row)
+		path = skip_versions(path);
+	for (; *row; row = skip_slashes(row)) {
+		size_t n = segment(row);
+
+		path = skip_slashes(path);
+		if (segment(path) != n || memcmp(row, path, n) != 0)
+			return NULL;
+		row += n;
+		path += n;
+	}
+	return path;
+}
+
+const char *
+gw_endpoint_rest(const struct gw_endpoint *e, const char *path)
+{
+	const char *rest = behind(e->path, path);
+
+	/* One slash belongs to the row; more of them may begin a name. */
+	return rest && *rest == '/' ? rest + 1 : rest;
+}
+
 static bool
 path_matches(const struct gw_endpoint *e, const char *path, unsigned prefix)
 {
-	size_t n = strlen(e->path);
+	const char *rest;
 
 	if ((e->flags & GW_EP_PREFIX) != prefix)
 		return false;
-	if (prefix)
-		return strncmp(path, e->path, n) == 0 && path[n] != '\0';
-	return strcmp(path, e->path) == 0;
+	rest = behind(e->path, path);
+	return rest && !!*skip_slashes(rest) == !!prefix;
 }
 
 static bool

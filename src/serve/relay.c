@@ -204,8 +204,8 @@ gw_relay_start(struct gw_request *r)
 	r->phase = GW_PHASE_CONNECT;
 	r->relay.connected_ms = r->relay.last_ms = 0;
 	gw_deadline_begin(r);
-	if (gw_buf_printf(&url, "%s%s", r->target.base_url, r->accept.path) <
-		    0 ||
+	if (gw_buf_printf(&url, "%s%s", r->target.base_url,
+			  r->accept.endpoint->path) < 0 ||
 	    collect_headers(r, &headers) < 0) {
 		gw_buf_release(&headers.text);
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,

@@ -30,9 +30,12 @@ static const struct {
 	{204, "No Content"},
 	{400, "Bad Request"},
 	{401, "Unauthorized"},
+	{403, "Forbidden"},
 	{404, "Not Found"},
 	{405, "Method Not Allowed"},
 	{413, "Content Too Large"},
+	{415, "Unsupported Media Type"},
+	{426, "Upgrade Required"},
 	{429, "Too Many Requests"},
 	{500, "Internal Server Error"},
 	{501, "Not Implemented"},
@@ -142,6 +145,9 @@ error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 		return -1;
 	if (status == 405 && r->accept.allow[0] &&
 	    gw_buf_printf(b, "Allow: %s\r\n", r->accept.allow) < 0)
+		return -1;
+	if (status == 415 && r->err.code == GW_ERR_UNSUPPORTED_ENCODING &&
+	    gw_buf_puts(b, "Accept-Encoding: identity\r\n") < 0)
 		return -1;
 	/* The upstream's belongs to the upstream's own answer. */
 	if (r->relay.retry_after[0] && !r->err.code)

@@ -127,6 +127,17 @@ is_preflight(const struct gw_request *r)
 	       gw_fcgi_param(r->conn, "HTTP_ACCESS_CONTROL_REQUEST_METHOD");
 }
 
+/* Some web servers keep the Upgrade header to themselves. */
+static bool
+is_websocket(const struct gw_request *r)
+{
+	const char *upgrade = gw_fcgi_param(r->conn, "HTTP_UPGRADE");
+
+	return (upgrade && strcasestr(upgrade, "websocket")) ||
+	       gw_fcgi_param(r->conn, "HTTP_SEC_WEBSOCKET_KEY") ||
+	       gw_fcgi_param(r->conn, "HTTP_SEC_WEBSOCKET_VERSION");
+}
+
 static enum gw_step
 no_endpoint(struct gw_request *r)
 {
@@ -141,6 +152,13 @@ no_endpoint(struct gw_request *r)
 	if (is_preflight(r)) {
 		if (gw_reply_head(r, 204, NULL, -1) == 0)
 			gw_reply_end(r);
+		return GW_FINISH;
+	}
+	if (r->accept.method == GW_METHOD_GET && is_websocket(r)) {
+		gw_err_set(&r->err, GW_ERR_UPGRADE_REQUIRED, 0,
+			   "%s speaks no WebSocket; send a POST over HTTP, and "
+			   "\"stream\": true for events",
+			   path);
 		return GW_FINISH;
 	}
 	if (r->accept.method == GW_METHOD_OPTIONS &&

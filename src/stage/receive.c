@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -57,12 +58,30 @@ no_memory(struct gw_request *r)
 			  "no memory for the body");
 }
 
+/* Nothing here unpacks a body, and an upstream would be told nothing of it. */
+static int
+check_encoding(struct gw_request *r)
+{
+	const char *coding = gw_fcgi_param(r->conn, "HTTP_CONTENT_ENCODING");
+	char quoted[100];
+
+	if (!coding || !*coding || strcasecmp(coding, "identity") == 0)
+		return 0;
+	gw_log_quote(quoted, sizeof(quoted), coding, strlen(coding));
+	return gw_err_set(&r->err, GW_ERR_UNSUPPORTED_ENCODING, 0,
+			  "the request has the Content-Encoding %s; send the "
+			  "body uncompressed and without this header",
+			  quoted);
+}
+
 static int
 begin(struct gw_request *r)
 {
 	uint64_t expected = announced(r);
 
 	r->phase = GW_PHASE_RECEIVE;
+	if (check_encoding(r) < 0)
+		return -1;
 	if (expected > limit(r))
 		return too_large(r);
 	if (r->accept.endpoint->flags & GW_EP_DOCUMENT)

@@ -271,8 +271,8 @@ scripted() {
 
 @test "forward: a path that is no endpoint -> 404 not_found that names it" {
   local path
-  for path in / /v1 /v1/ /v1/chat /v1/chat/completions/ /V1/models //v1/models \
-    /v1/models/../../etc/passwd /health/x /v1/nodes /chat/completions; do
+  for path in /v1 /v1/ /v1/chat /v1/chat/completion /V1/models /v2/models \
+    /v1/models/../../etc/passwd /health/x /v1/nodes /completions/chat; do
     gw_get "$path" --path-as-is
     # /v1/models/ANYTHING is a model's id
     [[ $path == /v1/models/* ]] && assert_error 404 model_not_found && continue

@@ -37,6 +37,7 @@ teardown() {
 @test "lighttpd: the key in either header -> 200" { core_test_keys; }
 @test "lighttpd: a wrong key or none -> the gateway's 401 with WWW-Authenticate" { core_test_wrong_key; }
 @test "lighttpd: unknown paths and models -> the gateway's 404" { core_test_not_found; }
+@test "lighttpd: addresses put together by hand, compression, a WebSocket -> as at any other" { core_test_spellings; }
 @test "lighttpd: a method that does not fit -> the gateway's 405 with Allow" { core_test_wrong_method; }
 @test "lighttpd: truncated JSON -> the gateway's 400" { core_test_bad_body; }
 @test "lighttpd: no upstream, no node -> the gateway's 502 and 503" { core_test_no_upstream; }

@@ -39,6 +39,7 @@ teardown() {
 @test "apache proxy: the key in either header -> 200" { core_test_keys; }
 @test "apache proxy: a wrong key or none -> the gateway's 401 with WWW-Authenticate" { core_test_wrong_key; }
 @test "apache proxy: unknown paths and models -> the gateway's 404" { core_test_not_found; }
+@test "apache proxy: addresses put together by hand, compression, a WebSocket -> as at any other" { core_test_spellings; }
 @test "apache proxy: a method that does not fit -> the gateway's 405 with Allow" { core_test_wrong_method; }
 @test "apache proxy: truncated JSON -> the gateway's 400" { core_test_bad_body; }
 @test "apache proxy: no upstream, no node -> the gateway's 502 and 503" { core_test_no_upstream; }

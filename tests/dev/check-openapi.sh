@@ -12,7 +12,7 @@ trap 'rm -rf "$tmp"' EXIT
 # "GET /v1/models/{id}" for each row; a prefix row ends in '/'.
 rows() {
   sed -n 's|^[[:space:]]*{ "\([^"]*\)", GW_METHOD_\([A-Z]*\),.*|\2 \1|p' "$1" |
-    sed 's|/$|/{id}|' | sort
+    sed 's|\([^ ]\)/$|\1/{id}|' | sort
 }
 
 # "GET /path" for each method under each path.

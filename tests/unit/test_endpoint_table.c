@@ -13,6 +13,7 @@
 		return GW_FINISH;                                              \
 	}
 
+STAND_IN(gw_answer_root)
 STAND_IN(gw_answer_health)
 STAND_IN(gw_answer_ready)
 STAND_IN(gw_answer_models)
@@ -84,9 +85,24 @@ static void
 paths(void)
 {
 	static const char *const unknown[] = {
-		"",	   "/",		  "/v1/models/",
-		"/v1",	   "/v1/modelsx", "/health/",
-		"/Health", "/v1/nodes",	  "/v1/nodes/",
+		"/v1",
+		"/v1/",
+		"//v1//v1",
+		"/v1/modelsx",
+		"/Health",
+		"/v1/nodes",
+		"/v1/nodes/",
+		"/V1/models",
+		"/v2/models",
+		"/v1x/models",
+		"/xv1/models",
+		"/v1/chat",
+		"/v1models",
+		"/health/x",
+		"/v1/v1x/health",
+		"/completions/chat",
+		"/v1/chatcompletions",
+		"/.",
 	};
 
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
@@ -102,6 +118,68 @@ paths(void)
 	   "table: /v1/messages speaks Anthropic's events");
 	ok(find("/v1/responses", GW_METHOD_POST)->dialect == GW_SSE_RESPONSES,
 	   "table: /v1/responses speaks its own events");
+}
+
+static void
+spellings(void)
+{
+	/* Around an endpoint's path below /v1. */
+	static const struct {
+		const char *before, *behind;
+	} forms[] = {
+		{"/v1/", ""},	 {"/", ""},	      {"//v1/", ""},
+		{"/v1//", ""},	 {"/v1/", "/"},	      {"/v1/", "//"},
+		{"/v1/v1/", ""}, {"/v1/v1/v1/", ""},  {"", ""},
+		{"//", "//"},	 {"///v1//v1//", ""}, {"v1/", "/"},
+	};
+
+	for (size_t i = 0; i < gw_n_endpoints; i++) {
+		const struct gw_endpoint *e = &gw_endpoints[i];
+		const char *name = e->path + 1;
+		char path[128];
+		bool all = true;
+
+		if (strncmp(name, "v1/", 3) == 0)
+			name += 3;
+		if (!*name || e->flags & GW_EP_PREFIX)
+			continue;
+		for (size_t f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
+			snprintf(path, sizeof(path), "%s%s%s", forms[f].before,
+				 name, forms[f].behind);
+			all = all && find(path, e->method) == e;
+		}
+		ok(all, "table: %s, however its address is put together",
+		   e->path);
+	}
+	is_str(found_path("/v1//chat///completions", GW_METHOD_POST),
+	       "/v1/chat/completions", "table: slashes doubled inside");
+	is_str(found_path("/", GW_METHOD_HEAD), "/", "table: the root");
+	is_str(found_path("", GW_METHOD_GET), "/", "table: no path at all");
+	is_str(found_path("//", GW_METHOD_GET), "/", "table: two slashes");
+	ok(!find("/v1/models/", GW_METHOD_POST), "table: POST to the list");
+	is_str(allow, "GET, HEAD, OPTIONS", "table: its Allow, with a slash");
+}
+
+/* What a path leaves open behind /v1/models/. */
+static const char *
+rest(const char *path)
+{
+	const struct gw_endpoint *e = find(path, GW_METHOD_GET);
+
+	return e && e->flags & GW_EP_PREFIX ? gw_endpoint_rest(e, path) : NULL;
+}
+
+static void
+names_behind_a_prefix(void)
+{
+	is_str(rest("/v1/models/a"), "a", "rest: a name");
+	is_str(rest("/models/org/a"), "org/a", "rest: a name with a slash");
+	is_str(rest("//v1//v1/models/v1"), "v1", "rest: a name like a version");
+	is_str(rest("/v1/models//org//a/"), "/org//a/",
+	       "rest: slashes of the name stay");
+	is_str(rest("/v1/models/models/a"), "models/a", "rest: like the row");
+	is_str(found_path("/v1/models//", GW_METHOD_GET), "/v1/models",
+	       "rest: slashes alone are no name");
 }
 
 static void
@@ -133,6 +211,8 @@ main(void)
 	each_row_is_found_and_consistent();
 	methods();
 	paths();
+	spellings();
+	names_behind_a_prefix();
 	exact_wins_over_prefix();
 	return done_testing();
 }

@@ -177,7 +177,7 @@ core_test_wrong_key() {
 
 core_test_not_found() {
   local path
-  for path in /nothing /v1//models /v1/%2e%2e/nothing; do
+  for path in /nothing /v2//models /v1/%2e%2e/nothing; do
     gw_get "$path" --path-as-is
     assert_error 404 not_found
     assert_header X-Request-Id '/^req_/'
@@ -188,6 +188,29 @@ core_test_not_found() {
     "$(by_server not_found forbidden forbidden not_found)"
   gw_chat stranger
   assert_error 404 model_not_found
+}
+
+# what people write for an address, and what clients try first
+core_test_spellings() {
+  local path
+  for path in /v1//chat/completions //v1/chat/completions/ /v1/v1/chat/completions /chat/completions; do
+    gw_post "$path" "$(chat_json planner)"
+    assert_status 200
+  done
+  for path in /models //v1/models /v1/models/ /v1/health /health/; do
+    gw_get "$path"
+    assert_status 200
+  done
+  gw_get /
+  assert_status 200
+  assert_match "$body" 'RoleMesh is running'
+  gw_request HEAD /
+  assert_status 200
+  gw_post /v1/chat/completions "$(chat_json planner)" -H 'Content-Encoding: gzip'
+  assert_error 415 unsupported_encoding
+  gw_get /v1/responses --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' \
+    -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+  assert_error 426 upgrade_required
 }
 
 core_test_wrong_method() {
