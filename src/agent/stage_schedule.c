@@ -106,6 +106,7 @@ release(struct gw_request *r)
 
 static const struct gw_stage stages[] = {
 	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
+	{"check_origin", gw_stage_check_origin, GW_STAGE_ALWAYS},
 	{"authenticate", gw_stage_authenticate, GW_EP_CLIENT_KEY},
 	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
 	{"answer", gw_stage_answer, GW_EP_ANSWER},
@@ -117,7 +118,7 @@ static const struct gw_stage stages[] = {
 };
 
 enum {
-	SCHEDULE = 5
+	SCHEDULE = 6
 };
 
 const struct gw_pipeline ag_pipeline = {

@@ -8,6 +8,7 @@
  */
 #include "config/url.h"
 
+#include <arpa/inet.h>
 #include <curl/urlapi.h>
 #include <string.h>
 #include <strings.h>
@@ -146,6 +147,21 @@ gw_base_url(const char *url, size_t len, char **out, struct gw_err *err)
 bool
 gw_host_is_loopback(const char *host)
 {
-	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-	       strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
+	char bare[INET6_ADDRSTRLEN] = "";
+	size_t len = strlen(host), skip = host[0] == '[';
+	struct in6_addr six;
+	struct in_addr four;
+
+	if (strcasecmp(host, "localhost") == 0)
+		return true;
+	if (len >= sizeof(bare) || (skip && host[len - 1] != ']'))
+		return false;
+	memcpy(bare, host + skip, len - 2 * skip);
+	if (!skip && inet_pton(AF_INET, bare, &four) == 1)
+		return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (inet_pton(AF_INET6, bare, &six) != 1)
+		return false;
+	return IN6_IS_ADDR_LOOPBACK(&six) ||
+	       (IN6_IS_ADDR_V4MAPPED(&six) &&
+		six.s6_addr[12] == IN_LOOPBACKNET);
 }

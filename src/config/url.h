@@ -25,7 +25,7 @@ GW_MUSTCHECK int gw_base_url(const char *url, size_t len, char **out,
 /*
  * gw_host_is_loopback - does only this machine reach that address?
  * @host  as in a configuration: an IPv6 address with or without brackets.
- *        Of names only "localhost" counts.
+ *        Of names only "localhost" counts: "127.example.com" is one.
  */
 bool gw_host_is_loopback(const char *host);
 

@@ -8,6 +8,7 @@
 
 static const struct gw_stage stages[] = {
 	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
+	{"check_origin", gw_stage_check_origin, GW_STAGE_ALWAYS},
 	{"authenticate", gw_stage_authenticate,
 	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY},
 	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
@@ -20,7 +21,7 @@ static const struct gw_stage stages[] = {
 };
 
 enum {
-	PICK_NODE = 5
+	PICK_NODE = 6
 };
 
 static void

@@ -106,11 +106,49 @@ lengths(void)
 	free(out);
 }
 
+static void
+loopback_hosts(void)
+{
+	static const char *const own[] = {
+		"127.0.0.1",
+		"127.1.2.3",
+		"::1",
+		"[::1]",
+		"localhost",
+		"LocalHost",
+		"::ffff:127.0.0.1",
+		"[0:0::1]",
+	};
+	static const char *const others[] = {
+		"",
+		"0.0.0.0",
+		"::",
+		"[::]",
+		"10.0.0.1",
+		"127.example.com",
+		"127.0.0.1.example.com",
+		"128.0.0.1",
+		"localhost.example.com",
+		"[::1",
+		"[127.0.0.1]",
+		"::ffff:10.0.0.1",
+		"fe80::1",
+		"a-host-name-that-is-longer-than-any-address-of-a-host",
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(own); i++)
+		ok(gw_host_is_loopback(own[i]), "loopback: '%s'", own[i]);
+	for (size_t i = 0; i < GW_ARRAY_LEN(others); i++)
+		ok(!gw_host_is_loopback(others[i]), "not loopback: '%s'",
+		   others[i]);
+}
+
 int
 main(void)
 {
 	for (size_t i = 0; i < GW_ARRAY_LEN(cases); i++)
 		one(i);
 	lengths();
+	loopback_hosts();
 	return done_testing();
 }

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check_origin.c - without keys, is it a web page of a stranger that asks?
+ *
+ * A browser lets any page send requests to any address, also to this machine's
+ * and to those of the local network; keys would stop it, and where there are
+ * none, this does. The Host header decides nothing: a page can make it
+ * anything.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "config/url.h"
+#include "fcgi/fcgi_conn.h"
+#include "serve/worker.h"
+#include "stage/stage.h"
+
+#define HOST_MAX 256
+
+/* SCHEME://HOST[:PORT]; a page of this machine may do what its user may. */
+static bool
+is_local(const char *origin)
+{
+	const char *host = strstr(origin, "://");
+	char name[HOST_MAX];
+	size_t len;
+
+	if (!host)
+		return false;
+	host += 3;
+	len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+	if (len >= sizeof(name) || len > strlen(host) ||
+	    (host[len] && host[len] != ':'))
+		return false;
+	memcpy(name, host, len);
+	name[len] = '\0';
+	/* RFC 6761: browsers ask nobody for names below localhost. */
+	return gw_host_is_loopback(name) ||
+	       (len > 10 && strcasecmp(name + len - 10, ".localhost") == 0);
+}
+
+static bool
+any_origin_listed(const struct gw_keys *allowed)
+{
+	for (size_t i = 0; i < allowed->n; i++)
+		if (strcmp(allowed->key[i], "*") == 0)
+			return true;
+	return false;
+}
+
+/* Browsers always say Origin or Sec-Fetch-Site when a page asks; no program
+ * does. */
+static bool
+is_foreign(const struct gw_request *r)
+{
+	const char *origin = gw_fcgi_param(r->conn, "HTTP_ORIGIN");
+	const char *site = gw_fcgi_param(r->conn, "HTTP_SEC_FETCH_SITE");
+
+	if (origin)
+		return !r->accept.cors_origin && !is_local(origin);
+	return site && strcasecmp(site, "cross-site") == 0 &&
+	       !any_origin_listed(&r->config->gateway.cors_origins);
+}
+
+enum gw_step
+gw_stage_check_origin(struct gw_request *r)
+{
+	unsigned flags = r->accept.endpoint->flags;
+	const struct gw_keys *keys = flags & GW_EP_NODE_KEY
+					     ? &r->config->auth.node_api_keys
+					     : &r->config->auth.client_api_keys;
+
+	if (keys->n || flags & GW_EP_ANYONE || !is_foreign(r))
+		return GW_NEXT;
+	gw_err_set(&r->err, GW_ERR_FORBIDDEN_ORIGIN, 0,
+		   "web pages of other origins are not served where no keys "
+		   "are configured; configure keys%s%s",
+		   r->worker->keys.cors_origins ? " or list the origin in "
+						: "",
+		   r->worker->keys.cors_origins ? r->worker->keys.cors_origins
+						: "");
+	return GW_FINISH;
+}
