@@ -45,7 +45,6 @@ gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c)
 	r->conn = c;
 	r->config = gw_config_ref(w->config);
 	r->own = both->own;
-	r->authenticate.key_index = -1;
 	r->relay.content_length = -1;
 	gw_buf_init(&r->receive.text, GW_DOCUMENT_MAX);
 	gw_buf_init(&r->relay.held, HELD_MAX);

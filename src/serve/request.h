@@ -22,6 +22,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/key_name.h"
 #include "body/body.h"
 #include "config/config.h"
 #include "serve/endpoint.h"
@@ -29,6 +30,7 @@
 #include "sse/sse.h"
 
 #define GW_REQUEST_ID_MAX 128		/* bytes of an X-Request-Id we keep */
+#define GW_CLIENT_MAX 64		/* bytes of a client's address */
 #define GW_PATH_MAX 1024		/* bytes of a decoded path */
 #define GW_DOCUMENT_MAX (1u << 20)	/* bytes of a registration */
 #define GW_PICK_ATTEMPTS 3		/* upstreams tried for one request */
@@ -73,6 +75,7 @@ struct gw_accepted {
 	char id[GW_REQUEST_ID_MAX + 1];
 	char path[GW_PATH_MAX];		/* percent-decoded, no query */
 	size_t path_len;
+	char client[GW_CLIENT_MAX];	/* its address, as the web server says */
 	const char *cors_origin;	/* allowed origin to echo, or NULL */
 	enum gw_method method;
 	char method_name[16];
@@ -83,7 +86,7 @@ struct gw_accepted {
 
 /* stage authenticate: who asks. */
 struct gw_authenticated {
-	int key_index;			/* which key it was, -1 = none needed */
+	char key[GW_KEY_NAME_BYTES];	/* which key it was; "" = none needed */
 };
 
 /* stage receive: what came with it. */

@@ -45,6 +45,15 @@ choose_id(struct gw_request *r)
 }
 
 static void
+read_client(struct gw_request *r)
+{
+	const char *address = gw_fcgi_param(r->conn, "REMOTE_ADDR");
+
+	snprintf(r->accept.client, sizeof(r->accept.client), "%s",
+		 address ? address : "");
+}
+
+static void
 read_method(struct gw_request *r)
 {
 	const char *name = gw_fcgi_param(r->conn, "REQUEST_METHOD");
@@ -179,6 +188,7 @@ gw_stage_accept(struct gw_request *r)
 {
 	r->phase = GW_PHASE_ACCEPT;
 	choose_id(r);
+	read_client(r);
 	read_method(r);
 	check_origin(r);
 	if (read_path(r) < 0)

@@ -71,6 +71,7 @@ write_record(const struct gw_request *r, const struct outcome *o)
 	struct tenths first = since_start(r, r->reply.first_us);
 	struct tenths all = since_start(r, gw_mono_us());
 	char path[300], message[700] = "", model[300], node[160];
+	char client[4 * GW_CLIENT_MAX];
 
 	gw_log_quote(path, sizeof(path), r->accept.path, r->accept.path_len);
 	if (r->err.code)
@@ -78,14 +79,18 @@ write_record(const struct gw_request *r, const struct outcome *o)
 			     strlen(r->err.msg));
 	gw_log(GW_EV_ACCESS, r->accept.id,
 	       "method=%s path=%s status=%d phase=%s model=%s node=%s "
-	       "upstream_status=%d key=%d bytes_in=%llu bytes_out=%llu "
+	       "upstream_status=%d key=%s client=%s bytes_in=%llu "
+	       "bytes_out=%llu "
 	       "first_byte_ms=%llu.%u ms=%llu.%u stream=%d broken=%d "
 	       "error=%s%s%s",
 	       r->accept.method_name, path, o->status, gw_phase_name(r->phase),
 	       gw_log_word(model, sizeof(model),
 			   r->resolve.model ? r->resolve.model->alias : NULL),
 	       gw_log_word(node, sizeof(node), r->target.node_id),
-	       r->relay.status, r->authenticate.key_index,
+	       r->relay.status,
+	       r->authenticate.key[0] ? r->authenticate.key : "-",
+	       gw_log_word(client, sizeof(client),
+			   r->accept.client[0] ? r->accept.client : NULL),
 	       (unsigned long long)r->receive.bytes,
 	       (unsigned long long)r->reply.bytes, first.ms, first.tenth,
 	       all.ms, all.tenth, r->stream.events, o->broken,

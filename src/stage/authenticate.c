@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * authenticate.c - is a configured key among those the request carries?
- * Compares in constant time and never logs a key, only its place in the list.
+ * Compares in constant time and never logs a key, only a hash of it.
  */
 #include <string.h>
 #include <strings.h>
@@ -59,14 +59,17 @@ gw_stage_authenticate(struct gw_request *r)
 		gw_fcgi_param(r->conn, "HTTP_AUTHORIZATION");
 	const char *header = gw_fcgi_param(
 		r->conn, node ? "HTTP_X_ROLEMESH_NODE_KEY" : "HTTP_X_API_KEY");
+	int key;
 
 	if (keys->n == 0)
 		return GW_NEXT;
-	r->authenticate.key_index = find_key(keys, bearer(authorization));
-	if (r->authenticate.key_index < 0)
-		r->authenticate.key_index = find_key(keys, header);
-	if (r->authenticate.key_index >= 0)
+	key = find_key(keys, bearer(authorization));
+	if (key < 0)
+		key = find_key(keys, header);
+	if (key >= 0) {
+		gw_key_name(keys->key[key], r->authenticate.key);
 		return GW_NEXT;
+	}
 	gw_err_set(&r->err, GW_ERR_INVALID_API_KEY, 0,
 		   "%s; send a %s key as 'Authorization: Bearer KEY' or '%s: "
 		   "KEY'",

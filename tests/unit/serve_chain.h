@@ -20,7 +20,7 @@ static struct {
 	enum gw_phase phase;
 	enum gw_limit hit;
 	int status;
-	int key_index;
+	char key[GW_KEY_NAME_BYTES];
 	bool broken, early, events, complete;
 	uint64_t bytes_in;
 } last;
@@ -80,7 +80,7 @@ chain_account(struct gw_request *r)
 	last.phase = r->phase;
 	last.hit = r->deadline.hit;
 	last.status = r->reply.status;
-	last.key_index = r->authenticate.key_index;
+	memcpy(last.key, r->authenticate.key, sizeof(last.key));
 	last.broken = r->reply.broken;
 	last.early = r->reply.early;
 	last.events = r->stream.events;

@@ -127,6 +127,7 @@ record(void)
 	client("POST", CHAT);
 	param("HTTP_AUTHORIZATION", "Bearer beta");
 	param("HTTP_X_REQUEST_ID", "rid-1");
+	param("REMOTE_ADDR", "192.0.2.7");
 	arrive();
 	logged();
 	send_all("{\"model\":\"p\",\"prompt\":\"whisper\"}");
@@ -137,7 +138,8 @@ record(void)
 	line = logged();
 	ok(strstr(line, "event=access rid=rid-1 method=POST "
 			"path=\"" CHAT "\" status=200 phase=stream model=p "
-			"node=n1 upstream_status=200 key=1 bytes_in=32 "),
+			"node=n1 upstream_status=200 key=f44e64e7 "
+			"client=192.0.2.7 bytes_in=32 "),
 	   "record: who, what and where");
 	ok(strstr(line,
 		  " first_byte_ms=0.0 ms=5.0 stream=0 broken=0 error=-\n"),
@@ -147,6 +149,14 @@ record(void)
 	ok(!strstr(line, "beta") && !strstr(line, "whisper") &&
 		   !strstr(line, "answer"),
 	   "record: neither key nor prompt nor answer");
+	chain_set_up();
+	client("POST", CHAT);
+	param("REMOTE_ADDR", "1.2.3.4 key=x\n");
+	logged();
+	arrive();
+	leave();
+	ok(strstr(logged(), " key=- client=\"1.2.3.4 key=x\\x0a\" "),
+	   "record: an address that is none is quoted");
 	chain_set_up();
 	ask(CHAT, CHAT_P);
 	logged();
