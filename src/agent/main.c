@@ -10,6 +10,7 @@
 #include "base/command_line.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "config/url.h"
 #include "config/yaml.h"
 #include "webserver/again.h"
 
@@ -27,6 +28,19 @@ struct options {
 	bool check, print_config, dry_run;
 };
 
+static bool
+take_host(const struct gw_command_line *cl, void *options, const char *value)
+{
+	struct options *o = options;
+	struct gw_err err = {0};
+
+	o->host = value;
+	if (gw_host_check(value, &err) == 0)
+		return true;
+	gw_command_line_mistake(cl, "--host \"%s\" %s", value, err.msg);
+	return false;
+}
+
 static const struct gw_switch rows[] = {
 	{"config", "FILE",
 	 "configuration (else $ROLE_MESH_AGENT_CONFIG,\n"
@@ -38,7 +52,7 @@ static const struct gw_switch rows[] = {
 	 .kind = GW_SWITCH_LIST, .offset = AT(overrides),
 	 .max = GW_CONFIG_FILES_MAX - 1},
 	{"host", "ADDRESS", "listen here instead of listen_host",
-	 .kind = GW_SWITCH_TEXT, .offset = AT(host)},
+	 .kind = GW_SWITCH_TAKE, .take = take_host},
 	{"port", "NUMBER", "listen here instead of listen_port",
 	 .kind = GW_SWITCH_NUMBER, .offset = AT(port), .max = 65535},
 	{"check", NULL, "check the configuration and the files it names, exit",

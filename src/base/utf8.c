@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #include <stdint.h>
+#include <string.h>
 
 size_t
 gw_utf8_char(const char *p, size_t n)
@@ -43,6 +44,16 @@ gw_utf8_valid(const char *p, size_t n)
 			return false;
 	}
 	return true;
+}
+
+size_t
+gw_utf8_mark(const char *p, size_t n)
+{
+	static const char mark[] = {'\xef', '\xbb', '\xbf'};
+
+	return n >= sizeof(mark) && memcmp(p, mark, sizeof(mark)) == 0
+		       ? sizeof(mark)
+		       : 0;
 }
 
 void

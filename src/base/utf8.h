@@ -19,6 +19,10 @@ size_t gw_utf8_char(const char *p, size_t n);
 /* gw_utf8_valid - is all of it UTF-8? The empty text is. NUL is a character. */
 bool gw_utf8_valid(const char *p, size_t n);
 
+/* gw_utf8_mark - bytes of the byte order mark that a text begins with: 3 or 0.
+ */
+size_t gw_utf8_mark(const char *p, size_t n);
+
 /*
  * gw_utf8_trim - drop what a cut left of a character at the end of a text.
  * @len  strlen(@s)

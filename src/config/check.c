@@ -7,6 +7,7 @@
  */
 #include "config/internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/url.h"
@@ -88,20 +89,65 @@ check_roles(const struct gw_config *c, struct gw_yaml *doc)
 	}
 }
 
-static void
-warn_open(const struct gw_config *c, struct gw_yaml *doc)
-{
-	const struct gw_yaml_node *at =
-		gw_yaml_value(gw_yaml_value(doc->root, "gateway"), "host");
+/* Where the gateway will listen: rolemesh-gateway's --host wins. */
+struct address {
+	const char *host;
+	const char *from;	       /* what said so */
+	const struct gw_yaml_node *at; /* NULL: not in a file */
+};
 
-	if (!c->gateway.host || gw_host_is_loopback(c->gateway.host) ||
-	    c->auth.client_api_keys.n)
+static struct address
+listen_address(const struct gw_config *c, const struct gw_yaml *doc)
+{
+	const char *host = getenv(GW_CONFIG_HOST_ENV);
+
+	if (host && *host)
+		return (struct address){host, "--host", NULL};
+	return (struct address){
+		c->gateway.host, "gateway.host",
+		gw_yaml_value(gw_yaml_value(doc->root, "gateway"), "host")};
+}
+
+/* Everybody may register a node, and would be sent the key of all of them. */
+static void
+check_open_registration(const struct gw_config *c, struct gw_yaml *doc,
+			const struct address *a)
+{
+	const struct gw_yaml_node *key = gw_yaml_value(
+		gw_yaml_value(doc->root, "auth"), "upstream_node_key");
+
+	if (c->auth.upstream_node_key)
+		gw_yaml_error(doc, key,
+			      "auth.upstream_node_key: auth.node_api_keys is "
+			      "empty and %s `%s` is not a loopback address: "
+			      "everybody who reaches this host could register "
+			      "a node and would be sent this key; set "
+			      "auth.node_api_keys",
+			      a->from, gw_yaml_show(a->at, a->host));
+	else
+		gw_yaml_warning(doc, a->at,
+				"%s: `%s` is not a loopback address and "
+				"auth.node_api_keys is empty: everybody who "
+				"reaches this host may register a node and be "
+				"sent requests",
+				a->from, gw_yaml_show(a->at, a->host));
+}
+
+static void
+check_open(const struct gw_config *c, struct gw_yaml *doc)
+{
+	struct address a = listen_address(c, doc);
+
+	if (!a.host || gw_host_is_loopback(a.host))
 		return;
-	gw_yaml_warning(doc, at,
-			"gateway.host: `%s` is not a loopback address and "
-			"auth.client_api_keys is empty: everybody who reaches "
-			"this host may use the models",
-			gw_yaml_show(at, c->gateway.host));
+	if (!c->auth.client_api_keys.n)
+		gw_yaml_warning(doc, a.at,
+				"%s: `%s` is not a loopback address and "
+				"auth.client_api_keys is empty: everybody who "
+				"reaches this host may use the models",
+				a.from, gw_yaml_show(a.at, a.host));
+	if (!c->auth.node_api_keys.n)
+		check_open_registration(c, doc, &a);
 }
 
 static void
@@ -144,12 +190,53 @@ warn_unused_model(const struct gw_config *c, struct gw_yaml *doc)
 	}
 }
 
+/* /v2, /v1beta: what is behind the last slash, when it looks like one. */
+static bool
+is_version(const char *segment)
+{
+	return segment[0] == 'v' && segment[1] >= '0' && segment[1] <= '9' &&
+	       strlen(segment) < 16;
+}
+
+/* Requests go to <proxy_url>/v1/..., which is rarely meant below these. */
+static void
+warn_versions(const struct gw_config *c, struct gw_yaml *doc)
+{
+	for (size_t i = 0; i < c->n_models; i++) {
+		const struct gw_model *m = &c->models[i];
+		const struct gw_yaml_member *at;
+		const char *slash;
+		const struct gw_yaml_node *v;
+		bool api;
+
+		at = m->alias ? gw_config_node(doc, m->alias, "proxy_url")
+			      : NULL;
+		slash = m->base_url ? strrchr(m->base_url, '/') : NULL;
+		if (!at || !slash)
+			continue;
+		v = at->value;
+		/* Ollama's own API; OpenRouter's is /api/v1, and says so. */
+		api = strcmp(slash, "/api") == 0 &&
+		      !memmem(v->text, v->len, "/v1", 3);
+		if (api || is_version(slash + 1))
+			gw_yaml_warning(doc, v,
+					"models.%s.proxy_url ends in `%s`: "
+					"requests will go to `%s/v1/...`%s",
+					m->alias, slash,
+					gw_yaml_show(v, m->base_url),
+					api ? "; Ollama's OpenAI API is not "
+					      "below /api"
+					    : "");
+	}
+}
+
 void
 gw_config_check(const struct gw_config *c, struct gw_yaml *doc)
 {
 	check_default_model(c, doc);
 	check_roles(c, doc);
-	warn_open(c, doc);
+	check_open(c, doc);
+	warn_versions(c, doc);
 	warn_shared_keys(c, doc);
 	warn_unused_model(c, doc);
 }

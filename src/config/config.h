@@ -19,6 +19,10 @@
 #include "config/diag.h"
 #include "config/keys.h"
 
+/* Variable with the address that rolemesh-gateway's --host names: the checks of
+ * every process of the instance go by it instead of gateway.host. */
+#define GW_CONFIG_HOST_ENV "ROLE_MESH_HOST"
+
 /* Bytes of a name that leads to a model, so of a request's decoded `model`. */
 #define GW_MODEL_NAME_MAX 256
 

@@ -18,11 +18,17 @@ set_url(struct gw_apply *ap, const struct gw_option *o,
 {
 	struct gw_err err = {0};
 	char *url = NULL;
+	const char *meant;
 
 	if (v->kind != GW_YAML_STRING)
 		return gw_apply_wrong_type(ap, o, v, o->kind->wanted);
 	if (gw_base_url(v->text, v->len, &url, &err) < 0) {
-		gw_apply_error(ap, v, "%s", err.msg);
+		/* What to write is made of what ${...} stood for. */
+		meant = v->substituted ? strstr(err.msg, GW_URL_MEANT) : NULL;
+		gw_apply_error(ap, v, "%.*s",
+			       meant ? (int)(meant - err.msg)
+				     : (int)sizeof(err.msg),
+			       err.msg);
 		return false;
 	}
 	memcpy(slot, &url, sizeof(url));
@@ -37,21 +43,16 @@ static bool
 set_host(struct gw_apply *ap, const struct gw_option *o,
 	 const struct gw_yaml_node *v, void *slot)
 {
-	static const char letters[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		"0123456789.-_:%[]";
-	bool open, closed;
+	struct gw_err err = {0};
+	int shown;
 
 	if (!gw_apply_text(ap, o, v, (size_t)o->max, false))
 		return false;
-	open = v->text[0] == '[';
-	closed = v->text[v->len - 1] == ']';
-	if (strspn(v->text, letters) != v->len || open != closed ||
-	    strpbrk(v->text + open, "[") ||
-	    strcspn(v->text, "]") < v->len - closed) {
-		gw_apply_error(ap, v,
-			       "is no host: expected an IPv4 or IPv6 address "
-			       "or a name");
+	if (gw_host_check(v->text, &err) < 0) {
+		/* What to write is made of what ${...} stood for. */
+		shown = (int)(v->substituted ? strcspn(err.msg, ";")
+					     : strlen(err.msg));
+		gw_apply_error(ap, v, "%.*s", shown, err.msg);
 		return false;
 	}
 	return gw_kind_text.set(ap, o, v, slot);

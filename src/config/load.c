@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 
 /* Line and column of a byte, for what libyaml reports by offset only. */
 static struct gw_yaml_node
@@ -81,12 +82,18 @@ run(struct gw_compose *p, const char *bytes, size_t len)
 {
 	yaml_event_type_t type = YAML_NO_EVENT;
 	yaml_parser_t y;
+	size_t skip;
 	int r = 0;
 
 	if (!yaml_parser_initialize(&y)) {
 		p->doc->no_memory = true;
 		return -1;
 	}
+	/* libyaml, told the encoding, takes the mark for a column of its line.
+	 */
+	skip = gw_utf8_mark(bytes, len);
+	bytes += skip;
+	len -= skip;
 	yaml_parser_set_encoding(&y, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&y, (const unsigned char *)bytes, len);
 	while (r == 0 && type != YAML_STREAM_END_EVENT) {

@@ -67,6 +67,18 @@ remember_file(struct gw_yaml *d, const char *path)
 	d->n_included += d->included[d->n_included] != NULL;
 }
 
+/* Editors and `echo` end a file with line ends that nobody means. */
+static size_t
+text_end(const struct gw_buf *bytes, size_t from)
+{
+	size_t end = bytes->len;
+
+	while (end > from &&
+	       (bytes->data[end - 1] == '\n' || bytes->data[end - 1] == '\r'))
+		end--;
+	return end;
+}
+
 static int
 append_file(struct expand *x, struct gw_yaml_node *node, const char *path,
 	    struct gw_buf *out)
@@ -74,6 +86,7 @@ append_file(struct expand *x, struct gw_yaml_node *node, const char *path,
 	struct gw_buf full GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(8192);
 	struct gw_buf bytes GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(1);
 	char why[160];
+	size_t skip;
 	int r;
 
 	if (full_path(x, node, path, &full) < 0) {
@@ -95,10 +108,9 @@ append_file(struct expand *x, struct gw_yaml_node *node, const char *path,
 			      x->path.text, full.data);
 		return -1;
 	}
-	/* Editors and `echo` end a file with a newline that nobody means. */
-	if (bytes.len && bytes.data[bytes.len - 1] == '\n')
-		bytes.len--;
-	r = gw_buf_append(out, bytes.data ? bytes.data : "", bytes.len);
+	skip = bytes.len ? gw_utf8_mark(bytes.data, bytes.len) : 0;
+	r = gw_buf_append(out, bytes.data ? bytes.data + skip : "",
+			  text_end(&bytes, skip) - skip);
 	if (bytes.data)
 		explicit_bzero(bytes.data, bytes.len);
 	return r;

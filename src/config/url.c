@@ -90,6 +90,75 @@ drop_v1(char *path)
 	drop_slashes(path);
 }
 
+/*
+ * Paths below /v1 that people copy from a curl command: never part of a base
+ * URL behind /v1. Those that nothing else ends in are found without it, too.
+ */
+static const struct {
+	const char *path;
+	bool unmistakable;
+} endpoints[] = {
+	{"/chat/completions", true}, {"/completions", true},
+	{"/embeddings", true},	     {"/messages/count_tokens", true},
+	{"/nodes/register", true},   {"/nodes/heartbeat", true},
+	{"/nodes/deregister", true}, {"/api/chat", true}, /* Ollama's own */
+	{"/api/generate", true},     {"/api/tags", true},
+	{"/api/embed", true},	     {"/responses", false},
+	{"/messages", false},	     {"/rerank", false},
+	{"/models", false},	     {"/health", false},
+	{"/node/inventory", false},
+};
+
+static bool
+ends_with(const char *text, size_t len, const char *tail)
+{
+	size_t n = strlen(tail);
+
+	return len >= n && strncmp(text + len - n, tail, n) == 0;
+}
+
+/* Bytes of the path in front of an endpoint's, or all of them: there is none.
+ */
+static size_t
+before_endpoint(const char *path)
+{
+	size_t len = strlen(path), n;
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(endpoints); i++) {
+		if (!ends_with(path, len, endpoints[i].path))
+			continue;
+		n = len - strlen(endpoints[i].path);
+		if (endpoints[i].unmistakable || ends_with(path, n, "/v1"))
+			return n;
+	}
+	return len;
+}
+
+/* @path, whose slashes at the end are gone, is that of @u. */
+static int
+refuse_endpoint(CURLU *u, char *path, struct gw_err *err)
+{
+	char *whole GW_CLEANUP(cleanup_curl) = NULL;
+	gw_auto_free char *tail = NULL;
+	size_t n = before_endpoint(path);
+
+	if (!path[n])
+		return 0;
+	tail = strdup(path + n);
+	path[n] = '\0';
+	drop_v1(path);
+	if (!tail ||
+	    curl_url_set(u, CURLUPART_PATH, *path ? path : "/", 0) !=
+		    CURLUE_OK ||
+	    curl_url_get(u, CURLUPART_URL, &whole, 0) != CURLUE_OK)
+		return gw_err_set(err, GW_ERR_INTERNAL, 0, "out of memory");
+	drop_slashes(whole);
+	return gw_err_set(err, GW_ERR_INVALID_REQUEST, 0,
+			  "the URL ends in the path of an endpoint, "
+			  "`%s`" GW_URL_MEANT "`%s`",
+			  tail, whole);
+}
+
 static int
 normalise(const char *url, char **out, struct gw_err *err)
 {
@@ -109,6 +178,9 @@ normalise(const char *url, char **out, struct gw_err *err)
 	    strspn(port, "0") == strlen(port))
 		return refuse(err, "the URL's port must be 1 to 65535");
 	if (rc == CURLUE_OK) {
+		drop_slashes(path);
+		if (refuse_endpoint(u, path, err) < 0)
+			return -1;
 		drop_v1(path);
 		rc = curl_url_set(u, CURLUPART_PATH, *path ? path : "/", 0);
 	}
@@ -142,6 +214,66 @@ gw_base_url(const char *url, size_t len, char **out, struct gw_err *err)
 	if (check_text(copy, len, err) < 0)
 		return -1;
 	return normalise(copy, out, err);
+}
+
+/* The part of HOST:PORT or [HOST]:PORT before the port, or 0: no such thing. */
+static size_t
+host_before_port(const char *host)
+{
+	const char *colon = strrchr(host, ':');
+	bool bracketed = host[0] == '[' && colon && colon[-1] == ']';
+
+	if (!colon || colon == host ||
+	    colon[1 + strspn(colon + 1, "0123456789")] ||
+	    (!bracketed && strchr(host, ':') != colon))
+		return 0;
+	return (size_t)(colon - host);
+}
+
+static bool
+is_ipv6(const char *host, size_t len)
+{
+	char bare[INET6_ADDRSTRLEN];
+	struct in6_addr six;
+
+	len = strcspn(host, "%") < len ? strcspn(host, "%") : len; /* a zone */
+	if (len >= sizeof(bare))
+		return false;
+	memcpy(bare, host, len);
+	bare[len] = '\0';
+	return inet_pton(AF_INET6, bare, &six) == 1;
+}
+
+int
+gw_host_check(const char *host, struct gw_err *err)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789.-_:%[]";
+	size_t len = strlen(host), name = host_before_port(host);
+	const char *scheme = strstr(host, "://");
+
+	if (scheme)
+		return gw_err_set(err, GW_ERR_INVALID_REQUEST, 0,
+				  "is no host but a URL; write `%.*s` and give "
+				  "the port apart",
+				  (int)strcspn(scheme + 3, ":/"), scheme + 3);
+	if (strcmp(host, "*") == 0)
+		return refuse(err, "is no host; write `0.0.0.0` or `::` for "
+				   "every address");
+	if (name)
+		return gw_err_set(err, GW_ERR_INVALID_REQUEST, 0,
+				  "is a host with a port; write `%.*s` and "
+				  "give the port (%s) apart",
+				  (int)name, host, host + name + 1);
+	if (host[0] == '[' && len > 2 && host[len - 1] == ']' &&
+	    is_ipv6(host + 1, len - 2))
+		return 0;
+	if (strspn(host, letters) == len && !strpbrk(host, "[]") && len &&
+	    (!strchr(host, ':') || is_ipv6(host, len)))
+		return 0;
+	return refuse(err, "is no host: expected an IPv4 or IPv6 address or a "
+			   "name");
 }
 
 bool

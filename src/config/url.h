@@ -11,16 +11,27 @@
 
 #include "base/err.h"
 
+#define GW_URL_MEANT "; write "
+
 /*
  * gw_base_url - check and normalise an upstream address.
  * @url  absolute http or https URL; a trailing '/' or '/v1' is taken off; no
- *       user:password, query or fragment; at most 2048 bytes
+ *       user:password, query or fragment, nor the path of an endpoint (the
+ *       reason then ends with GW_URL_MEANT and the right value); at most 2048
+ *       bytes
  * @out  set to a malloc'ed string the caller frees
  * Returns 0, or -1 with err INVALID_REQUEST and the reason, INTERNAL when memory
  * is out.
  */
 GW_MUSTCHECK int gw_base_url(const char *url, size_t len, char **out,
 			     struct gw_err *err);
+
+/*
+ * gw_host_check - is it something to listen on? An IPv4 address, an IPv6 one with
+ * or without brackets, or a name; no scheme, no port, no path.
+ * Returns 0, or -1 with err INVALID_REQUEST, which says what to write instead.
+ */
+GW_MUSTCHECK int gw_host_check(const char *host, struct gw_err *err);
 
 /*
  * gw_host_is_loopback - does only this machine reach that address?

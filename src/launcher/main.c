@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "config/url.h"
 #include "webserver/again.h"
 
 #define PRINT_MAX (16u << 20)
@@ -57,17 +56,16 @@ make_absolute(struct gw_instance *instance, struct gw_err *err)
 	return 0;
 }
 
-/* The loader knows gateway.host; only we know --host. */
-static void
-warn_open_host(const struct launcher_options *o, const struct gw_config *c)
+/* What is checked depends on it, here and in the responders. */
+static int
+tell_host(const struct launcher_options *o, struct gw_err *err)
 {
-	if (o->host && !gw_host_is_loopback(o->host) &&
-	    c->auth.client_api_keys.n == 0)
-		fprintf(stderr,
-			"rolemesh-gateway: warning: --host %s is not loopback "
-			"and auth.client_api_keys is empty: anyone who can "
-			"reach it can use it\n",
-			o->host);
+	int rc = o->host ? setenv(GW_CONFIG_HOST_ENV, o->host, 1)
+			 : unsetenv(GW_CONFIG_HOST_ENV);
+
+	return rc == 0 ? 0
+		       : gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+				    "out of memory");
 }
 
 static struct gw_config *
@@ -75,9 +73,14 @@ load(const struct launcher_options *o, const struct gw_instance *instance)
 {
 	gw_auto_diag struct gw_diag diag = {0};
 	struct gw_err err = {0};
-	struct gw_config *c = gw_config_load(
-		(const char *const *)instance->paths, instance->n_paths, &diag);
+	struct gw_config *c;
 
+	if (tell_host(o, &err) < 0) {
+		print_error(&err);
+		return NULL;
+	}
+	c = gw_config_load((const char *const *)instance->paths,
+			   instance->n_paths, &diag);
 	gw_diag_print(&diag, stderr);
 	if (!c)
 		return NULL;
@@ -86,7 +89,6 @@ load(const struct launcher_options *o, const struct gw_instance *instance)
 		gw_config_unref(c);
 		return NULL;
 	}
-	warn_open_host(o, c);
 	return c;
 }
 

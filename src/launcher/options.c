@@ -8,17 +8,23 @@
 
 #include <string.h>
 
+#include "config/url.h"
+
 #define AT(field) offsetof(struct launcher_options, field)
 
 static bool
 take_host(const struct gw_command_line *cl, void *options, const char *value)
 {
 	struct launcher_options *o = options;
+	struct gw_err err = {0};
 
 	o->host = value;
-	if (*value)
+	if (!*value)
+		gw_command_line_mistake(cl, "--host is empty");
+	else if (gw_host_check(value, &err) < 0)
+		gw_command_line_mistake(cl, "--host \"%s\" %s", value, err.msg);
+	else
 		return true;
-	gw_command_line_mistake(cl, "--host is empty");
 	return false;
 }
 

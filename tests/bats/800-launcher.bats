@@ -136,6 +136,56 @@ YAML
   assert_match "$output" "$GW_CONFIG: ok"
 }
 
+@test "check: --host decides whether nodes may register without a key -> error, warning, nothing" {
+  gw_config <<YAML
+gateway: {host: 0.0.0.0}
+auth: {client_api_keys: [k], upstream_node_key: the-nodes-key}
+models: {reviewer: {type: discovered}}
+YAML
+  run -2 gw_run --check --config "$GW_CONFIG"
+  assert_match "$output" "$GW_CONFIG:2:[0-9]+: error: auth.upstream_node_key: .*gateway.host .0\.0\.0\.0"
+  run -0 gw_run --check --config "$GW_CONFIG" --host 127.0.0.1
+  assert_equal "$output" "$GW_CONFIG: ok"
+  sed -i '/^gateway/d' "$GW_CONFIG"
+  run -0 gw_run --check --config "$GW_CONFIG"
+  assert_equal "$output" "$GW_CONFIG: ok"
+  # a leftover of somebody's shell is not --host
+  ROLE_MESH_HOST=0.0.0.0 run -0 gw_run --check --config "$GW_CONFIG"
+  run -2 gw_run --check --config "$GW_CONFIG" --host ::
+  assert_match "$output" 'error: auth.upstream_node_key: .*--host .::'
+  [[ $output != *the-nodes-key* ]]
+  sed -i 's/, upstream_node_key: the-nodes-key//' "$GW_CONFIG"
+  run -0 gw_run --check --config "$GW_CONFIG" --host ::
+  assert_match "$output" 'warning: --host: .::. is not .*node_api_keys is empty'
+}
+
+@test "reload: an edit that opens the nodes' key to strangers, under --host -> refused" {
+  gw_config <<YAML
+models: {reviewer: {type: discovered}}
+YAML
+  gw_start --host 0.0.0.0
+  gw_log_has 'warning: .*node_api_keys'
+  gw_config <<YAML
+auth: {upstream_node_key: the-nodes-key}
+models: {reviewer: {type: discovered}, added: {type: discovered}}
+YAML
+  wait_until 10 gw_log_has 'auth.upstream_node_key: .*--host'
+  gw_get /v1/models
+  assert_json '[.rolemesh.unavailable_models[].id]' '["reviewer"]'
+}
+
+@test "check: --host and gateway.host with a port -> what to write instead, exit 2" {
+  run -2 gw_run --check --config "$GW_CONFIG" --host 0.0.0.0:8000
+  assert_match "$output" 'host "0\.0\.0\.0:8000" is a host with a port; write .0\.0\.0\.0. '
+  gw_config <<YAML
+gateway: {host: "0.0.0.0:8000"}
+models: {writer: {type: proxy, proxy_url: "http://127.0.0.1:1/v1/chat/completions"}}
+YAML
+  run -2 gw_run --check --config "$GW_CONFIG"
+  assert_match "$output" 'gateway.host: .*write .0\.0\.0\.0. and give the port \(8000\)'
+  assert_match "$output" 'proxy_url: .*write .http://127\.0\.0\.1:1.'
+}
+
 @test "start: a broken configuration -> all errors, exit 2, nothing left" {
   echo 'models: 5' | gw_config
   run -2 gw_run --config "$GW_CONFIG"

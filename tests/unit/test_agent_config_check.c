@@ -56,10 +56,10 @@ static const struct finding values[] = {
 	 "http:// or https://\n"},
 	{"listen_host: no host", "listen_host: \"a b\"\n" ONE_MODEL,
 	 "base.yaml:1:14: error: listen_host: cannot hold blanks\n"},
-	{"listen_host: nothing to make an address of",
-	 "listen_host: \"1:x\"\nauth: {api_keys: [k]}\n" ONE_MODEL,
-	 "base.yaml:1:14: error: listen_host: no address for the gateway can "
-	 "be made of `1:x`; set `advertise_url`\n"},
+	{"listen_host: a host with a port",
+	 "listen_host: \"0.0.0.0:8091\"\nauth: {api_keys: [k]}\n" ONE_MODEL,
+	 "base.yaml:1:14: error: listen_host: is a host with a port; write "
+	 "`0.0.0.0` and give the port (8091) apart\n"},
 	{"devices: another word", "devices: all\n" ONE_MODEL,
 	 "base.yaml:1:10: error: devices: expected `auto` or a list such as "
 	 "[\"gpu:0\", \"gpu:1,2\", \"cpu:0\"], found the string `all`\n"},

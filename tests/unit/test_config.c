@@ -330,10 +330,56 @@ static const struct {
 	 DISCOVERED_MODEL "gateway: {host: 0.0.0.0}\n", NULL,
 	 E "2:17: warning: gateway.host: `0.0.0.0` is not a loopback address "
 	   "and auth.client_api_keys is empty: everybody who reaches this "
-	   "host may use the models\n"},
+	   "host may use the models\n" E
+	   "2:17: warning: gateway.host: `0.0.0.0` is not a loopback address "
+	   "and auth.node_api_keys is empty: everybody who reaches this host "
+	   "may register a node and be sent requests\n"},
+	{"config: an open registration and a key for nodes -> refused",
+	 DISCOVERED_MODEL
+	 "gateway: {host: \"::\"}\n"
+	 "auth: {client_api_keys: [k], upstream_node_key: u}\n",
+	 NULL,
+	 E "3:49: error: auth.upstream_node_key: auth.node_api_keys is empty "
+	   "and gateway.host `::` is not a loopback address: everybody who "
+	   "reaches this host could register a node and would be sent this "
+	   "key; set auth.node_api_keys\n"},
+	{"config: the same, each of them in another file -> refused there",
+	 DISCOVERED_MODEL "auth: {client_api_keys: [k], upstream_node_key: u,"
+			  " node_api_keys: [n]}\ngateway: {host: gw.example}\n",
+	 "auth: {node_api_keys: null}\n",
+	 E "2:49: error: auth.upstream_node_key: auth.node_api_keys is empty "
+	   "and gateway.host `gw.example` is not a loopback address: everybody "
+	   "who reaches this host could register a node and would be sent this "
+	   "key; set auth.node_api_keys\n"},
+	{"config: a key for nodes on loopback -> no warning",
+	 DISCOVERED_MODEL "auth: {upstream_node_key: u}\n", NULL, ""},
+	{"config: a host with a port -> refused, and what to write",
+	 DISCOVERED_MODEL "gateway: {host: \"0.0.0.0:8000\"}\n", NULL,
+	 E "2:17: error: gateway.host: is a host with a port; write `0.0.0.0` "
+	   "and give the port (8000) apart\n"},
+	{"config: an endpoint as proxy_url -> refused, and what to write",
+	 "models:\n  p: {type: proxy, proxy_url: "
+	 "\"http://h:1/v1/chat/completions\"}\n",
+	 NULL,
+	 E "2:31: error: models.p.proxy_url: the URL ends in the path of an "
+	   "endpoint, `/chat/completions`; write `http://h:1`\n"},
+	{"config: other versions of an API as proxy_url -> warning",
+	 "models:\n  p: {type: proxy, proxy_url: \"http://h/v1/v1\"}\n"
+	 "  q: {type: proxy, proxy_url: \"https://h/api/v4/\"}\n"
+	 "  r: {type: proxy, proxy_url: \"http://h:11434/api\"}\n"
+	 "  s: {type: proxy, proxy_url: \"https://h/api/v1\"}\n"
+	 "  t: {type: proxy, proxy_url: \"https://h/vllm\"}\n",
+	 NULL,
+	 E "2:31: warning: models.p.proxy_url ends in `/v1`: requests will go "
+	   "to `http://h/v1/v1/...`\n" E
+	   "3:31: warning: models.q.proxy_url ends in `/v4`: requests will go "
+	   "to `https://h/api/v4/v1/...`\n" E
+	   "4:31: warning: models.r.proxy_url ends in `/api`: requests will go "
+	   "to `http://h:11434/api/v1/...`; Ollama's OpenAI API is not below "
+	   "/api\n"},
 	{"config: an open host with keys -> no warning",
 	 DISCOVERED_MODEL "gateway: {host: 0.0.0.0}\n"
-			  "auth: {client_api_keys: [k]}\n",
+			  "auth: {client_api_keys: [k], node_api_keys: [n]}\n",
 	 NULL, ""},
 	{"config: loopback hosts without keys -> no warning",
 	 DISCOVERED_MODEL "gateway: {host: \"[::1]\"}\n",

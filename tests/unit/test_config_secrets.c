@@ -42,8 +42,8 @@ static const struct {
 	{"secrets: an empty file -> an empty key is refused",
 	 "auth: {upstream_node_key: \"${file:empty}\"}\n" DISCOVERED_MODEL,
 	 E "1:27: error: auth.upstream_node_key: cannot be empty\n"},
-	{"secrets: two newlines at the end -> one is too many",
-	 "auth: {upstream_node_key: \"${file:newlines}\"}\n" DISCOVERED_MODEL,
+	{"secrets: a newline in the middle -> refused",
+	 "auth: {upstream_node_key: \"${file:lines}\"}\n" DISCOVERED_MODEL,
 	 E "1:27: error: auth.upstream_node_key: cannot hold control "
 	   "characters\n"},
 	{"secrets: unknown reference -> the known ones",
@@ -94,7 +94,7 @@ prepare_files(void)
 	write_bytes("nul", "a\0b", 3);
 	write_text("latin", "caf\xe9");
 	write_text("empty", "");
-	write_text("newlines", "key\n\n");
+	write_text("lines", "key\n\nkey\n");
 	setenv("GW_SECRET", "s3cret-from-env", 1);
 	setenv("GW_NESTED", "${env:GW_SECRET}", 1);
 	setenv("GW_PORT", "8080", 1);
@@ -177,6 +177,63 @@ relative_to_its_file(void)
 	is_str(c ? c->auth.upstream_node_key : NULL, "s3cret-from-file",
 	       "secrets: paths start at the folder of the naming file");
 	gw_config_unref(c);
+	gw_diag_release(&diag);
+}
+
+/* What editors of all kinds leave around a key, and the key alone. */
+static void
+line_ends_and_marks(void)
+{
+	static const char *const files[] = {
+		"key",
+		"key\n",
+		"key\r\n",
+		"key\n\n",
+		"key\r\n\r\n",
+		"key\r",
+		"\xef\xbb\xbfkey",
+		"\xef\xbb\xbfkey\r\n",
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(files); i++) {
+		struct gw_diag diag = {0};
+		struct gw_config *c;
+
+		write_text("ends", files[i]);
+		c = load_texts(
+			"\xef\xbb\xbf" DISCOVERED_MODEL
+			"auth: {upstream_node_key: \"${file:ends}\"}\r\n",
+			"\xef\xbb\xbfversion: 1\r\n", &diag);
+		is_str(c ? c->auth.upstream_node_key : NULL, "key",
+		       "secrets: line ends and a byte order mark are no part "
+		       "of a key");
+		gw_config_unref(c);
+		gw_diag_release(&diag);
+	}
+}
+
+static void
+hidden_addresses(void)
+{
+	struct gw_diag diag = {0};
+	struct gw_config *c;
+	char *got;
+
+	setenv("GW_ENDPOINT", "http://s3cret.example/v1/models", 1);
+	setenv("GW_HOST_PORT", "s3cret.example:1", 1);
+	c = load_texts("models:\n  p: {type: proxy, proxy_url: "
+		       "\"${env:GW_ENDPOINT}\"}\n"
+		       "gateway: {host: \"${env:GW_HOST_PORT}\"}\n",
+		       NULL, &diag);
+	got = diag_text(&diag);
+	ok(!c && !strstr(got, "s3cret"),
+	   "secrets: what to write instead is not shown of a secret");
+	is_str(got,
+	       "base.yaml:2:31: error: models.p.proxy_url: the URL ends in the "
+	       "path of an endpoint, `/models`\n"
+	       "base.yaml:3:17: error: gateway.host: is a host with a port\n",
+	       "secrets: the rest of the message is");
+	free(got);
 	gw_diag_release(&diag);
 }
 
@@ -355,6 +412,8 @@ main(void)
 	substitution();
 	replaced_references();
 	relative_to_its_file();
+	line_ends_and_marks();
+	hidden_addresses();
 	shared_by_alias();
 	too_much();
 	printing();

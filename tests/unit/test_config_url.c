@@ -26,6 +26,25 @@ static const struct {
 	{"http://h:65535", "http://h:65535", NULL},
 	{"http://a-b.c_d.example", "http://a-b.c_d.example", NULL},
 	{"http://h/p@q", "http://h/p@q", NULL},
+	{"http://h/models", "http://h/models", NULL},
+	{"http://h/models/x/v1", "http://h/models/x", NULL},
+	{"http://h/chat", "http://h/chat", NULL},
+	{"http://h:1/v1/chat/completions", NULL,
+	 "`/chat/completions`; write `http://h:1`"},
+	{"http://h/v1/chat/completions/", NULL, "; write `http://h`"},
+	{"http://h/p/v1//chat/completions", NULL, "path of an endpoint"},
+	{"http://h/chat/completions", NULL, "; write `http://h`"},
+	{"https://h/a/v1/completions", NULL, "; write `https://h/a`"},
+	{"http://h/v1/embeddings", NULL, "`/embeddings`; write `http://h`"},
+	{"http://h/v1/messages/count_tokens", NULL, "; write `http://h`"},
+	{"http://h/v1/messages", NULL, "; write `http://h`"},
+	{"http://h/v1/responses", NULL, "; write `http://h`"},
+	{"http://h/v1/rerank", NULL, "; write `http://h`"},
+	{"http://h/v1/models", NULL, "`/models`; write `http://h`"},
+	{"http://h/v1/health", NULL, "; write `http://h`"},
+	{"http://h/v1/nodes/register", NULL, "; write `http://h`"},
+	{"http://h:11434/api/chat", NULL, "; write `http://h:11434`"},
+	{"http://h:11434/api/generate", NULL, "; write `http://h:11434`"},
 	{"", NULL, "empty"},
 	{"h:8011", NULL, "must begin with"},
 	{"//h", NULL, "must begin with"},
@@ -143,6 +162,46 @@ loopback_hosts(void)
 		   others[i]);
 }
 
+static void
+listen_hosts(void)
+{
+	static const char *const good[] = {
+		"0.0.0.0", "127.0.0.1",	     "::",	 "::1",
+		"[::]",	   "[fe80::1%eth0]", "fe80::1",	 "localhost",
+		"a_b-c",   "h.example",	     "10.0.0.1",
+	};
+	static const struct {
+		const char *host, *why;
+	} bad[] = {
+		{"0.0.0.0:8000", "write `0.0.0.0` and give the port (8000)"},
+		{"localhost:8000", "write `localhost` and"},
+		{"[::]:8000", "write `[::]` and give the port (8000)"},
+		{"h:", "write `h` and"},
+		{"http://0.0.0.0:8000", "write `0.0.0.0` and"},
+		{"https://h/v1", "write `h` and"},
+		{"*", "write `0.0.0.0` or `::`"},
+		{"*:8000", "write `*` and"},
+		{"h/v1", "is no host"},
+		{"", "is no host"},
+		{"[::1", "is no host"},
+		{"[h]", "is no host"},
+		{"::1]", "is no host"},
+		{"[]", "is no host"},
+		{"1:2:3", "is no host"},
+		{":8000", "is no host"},
+		{"a b", "is no host"},
+		{"a\"b", "is no host"},
+	};
+	struct gw_err err;
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(good); i++)
+		ok(gw_host_check(good[i], &err) == 0, "host: '%s'", good[i]);
+	for (size_t i = 0; i < GW_ARRAY_LEN(bad); i++)
+		ok(gw_host_check(bad[i].host, &err) < 0 &&
+			   strstr(err.msg, bad[i].why),
+		   "host: '%s' -> %s", bad[i].host, bad[i].why);
+}
+
 int
 main(void)
 {
@@ -150,5 +209,6 @@ main(void)
 		one(i);
 	lengths();
 	loopback_hosts();
+	listen_hosts();
 	return done_testing();
 }

@@ -492,7 +492,8 @@ restart_keys(void)
 		 "gateway: {max_body_bytes: 4096}", 1},
 		{"restart: all four and a key -> four",
 		 "gateway: {host: a, port: 1, workers: 7, "
-		 "max_body_bytes: 4096}\nauth: {client_api_keys: [k]}",
+		 "max_body_bytes: 4096}\nauth: {client_api_keys: [k], "
+		 "node_api_keys: [n]}",
 		 4},
 	};
 	const char *base = "gateway: {workers: 3}\n" DISCOVERED_MODEL;
