@@ -49,6 +49,7 @@ struct gw_default {
 struct gw_model {
 	char *alias;			/* what clients send as `model` */
 	char *openai_model_name;	/* id in /v1/models; the alias unless set */
+	struct gw_keys names;		/* further ones; "*" = every unknown one */
 	enum gw_model_type type;
 	char *base_url;			/* proxy: scheme://host[:port][/prefix], no
 					 * trailing '/' and no "/v1"; else NULL */
@@ -125,12 +126,18 @@ struct gw_config *gw_config_ref(struct gw_config *c);
 void gw_config_unref(struct gw_config *c);
 
 /*
- * gw_config_model - look an alias or openai_model_name up.
+ * gw_config_model - the model that serves a name: an alias, an
+ * openai_model_name or one of the `names`, else the one that takes every
+ * unknown name.
  * @name, @len  bytes as the client sent them; may hold NUL
  * Returns the model, or NULL. O(1).
  */
 const struct gw_model *gw_config_model(const struct gw_config *c,
 				       const char *name, size_t len);
+
+/* gw_config_model_named - the same, but unknown names lead nowhere. */
+const struct gw_model *gw_config_model_named(const struct gw_config *c,
+					     const char *name, size_t len);
 
 /*
  * gw_config_default_key - index of @key in default_keys, or -1.

@@ -18,7 +18,7 @@ extern const struct gw_schema gw_config_schema;
 /* defaults.c: `defaults` of a model, into its struct gw_model. */
 extern const struct gw_kind gw_kind_defaults;
 
-/* One name that leads to a model: an alias or an openai_model_name. */
+/* One name that leads to a model: its alias, its id, or one of its names. */
 struct gw_name {
 	const char *text; /* owned by the model; NULL = free slot */
 	size_t len;
@@ -30,6 +30,7 @@ struct gw_config_internal {
 	struct gw_yaml doc;    /* what was read, for printing */
 	struct gw_name *names; /* open addressing, at most half full */
 	size_t names_size;     /* a power of two */
+	const struct gw_model *takes_unknown; /* has "*" among its names */
 };
 
 /*

@@ -36,14 +36,14 @@ set_origins(struct gw_apply *ap, const struct gw_option *o,
 }
 
 static void
-emit_origins(struct gw_emit *e, const struct gw_option *o,
+emit_strings(struct gw_emit *e, const struct gw_option *o,
 	     const struct gw_yaml_node *source, const void *slot)
 {
 	gw_kind_tokens.emit(e, o, source, slot);
 }
 
 static void
-release_origins(void *slot)
+release_strings(void *slot)
 {
 	gw_kind_tokens.release(slot);
 }
@@ -51,8 +51,30 @@ release_origins(void *slot)
 static const struct gw_kind gw_kind_origins = {
 	.wanted = "a list of origins",
 	.set = set_origins,
-	.emit = emit_origins,
-	.release = release_origins,
+	.emit = emit_strings,
+	.release = release_strings,
+};
+
+static bool
+check_name(struct gw_apply *ap, const struct gw_option *o,
+	   const struct gw_yaml_node *v)
+{
+	return gw_apply_text(ap, o, v, (size_t)o->max, true);
+}
+
+static bool
+set_names(struct gw_apply *ap, const struct gw_option *o,
+	  const struct gw_yaml_node *v, void *slot)
+{
+	return gw_apply_strings(ap, o, v, slot, check_name);
+}
+
+static const struct gw_kind gw_kind_names = {
+	.wanted = "a list of names",
+	.is_text = true,
+	.set = set_names,
+	.emit = emit_strings,
+	.release = release_strings,
 };
 
 static const char *const model_types[] = {"proxy", "discovered", NULL};
@@ -75,6 +97,7 @@ static const struct gw_record model_record = {
 #define PROXY GROUP(GW_MODEL_PROXY)
 #define DISCOVERED GROUP(GW_MODEL_DISCOVERED)
 #define KIND_ORIGINS &gw_kind_origins
+#define KIND_NAMES &gw_kind_names
 #define KIND_DEFAULTS &gw_kind_defaults
 
 static const struct gw_option options[] = {

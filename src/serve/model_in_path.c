@@ -13,13 +13,13 @@ gw_model_in_path(struct gw_request *r)
 {
 	const char *name = gw_endpoint_rest(r->accept.endpoint, r->accept.path);
 	size_t len = r->accept.path_len - (size_t)(name - r->accept.path);
-	const struct gw_model *m = gw_config_model(r->config, name, len);
+	const struct gw_model *m = gw_config_model_named(r->config, name, len);
 
 	if (m)
 		return m;
 	while (len && name[len - 1] == '/')
 		len--;
-	m = gw_config_model(r->config, name, len);
+	m = gw_config_model_named(r->config, name, len);
 	if (m)
 		return m;
 	for (; len && *name == '/'; len--)

@@ -306,6 +306,36 @@ static const struct {
 	 E "5:23: error: models.m.defaults.model: expected a string, found "
 	   "the integer `5`\n"},
 
+	{"config: names that others have -> refused, each with the other's "
+	 "place",
+	 "models:\n"
+	 "  a: {type: discovered, names: [x, a, x, \"*\", one two]}\n"
+	 "  b: {type: discovered, openai_model_name: id-b, names: [a, id-b, "
+	 "x]}\n"
+	 "  c: {type: discovered, names: [id-b, \"*\", y]}\n"
+	 "  d: {type: discovered, openai_model_name: y}\n",
+	 NULL,
+	 E "3:58: error: models.b.names: `a` is already an alias "
+	   "(base.yaml:2:3)\n" E
+	   "3:67: error: models.b.names: `x` is already the name of `a` "
+	   "(base.yaml:2:25)\n" E
+	   "4:33: error: models.c.names: `id-b` is already the name of `b` "
+	   "(base.yaml:3:25)\n" E
+	   "4:39: error: models.c.names: `*` is already one of the names of "
+	   "`a`; only one alias can take every unknown name\n" E
+	   "4:44: error: models.c.names: `y` is already the name of `d` "
+	   "(base.yaml:5:25)\n"},
+	{"config: names that are none -> refused",
+	 "models:\n  a: {type: discovered, names: [5, \"\", \"a\\tb\"]}\n"
+	 "  b: {type: discovered, names: x}\n",
+	 NULL,
+	 E "2:33: error: models.a.names[0]: expected a string, found the "
+	   "integer `5` (put it in quotes)\n" E
+	   "2:36: error: models.a.names[1]: cannot be empty\n" E
+	   "2:40: error: models.a.names[2]: cannot hold control characters\n" E
+	   "3:32: error: models.b.names: expected a list of strings, found "
+	   "the string `x`\n"},
+
 	/* overrides */
 	{"config: an override turns mappings into others -> its own places",
 	 "gateway: {port: 1}\n" DISCOVERED_MODEL,
