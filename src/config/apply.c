@@ -15,6 +15,13 @@ static void apply_mapping(struct gw_apply *ap, const char *prefix,
 			  const struct gw_yaml_node *map,
 			  const struct gw_yaml_node *where, void *base);
 
+/* A place for anchors; nothing here looks into it. */
+static bool
+is_extension(const char *prefix, const struct gw_yaml_node *key)
+{
+	return !*prefix && gw_yaml_is_extension(key);
+}
+
 static void
 check_unknown(struct gw_apply *ap, const char *prefix,
 	      const struct gw_yaml_node *map)
@@ -25,6 +32,8 @@ check_unknown(struct gw_apply *ap, const char *prefix,
 		char hint[800]; /* every key of a mapping fits */
 		size_t before;
 
+		if (is_extension(prefix, key))
+			continue;
 		while ((o = gw_schema_child(ap->schema, prefix, o)))
 			if (strlen(gw_option_name(o)) == key->len &&
 			    memcmp(gw_option_name(o), key->text, key->len) == 0)

@@ -89,19 +89,16 @@ grow(struct gw_compose *p, struct gw_level *top)
 }
 
 static int
-check_key(struct gw_compose *p, const struct gw_yaml_node *key,
+check_key(struct gw_compose *p, struct gw_yaml_node *key,
 	  const yaml_event_t *ev)
 {
 	if (key->kind == GW_YAML_LIST || key->kind == GW_YAML_MAP)
 		return fail_at(p, ev,
 			       "a key must be a scalar, not a list or "
 			       "a mapping");
-	if (ev->type == YAML_SCALAR_EVENT && ev->data.scalar.plain_implicit &&
-	    strcmp(key->text, "<<") == 0)
-		return fail_at(p, ev,
-			       "unknown key `<<`: merge keys are not part of "
-			       "YAML 1.2 and not supported; write the keys out "
-			       "or use an override file");
+	key->merges = ev->type == YAML_SCALAR_EVENT &&
+		      ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+		      !ev->data.scalar.tag && strcmp(key->text, "<<") == 0;
 	return 0;
 }
 
@@ -292,6 +289,9 @@ close_collection(struct gw_compose *p)
 {
 	struct gw_yaml_node *node = p->level[--p->depth].node;
 
+	if (node->kind == GW_YAML_MAP &&
+	    gw_compose_merge_keys(p->doc, node) < 0)
+		return -1;
 	for (size_t i = 0; i < node->n; i++) {
 		const struct gw_yaml_member *m = &node->child[i];
 

@@ -43,4 +43,12 @@ struct gw_compose {
  */
 GW_MUSTCHECK int gw_compose_event(struct gw_compose *p, const yaml_event_t *ev);
 
+/*
+ * gw_compose_merge_keys - bring in what the `<<` of a mapping names (merge_key.c).
+ * @map  all its members are there; its index is not
+ * Returns 0, or -1: a finding, or no memory.
+ */
+GW_MUSTCHECK int gw_compose_merge_keys(struct gw_yaml *d,
+				       struct gw_yaml_node *map);
+
 #endif

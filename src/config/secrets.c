@@ -236,8 +236,13 @@ expand_node(struct expand *x, struct gw_yaml_node *node)
 		expand_string(x, node);
 	for (size_t i = 0; i < node->n; i++) {
 		const struct gw_yaml_node *key = node->child[i].key;
-		size_t before = key ? gw_path_key(&x->path, key->text, key->len)
-				    : gw_path_item(&x->path, i);
+		size_t before;
+
+		/* What is used of it is reached where it is used. */
+		if (node == x->doc->root && gw_yaml_is_extension(key))
+			continue;
+		before = key ? gw_path_key(&x->path, key->text, key->len)
+			     : gw_path_item(&x->path, i);
 
 		expand_node(x, node->child[i].value);
 		gw_path_up(&x->path, before);

@@ -155,6 +155,12 @@ gw_yaml_show(const struct gw_yaml_node *at, const char *value)
 }
 
 bool
+gw_yaml_is_extension(const struct gw_yaml_node *key)
+{
+	return strncmp(key->text, "x-", 2) == 0;
+}
+
+bool
 gw_yaml_is_null(const struct gw_yaml_node *v)
 {
 	return !v || v->kind == GW_YAML_NULL;

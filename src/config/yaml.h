@@ -51,6 +51,7 @@ struct gw_yaml_node {
 	enum gw_yaml_kind kind;
 	bool substituted;      /* text came from ${...}: never show it */
 	bool broken;	       /* its ${...} failed: reported already */
+	bool merges;	       /* a key: `<<`, not in quotes */
 	bool expanded;	       /* gw_yaml_substitute() has been here */
 	unsigned file;	       /* index into gw_yaml.paths */
 	unsigned line, column; /* from 1; 0 = no place */
@@ -163,6 +164,9 @@ const struct gw_yaml_node *gw_yaml_value(const struct gw_yaml_node *map,
  * @at  the value's node, or NULL
  */
 const char *gw_yaml_show(const struct gw_yaml_node *at, const char *value);
+
+/* gw_yaml_is_extension - a key `x-...`, which at the top level nobody reads. */
+bool gw_yaml_is_extension(const struct gw_yaml_node *key);
 
 /* gw_yaml_is_null - absent or null: the key counts as not set. */
 bool gw_yaml_is_null(const struct gw_yaml_node *v);

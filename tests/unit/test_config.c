@@ -63,10 +63,51 @@ static const struct {
 	 NULL,
 	 E "1:11: error: the alias stands inside its own anchor: it would "
 	   "contain itself\n"},
-	{"config: a merge key -> says it is not supported",
-	 "gateway: &g {port: 1}\nauth: {<<: *g}\n", NULL,
-	 E "2:8: error: unknown key `<<`: merge keys are not part of YAML 1.2 "
-	   "and not supported; write the keys out or use an override file\n"},
+	{"config: a merge key -> what it brings is judged where it stands",
+	 "gateway: &g {port: 1}\nauth: {<<: *g}\n" DISCOVERED_MODEL, NULL,
+	 E "1:14: error: unknown key `auth.port`; did you mean "
+	   "`gateway.port`?\n"},
+	{"config: a merge key with something else -> refused",
+	 "x-a: &a 5\ngateway: {<<: *a}\n", NULL,
+	 E "2:15: error: `<<` takes a mapping or a list of mappings, as in "
+	   "`<<: *anchor`\n"},
+	{"config: a merge key with a list of lists -> refused",
+	 "x-a: &a [[{port: 1}]]\ngateway: {<<: *a}\n", NULL,
+	 E "1:10: error: `<<` takes a mapping or a list of mappings, as in "
+	   "`<<: *anchor`\n"},
+	{"config: two merge keys -> refused",
+	 "gateway: {<<: {port: 1}, <<: {port: 2}}\n", NULL,
+	 E
+	 "1:26: error: duplicate key `<<`; write one with a list: `<<: [*one, "
+	 "*two]`\n"},
+	{"config: a merge key in quotes -> an ordinary key",
+	 "gateway: {\"<<\": {port: 1}}\n" DISCOVERED_MODEL, NULL,
+	 E "1:11: error: unknown key `gateway.<<`; known here: `host`, `port`, "
+	   "`workers`, `max_body_bytes`, `probe_timeout_s`, `probe_ttl_s`, "
+	   "`shutdown_grace_s`, `sse_keepalive_s`, `cors_origins`\n"},
+	{"config: a merge key in itself -> refused", "gateway: &g {<<: *g}\n",
+	 NULL,
+	 E "1:18: error: the alias stands inside its own anchor: it would "
+	   "contain itself\n"},
+	{"config: its own keys twice beside a merge key -> refused",
+	 "x-a: &a {port: 1}\ngateway: {<<: *a, port: 2, port: "
+	 "3}\n" DISCOVERED_MODEL,
+	 NULL,
+	 E "2:28: error: duplicate key `port`; it stands at line 2 already\n"},
+	{"config: x- keys -> left alone at the top, whatever they hold",
+	 "x-a: {b: [1, {c: \"${env:GW_UNSET_FOR_SURE}\"}]}\nx-: "
+	 "5\n" DISCOVERED_MODEL,
+	 NULL, ""},
+	{"config: x- keys elsewhere -> refused",
+	 "gateway: {x-a: 1}\nX-b: 1\nxc: 1\n" DISCOVERED_MODEL, NULL,
+	 E "1:11: error: unknown key `gateway.x-a`; known here: `host`, "
+	   "`port`, `workers`, `max_body_bytes`, `probe_timeout_s`, "
+	   "`probe_ttl_s`, `shutdown_grace_s`, `sse_keepalive_s`, "
+	   "`cors_origins`\n" E
+	   "2:1: error: unknown key `X-b`; known here: `version`, "
+	   "`default_model`, `gateway`, `auth`, `models`\n" E
+	   "3:1: error: unknown key `xc`; known here: `version`, "
+	   "`default_model`, `gateway`, `auth`, `models`\n"},
 	{"config: a list as key -> refused", "? [a]\n: 1\n", NULL,
 	 E "1:3: error: a key must be a scalar, not a list or a mapping\n"},
 	{"config: an unknown tag -> the known ones", "version: !foo 1\n", NULL,

@@ -55,6 +55,32 @@ alias_bomb(void)
 		       "4194304 bytes once its aliases are expanded");
 }
 
+/* The same with merges, and one mapping that many sources are merged into. */
+static void
+merge_bombs(void)
+{
+	struct gw_buf b GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(1 << 20);
+	struct gw_buf many GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(1 << 20);
+
+	put(&b, "a0: &a0 {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1}\n", 1);
+	for (int i = 1; i < 10; i++) {
+		if (gw_buf_printf(&b, "a%d: &a%d {", i, i) < 0)
+			fixture_fatal("out of memory");
+		for (int k = 0; k < 10; k++)
+			if (gw_buf_printf(&b, "k%d: {<<: [*a%d, *a%d]}, ", k,
+					  i - 1, i - 1) < 0)
+				fixture_fatal("out of memory");
+		put(&b, "}\n", 1);
+	}
+	expect_first("limits: ten levels of twenty merges", &b,
+		     E "5:64: error: the file holds more than 100000 values or "
+		       "4194304 bytes once its aliases are expanded");
+	put(&many, "x-a: &a {k: 1}\nx-b: {<<: [*a", 1);
+	put(&many, ", *a", 20000);
+	put(&many, "]}\nmodels: {m: {type: discovered}}\n", 1);
+	expect_first("limits: 20,001 sources of one mapping", &many, NULL);
+}
+
 static void
 alias_of_long_text(void)
 {
@@ -229,6 +255,7 @@ main(void)
 {
 	fixture_begin();
 	alias_bomb();
+	merge_bombs();
 	alias_of_long_text();
 	large_files();
 	deep_files();

@@ -534,6 +534,48 @@ references(void)
 	gw_config_unref(NULL);
 }
 
+/* What `<<` brings: own keys win, then the first source; over files, too. */
+static void
+merge_keys(void)
+{
+	struct gw_config *c = expect_loads(
+		"merge keys: loads",
+		"x-limits: &limits {connect_s: 1, idle_s: 2, total_s: 3}\n"
+		"x-more: &more {idle_s: 7, first_byte_s: 8}\n"
+		"x-role: &role\n"
+		"  type: proxy\n"
+		"  proxy_url: http://h:1\n"
+		"  defaults: &defaults {temperature: 0.6, stop: [a]}\n"
+		"  timeouts: {<<: [*limits, *more], total_s: 4}\n"
+		"models:\n"
+		"  a: *role\n"
+		"  b: {<<: *role, proxy_url: \"http://h:2\"}\n"
+		"  c:\n"
+		"    <<: *role\n"
+		"    defaults: {seed: 1, <<: *defaults}\n"
+		"  d: {<<: [], type: discovered}\n",
+		"models: {a: {proxy_url: \"http://h:3\"}}\n");
+	const struct gw_timeouts *t;
+
+	if (!c)
+		return;
+	is_int((long long)c->n_models, 4, "merge keys: four models");
+	t = &c->models[1].timeouts;
+	ok(t->connect_ms == 1000 && t->idle_ms == 2000 &&
+		   t->first_byte_ms == 8000 && t->total_ms == 4000,
+	   "merge keys: own keys win, then the first of a list");
+	is_str(c->models[0].base_url, "http://h:3",
+	       "merge keys: an override changes what an alias made ...");
+	is_str(c->models[2].base_url, "http://h:1",
+	       "merge keys: ... and nothing else that came of the anchor");
+	is_str(c->models[1].base_url, "http://h:2", "merge keys: an own key");
+	is_int((long long)c->models[2].n_defaults, 3,
+	       "merge keys: inside defaults");
+	is_str(c->models[2].defaults[0].member, "\"seed\":1",
+	       "merge keys: own members stand first");
+	gw_config_unref(c);
+}
+
 int
 main(void)
 {
@@ -551,5 +593,6 @@ main(void)
 	shipped_files();
 	restart_keys();
 	references();
+	merge_keys();
 	return fixture_end();
 }
