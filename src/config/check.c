@@ -230,6 +230,35 @@ warn_versions(const struct gw_config *c, struct gw_yaml *doc)
 	}
 }
 
+static void
+warn_tls(const struct gw_config *c, struct gw_yaml *doc)
+{
+	for (size_t i = 0; i < c->n_models; i++) {
+		const struct gw_model *m = &c->models[i];
+		const struct gw_yaml_member *tls;
+
+		if (m->type != GW_MODEL_PROXY || !m->alias || !m->base_url ||
+		    (!m->tls_insecure && !m->tls.ca.path))
+			continue;
+		tls = gw_config_node(doc, m->alias, "tls");
+		if (!tls)
+			continue;
+		if (strncmp(m->base_url, "https://", 8) != 0)
+			gw_yaml_warning(doc, tls->key,
+					"models.%s.tls has no effect: "
+					"proxy_url is no https address",
+					m->alias);
+		else if (m->tls_insecure)
+			gw_yaml_warning(doc,
+					gw_yaml_value(tls->value, "verify"),
+					"models.%s.tls.verify: any certificate "
+					"is accepted: whoever gets between can "
+					"read requests and the api_key; name "
+					"the authority with `ca_file`",
+					m->alias);
+	}
+}
+
 void
 gw_config_check(const struct gw_config *c, struct gw_yaml *doc)
 {
@@ -237,6 +266,7 @@ gw_config_check(const struct gw_config *c, struct gw_yaml *doc)
 	check_roles(c, doc);
 	check_open(c, doc);
 	warn_versions(c, doc);
+	warn_tls(c, doc);
 	warn_shared_keys(c, doc);
 	warn_unused_model(c, doc);
 }

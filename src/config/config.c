@@ -50,6 +50,7 @@ complete(struct gw_config *c)
 
 		if (copy_if_missing(&m->openai_model_name, m->alias) < 0)
 			return -1;
+		m->tls_insecure = m->type == GW_MODEL_PROXY && !m->tls.verify;
 		if (m->type == GW_MODEL_DISCOVERED &&
 		    copy_if_missing(&m->role, m->alias) < 0)
 			return -1;

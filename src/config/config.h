@@ -46,6 +46,13 @@ struct gw_default {
 	uint32_t key_index; /* index of the key in gw_config.default_keys */
 };
 
+/* Certificates in PEM form, as a file held them. */
+struct gw_pem {
+	char *path;
+	char *text;			/* NULL = the system's authorities */
+	size_t len;
+};
+
 struct gw_model {
 	char *alias;			/* what clients send as `model` */
 	char *openai_model_name;	/* id in /v1/models; the alias unless set */
@@ -54,6 +61,11 @@ struct gw_model {
 	char *base_url;			/* proxy: scheme://host[:port][/prefix], no
 					 * trailing '/' and no "/v1"; else NULL */
 	char *api_key;			/* proxy: Bearer for the upstream, or NULL */
+	struct {
+		struct gw_pem ca;	/* whom to believe instead of them */
+		bool verify;		/* as configured; for printing */
+	} tls;				/* proxy */
+	bool tls_insecure;		/* any certificate will do */
 	char *role;			/* discovered; else NULL */
 	enum gw_strategy strategy;	/* discovered */
 	struct gw_default *defaults;	/* without `model` */

@@ -18,6 +18,9 @@ extern const struct gw_schema gw_config_schema;
 /* defaults.c: `defaults` of a model, into its struct gw_model. */
 extern const struct gw_kind gw_kind_defaults;
 
+/* kinds_pem.c: a file of certificates [struct gw_pem] */
+extern const struct gw_kind gw_kind_pem;
+
 /* One name that leads to a model: its alias, its id, or one of its names. */
 struct gw_name {
 	const char *text; /* owned by the model; NULL = free slot */

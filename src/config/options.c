@@ -97,6 +97,7 @@ static const struct gw_record model_record = {
 #define PROXY GROUP(GW_MODEL_PROXY)
 #define DISCOVERED GROUP(GW_MODEL_DISCOVERED)
 #define KIND_ORIGINS &gw_kind_origins
+#define KIND_PEM &gw_kind_pem
 #define KIND_NAMES &gw_kind_names
 #define KIND_DEFAULTS &gw_kind_defaults
 

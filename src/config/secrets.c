@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/utf8.h"
@@ -40,24 +41,41 @@ append_env(struct expand *x, struct gw_yaml_node *node, const char *name,
 	return gw_buf_puts(out, value);
 }
 
-/* A relative path starts at the folder of the file that names it. */
+/* A copy of a file stands for the original: its link says where that was. */
 static int
-full_path(struct expand *x, const struct gw_yaml_node *node, const char *path,
-	  struct gw_buf *out)
+origin_of(const char *file, struct gw_buf *out)
 {
-	const char *file = x->doc->paths[node->file];
+	static const char yaml[] = ".yaml";
+	size_t len = strlen(file), tail = sizeof(yaml) - 1;
+	struct stat st;
+
+	if (len < tail || strcmp(file + len - tail, yaml) != 0)
+		return -1;
+	if (gw_buf_printf(out, "%.*s" GW_CONFIG_ORIGIN, (int)(len - tail),
+			  file) == 0 &&
+	    lstat(out->data, &st) == 0 && S_ISLNK(st.st_mode))
+		return gw_buf_puts(out, "/");
+	gw_buf_clear(out);
+	return -1;
+}
+
+int
+gw_yaml_full_path(const struct gw_yaml *d, const struct gw_yaml_node *node,
+		  const char *path, struct gw_buf *out)
+{
+	const char *file = d->paths[node->file];
 	const char *slash = strrchr(file, '/');
 
-	if (path[0] != '/' && slash &&
+	if (path[0] != '/' && slash && origin_of(file, out) < 0 &&
 	    gw_buf_append(out, file, (size_t)(slash - file) + 1) < 0)
 		return -1;
 	return gw_buf_puts(out, path);
 }
 
-/* For the watch: a key that changes in its file counts as an edit. */
-static void
-remember_file(struct gw_yaml *d, const char *path)
+void
+gw_yaml_include(struct gw_yaml *d, const char *path, const struct gw_buf *bytes)
 {
+	gw_yaml_hash(d, bytes->data, bytes->len);
 	for (size_t i = 0; i < d->n_included; i++)
 		if (strcmp(d->included[i], path) == 0)
 			return;
@@ -89,7 +107,7 @@ append_file(struct expand *x, struct gw_yaml_node *node, const char *path,
 	size_t skip;
 	int r;
 
-	if (full_path(x, node, path, &full) < 0) {
+	if (gw_yaml_full_path(x->doc, node, path, &full) < 0) {
 		gw_yaml_error(x->doc, node,
 			      "%s: the path of ${file:} is too long",
 			      x->path.text);
@@ -101,8 +119,7 @@ append_file(struct expand *x, struct gw_yaml_node *node, const char *path,
 			      full.data ? full.data : "", why);
 		return -1;
 	}
-	remember_file(x->doc, full.data);
-	gw_yaml_hash(x->doc, bytes.data, bytes.len);
+	gw_yaml_include(x->doc, full.data, &bytes);
 	if (bytes.len && memchr(bytes.data, '\0', bytes.len)) {
 		gw_yaml_error(x->doc, node, "%s: file `%s` holds a NUL byte",
 			      x->path.text, full.data);

@@ -27,6 +27,9 @@
 #define GW_CONFIG_SECRET_MAX (64u << 10)  /* bytes of one ${file:...} */
 #define GW_CONFIG_EXPANDED_MAX (4u << 20) /* bytes of all ${...} together */
 
+/* X.from beside X.yaml, a link: the folder of the file that X.yaml is a copy of. */
+#define GW_CONFIG_ORIGIN ".from"
+
 enum gw_yaml_kind {
 	GW_YAML_NULL,
 	GW_YAML_BOOL,
@@ -125,6 +128,20 @@ struct gw_yaml_node *gw_yaml_merge(struct gw_yaml *d, struct gw_yaml_node *base,
  * value of the merged tree (secrets.c). What a file held joins the fingerprint.
  */
 void gw_yaml_substitute(struct gw_yaml *d);
+
+/*
+ * gw_yaml_full_path - where a path that a value names leads: a relative one
+ * starts at the folder of the file that names it, or where the link beside a
+ * copy leads (GW_CONFIG_ORIGIN). 0 / -1 (no room).
+ */
+GW_MUSTCHECK int gw_yaml_full_path(const struct gw_yaml *d,
+				   const struct gw_yaml_node *node,
+				   const char *path, struct gw_buf *out);
+
+/* gw_yaml_include - @path was read: it is watched, its bytes join the
+ * fingerprint. */
+void gw_yaml_include(struct gw_yaml *d, const char *path,
+		     const struct gw_buf *bytes);
 
 /* gw_yaml_alloc - @n zeroed bytes of the arena, or NULL with d->no_memory set.
  */

@@ -5,7 +5,8 @@
  * Layout: FOLDER/last-good is a link to FOLDER/last-good.0 or .1, swapped by
  * rename(2). Each holds 0.yaml (the base), 1.yaml, ... (the overrides) and
  * links 0.from, 1.from, ... to the folders of the originals: a relative
- * ${file:x} is rewritten to go through them, so that it keeps its meaning.
+ * ${file:x} is rewritten to go through them, so that it keeps its meaning; for
+ * other paths the loader looks for them (GW_CONFIG_ORIGIN).
  */
 #include "launcher/last_good.h"
 
@@ -87,7 +88,7 @@ copy_one(const char *folder, size_t index, const char *path, char **copied,
 	const char *slash = strrchr(path, '/');
 
 	if (path_format(to, "%s/%zu.yaml", folder, index) < 0 ||
-	    path_format(via, "%s/%zu.from", folder, index) < 0 ||
+	    path_format(via, "%s/%zu" GW_CONFIG_ORIGIN, folder, index) < 0 ||
 	    path_format(origin, "%.*s/", slash ? (int)(slash - path) : 0,
 			path) < 0)
 		return fail(err, "name the copy of", path);

@@ -53,6 +53,7 @@ gw_probe_job_free(struct gw_probe_job *j)
 		gw_transfer_cancel(j->transfer);
 	free(j->base_url);
 	free(j->bearer);
+	free(j->ca);
 	free(j);
 }
 
@@ -74,7 +75,11 @@ gw_probe_job_new(struct gw_probe_jobs *table, struct gw_prober *prober,
 	j->next_in_bucket = *place_of(table, key);
 	j->base_url = strdup(target->base_url);
 	j->bearer = target->bearer ? strdup(target->bearer) : NULL;
-	if (!j->base_url || (target->bearer && !j->bearer)) {
+	j->tls = target->tls;
+	if (j->tls.ca)
+		j->tls.ca = j->ca = strndup(j->tls.ca, j->tls.ca_len);
+	if (!j->base_url || (target->bearer && !j->bearer) ||
+	    (target->tls.ca && !j->ca)) {
 		gw_probe_job_free(j);
 		return NULL;
 	}

@@ -30,6 +30,8 @@ struct gw_probe_job {
 	uint64_t key[2];
 	char *base_url;
 	char *bearer;
+	char *ca;
+	struct gw_transfer_tls tls; /* its `ca` is the one above */
 	struct gw_probe_limits limits;
 	bool shared;	       /* the registry waits for the result */
 	struct reg_probe last; /* what was known before */

@@ -139,6 +139,7 @@ start_transfer(struct gw_probe_job *j)
 	struct gw_err err = {0};
 	struct gw_transfer_request req = {
 		.bearer = j->bearer,
+		.tls = j->tls,
 		.headers = probe_headers,
 		.n_headers = GW_ARRAY_LEN(probe_headers),
 		.connect_ms = j->limits.timeout_ms,
@@ -296,7 +297,7 @@ gw_prober_ask(struct gw_prober *p, const struct gw_probe_target *target,
 	struct gw_probe_job *j;
 	uint64_t key[2];
 
-	gw_probe_key(target->base_url, target->bearer, key);
+	gw_probe_target_key(target, key);
 	j = gw_probe_job_find(&p->jobs, key);
 	if (!j) {
 		j = gw_probe_job_new(&p->jobs, p, target, key, limits);

@@ -10,9 +10,12 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "upstream/transfer.h"
+
 struct gw_probe_target {
 	const char *base_url; /* without "/v1" */
 	const char *bearer;   /* or NULL */
+	struct gw_transfer_tls tls;
 };
 
 struct gw_probe_outcome {

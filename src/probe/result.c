@@ -109,3 +109,14 @@ gw_probe_key(const char *base_url, const char *bearer, uint64_t key[2])
 	if (bearer)
 		absorb(key, bearer, strlen(bearer) + 1);
 }
+
+void
+gw_probe_target_key(const struct gw_probe_target *target, uint64_t key[2])
+{
+	gw_probe_key(target->base_url, target->bearer, key);
+	/* The same server may be believed by one alias and not by another. */
+	if (target->tls.insecure)
+		absorb(key, "\1", 2);
+	if (target->tls.ca)
+		absorb(key, target->tls.ca, target->tls.ca_len);
+}

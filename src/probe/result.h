@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "probe/question.h"
 #include "upstream/transfer.h"
 
 #define GW_PROBE_REASON_BYTES 128
@@ -36,5 +37,8 @@ const char *gw_probe_reason(uint32_t result, char *out, size_t cap);
 
 /* gw_probe_key - the name of a target in the registry's probe table. */
 void gw_probe_key(const char *base_url, const char *bearer, uint64_t key[2]);
+
+/* gw_probe_target_key - the same, with what a target's TLS is judged by. */
+void gw_probe_target_key(const struct gw_probe_target *target, uint64_t key[2]);
 
 #endif

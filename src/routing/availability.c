@@ -32,8 +32,29 @@ struct targets {
 	size_t cap;
 };
 
+static struct gw_probe_target
+proxy_target(const struct gw_model *m)
+{
+	return (struct gw_probe_target){
+		.base_url = m->base_url,
+		.bearer = m->api_key,
+		.tls = {.ca = m->tls.ca.text,
+			.ca_len = m->tls.ca.len,
+			.insecure = m->tls_insecure},
+	};
+}
+
+static struct gw_probe_target
+node_target(const struct gw_availability *a, const struct gw_node *n)
+{
+	return (struct gw_probe_target){
+		.base_url = n->doc->base_url,
+		.bearer = a->config->auth.upstream_node_key,
+	};
+}
+
 static int
-add_target(struct targets *t, const char *base_url, const char *bearer)
+add_target(struct targets *t, struct gw_probe_target target)
 {
 	if (t->n == t->cap) {
 		size_t cap = t->cap ? t->cap * 2 : 16;
@@ -45,7 +66,7 @@ add_target(struct targets *t, const char *base_url, const char *bearer)
 		t->target = more;
 		t->cap = cap;
 	}
-	t->target[t->n++] = (struct gw_probe_target){base_url, bearer};
+	t->target[t->n++] = target;
 	return 0;
 }
 
@@ -73,8 +94,7 @@ add_nodes(struct gw_availability *a, const char *role, struct targets *t)
 		if ((role && !serves(nodes[i].doc, role)) ||
 		    !gw_node_is_fresh(v, &nodes[i], now_ms))
 			continue;
-		if (add_target(t, nodes[i].doc->base_url,
-			       a->config->auth.upstream_node_key) < 0)
+		if (add_target(t, node_target(a, &nodes[i])) < 0)
 			return -1;
 	}
 	return 0;
@@ -87,12 +107,12 @@ collect(struct gw_availability *a, const struct gw_model *only,
 	if (only && only->type == GW_MODEL_DISCOVERED)
 		return add_nodes(a, only->role, t);
 	if (only)
-		return add_target(t, only->base_url, only->api_key);
+		return add_target(t, proxy_target(only));
 	for (size_t i = 0; i < a->config->n_models; i++) {
 		const struct gw_model *m = &a->config->models[i];
 
 		if (m->type == GW_MODEL_PROXY &&
-		    add_target(t, m->base_url, m->api_key) < 0)
+		    add_target(t, proxy_target(m)) < 0)
 			return -1;
 	}
 	return add_nodes(a, NULL, t);
@@ -114,8 +134,7 @@ index_targets(struct gw_availability *a, const struct targets *t)
 		return -1;
 	a->n = t->n;
 	for (size_t i = 0; i < t->n; i++) {
-		gw_probe_key(t->target[i].base_url, t->target[i].bearer,
-			     a->probed[i].key);
+		gw_probe_target_key(&t->target[i], a->probed[i].key);
 		a->probed[i].at = i;
 	}
 	qsort(a->probed, a->n, sizeof(*a->probed), compare_keys);
@@ -171,12 +190,12 @@ gw_availability_free(struct gw_availability *a)
 /* ---- answers ------------------------------------------------------------- */
 
 static bool
-find_outcome(const struct gw_availability *a, const char *base_url,
-	     const char *bearer, struct gw_probe_outcome *out)
+find_outcome(const struct gw_availability *a, struct gw_probe_target target,
+	     struct gw_probe_outcome *out)
 {
 	struct probed wanted = {0}, *found;
 
-	gw_probe_key(base_url, bearer, wanted.key);
+	gw_probe_target_key(&target, wanted.key);
 	found = bsearch(&wanted, a->probed, a->n, sizeof(*a->probed),
 			compare_keys);
 	if (found)
@@ -190,8 +209,7 @@ gw_availability_node(const struct gw_availability *a, const struct gw_node *n,
 {
 	struct gw_probe_outcome o;
 
-	if (!find_outcome(a, n->doc->base_url,
-			  a->config->auth.upstream_node_key, &o)) {
+	if (!find_outcome(a, node_target(a, n), &o)) {
 		snprintf(reason, cap, "registered just now, not probed yet");
 		return false;
 	}
@@ -205,7 +223,7 @@ judge_proxy(struct gw_availability *a, const struct gw_model *m,
 {
 	struct gw_probe_outcome o;
 
-	if (!find_outcome(a, m->base_url, m->api_key, &o)) {
+	if (!find_outcome(a, proxy_target(m), &o)) {
 		snprintf(out->reason, sizeof(out->reason), "not probed");
 		return;
 	}
@@ -279,8 +297,7 @@ judge_discovered(struct gw_availability *a, const struct gw_model *m,
 				 "no fresh node is reachable: %s: %s",
 				 c[i].node->doc->node_id, why);
 		/* Usable until the last of them was lost. */
-		if (find_outcome(a, c[i].node->doc->base_url,
-				 a->config->auth.upstream_node_key, &o) &&
+		if (find_outcome(a, node_target(a, c[i].node), &o) &&
 		    o.since_wall_s > out->since_wall_s)
 			out->since_wall_s = o.since_wall_s;
 	}

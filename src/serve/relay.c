@@ -198,6 +198,9 @@ gw_relay_start(struct gw_request *r)
 		.body_len = gw_body_forward_len(r->receive.body),
 		.read = read_body,
 		.read_arg = r->receive.body,
+		.tls = {.ca = r->resolve.model->tls.ca.text,
+			.ca_len = r->resolve.model->tls.ca.len,
+			.insecure = r->resolve.model->tls_insecure},
 		.connect_ms = r->resolve.model->timeouts.connect_ms,
 	};
 

@@ -40,7 +40,7 @@ gw_transfer_free(struct gw_transfer *t)
 		u->in_curl++;
 		curl_multi_remove_handle(u->multi, t->easy);
 		u->in_curl--;
-		easy_put_back(u, t->easy, t->retried || t->failed);
+		easy_put_back(u, t->easy, t->retried || t->failed || t->own_ca);
 	}
 	curl_slist_free_all(t->headers);
 	free(t);

@@ -38,6 +38,7 @@ struct gw_transfer {
 	bool vanished;	       /* ... and to be ended for that */
 	bool retried;	       /* its connection was dead; sent once more */
 	bool failed;	       /* libcurl keeps the errno in the handle */
+	bool own_ca;	       /* the handle has lost the system's */
 	bool head_done;
 	struct gw_transfer_head head;
 	char content_type[GW_HEAD_VALUE_MAX];

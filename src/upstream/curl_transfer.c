@@ -246,6 +246,26 @@ set_body(struct gw_transfer *t, const struct gw_transfer_request *req)
 	curl_easy_setopt(e, CURLOPT_POSTFIELDS, req->body); /* NULL = read */
 }
 
+static void
+set_tls(struct gw_transfer *t, const struct gw_transfer_tls *tls)
+{
+	CURL *e = t->easy;
+	struct curl_blob ca = {
+		.data = (void *)(uintptr_t)tls->ca,
+		.len = tls->ca_len,
+		.flags = CURL_BLOB_COPY,
+	};
+
+	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, tls->insecure ? 0L : 1L);
+	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, tls->insecure ? 0L : 2L);
+	t->own_ca = tls->ca != NULL;
+	if (!t->own_ca)
+		return;
+	/* Instead of the system's, which are a folder as well. */
+	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+	curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca);
+}
+
 /* Everything an earlier transfer of this handle has set. */
 static void
 set_options(struct gw_transfer *t, const struct gw_transfer_request *req)
@@ -265,6 +285,7 @@ set_options(struct gw_transfer *t, const struct gw_transfer_request *req)
 	curl_easy_setopt(e, CURLOPT_READDATA, t);
 	curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
 	set_body(t, req);
+	set_tls(t, &req->tls);
 }
 
 struct gw_transfer *

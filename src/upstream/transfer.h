@@ -58,6 +58,13 @@ struct gw_transfer_ops {
 typedef size_t gw_transfer_read_fn(void *arg, uint64_t offset, char *out,
 				   size_t cap);
 
+/* Whose certificates are good; all zero: those of the system's authorities. */
+struct gw_transfer_tls {
+	const char *ca;			/* PEM: these instead; copied */
+	size_t ca_len;
+	bool insecure;			/* any will do */
+};
+
 struct gw_transfer_request {
 	const char *url;		/* absolute; copied */
 	const char *bearer;		/* copied; NULL = no Authorization */
@@ -69,6 +76,7 @@ struct gw_transfer_request {
 	uint64_t body_len;
 	gw_transfer_read_fn *read;
 	void *read_arg;
+	struct gw_transfer_tls tls;
 	uint32_t connect_ms;		/* 0 = no limit */
 	uint32_t total_ms;		/* 0 = no limit (probes use it) */
 };

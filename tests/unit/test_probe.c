@@ -163,7 +163,8 @@ run_of(const char *const *urls, size_t n)
 	struct gw_probe_run *run;
 
 	for (size_t i = 0; i < n; i++)
-		targets[i] = (struct gw_probe_target){urls[i], "key"};
+		targets[i] = (struct gw_probe_target){.base_url = urls[i],
+						      .bearer = "key"};
 	run = gw_probe_run(prober, &config, targets, n, on_done, NULL, &err);
 	if (!run) {
 		printf("Bail out! %s\n", err.msg);
