@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define JSON_MAX                                                               \
 	(8u << 20) /* \u escapes make a 1 MiB file six times as long           \
@@ -65,6 +66,25 @@ set_member(struct gw_apply *ap, const struct gw_yaml_member *m,
 	return true;
 }
 
+/* The same that is refused of a request: some upstreams ignore case. */
+static bool
+check_letters(struct gw_apply *ap, const struct gw_yaml_node *key)
+{
+	static const char *const names[] = {"model", "stream"};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(names); i++) {
+		if (strcasecmp(key->text, names[i]) != 0 ||
+		    strcmp(key->text, names[i]) == 0)
+			continue;
+		gw_apply_error(ap, key,
+			       "servers differ in what they make of "
+			       "it; write `%s`",
+			       names[i]);
+		return false;
+	}
+	return true;
+}
+
 static bool
 set_defaults(struct gw_apply *ap, const struct gw_option *o,
 	     const struct gw_yaml_node *v, void *slot)
@@ -86,6 +106,7 @@ set_defaults(struct gw_apply *ap, const struct gw_option *o,
 		size_t before =
 			gw_path_key(&ap->path, m->key->text, m->key->len);
 
+		good = check_letters(ap, m->key) && good;
 		if (strcmp(m->key->text, "model") == 0 && m->key->len == 5)
 			good = set_model(ap, o, m->value, model) && good;
 		else

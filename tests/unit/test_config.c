@@ -342,6 +342,14 @@ static const struct {
 	 PROXY_MODEL "    defaults: [1]\n", NULL,
 	 E "5:15: error: models.m.defaults: expected a mapping of request "
 	   "keys, found a list\n"},
+	{"config: defaults with `model` or `stream` in other letters -> "
+	 "refused",
+	 PROXY_MODEL "    defaults: {Model: x, STREAM: true, models: 1}\n",
+	 NULL,
+	 E "5:16: error: models.m.defaults.Model: servers differ in what they "
+	   "make of it; write `model`\n" E
+	   "5:26: error: models.m.defaults.STREAM: servers differ in what they "
+	   "make of it; write `stream`\n"},
 	{"config: defaults.model that is no string -> refused",
 	 PROXY_MODEL "    defaults: {model: 5}\n", NULL,
 	 E "5:23: error: models.m.defaults.model: expected a string, found "
