@@ -11,6 +11,9 @@ gw_keepalive_wanted(const struct gw_request *r)
 {
 	if (!r->config->gateway.sse_keepalive_ms || r->stream.hold)
 		return false;
+	/* A comment in the middle of compressed bytes would break them. */
+	if (r->relay.content_encoding[0])
+		return false;
 	return r->relay.head ? r->stream.events : r->resolve.wants_stream;
 }
 

@@ -3,13 +3,13 @@
 #include "serve/relay.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/deadline.h"
 #include "serve/reply.h"
 #include "serve/worker.h"
+#include "upstream/coding.h"
 #include "upstream/transfer.h"
 
 #define URL_MAX (4096u + GW_PATH_MAX)
@@ -60,24 +60,80 @@ on_head(void *arg, const struct gw_transfer_head *head)
 	r->relay.content_length = head->content_length;
 	copy_field(r->relay.content_type, sizeof(r->relay.content_type),
 		   head->content_type);
+	copy_field(r->relay.content_encoding, sizeof(r->relay.content_encoding),
+		   head->content_encoding);
 	copy_field(r->relay.retry_after, sizeof(r->relay.retry_after),
 		   head->retry_after);
-	r->relay.is_sse = strncasecmp(r->relay.content_type,
-				      "text/event-stream", 17) == 0;
+	r->relay.is_sse = gw_sse_is_type(r->relay.content_type);
 	gw_pipeline_resume(r);
 }
 
 /* A held body is small by its announced length, or an error to be quoted, of
- * which the beginning will do. */
+ * which the beginning will do, or becomes events if it is all there. */
 static int
 hold(struct gw_request *r, const char *p, size_t n)
 {
 	size_t room = r->relay.held.max - r->relay.held.len;
 
+	r->relay.held_cut = r->relay.held_cut || room < n;
 	if (gw_buf_append(&r->relay.held, p, n < room ? n : room) < 0)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
 				  "no memory for the answer");
 	return 0;
+}
+
+static int
+deliver(struct gw_request *r, const char *p, size_t n)
+{
+	if (r->stream.hold)
+		return hold(r, p, n);
+	if (gw_reply_body(r, p, n) < 0)
+		return -1;
+	gw_sse_feed(&r->relay.sse, p, n);
+	return 0;
+}
+
+static bool
+is_client_full(const struct gw_request *r)
+{
+	return !r->stream.hold && gw_reply_backlog(r) > GW_FCGI_HIGH_WATER;
+}
+
+/* A small piece may become a thousand times its size: the client is asked
+ * before each 16 KiB of it. Returns 1 when it is full before the end: the same
+ * piece comes again, and `taken` says how much of it is done. */
+static int
+deliver_decoded(struct gw_request *r, const char *p, size_t n)
+{
+	const char *at = p + r->relay.taken;
+	size_t left = n - r->relay.taken, got;
+	char out[16384];
+
+	do {
+		if (is_client_full(r)) {
+			r->relay.taken = (size_t)(at - p);
+			return 1;
+		}
+		if (gw_coding_step(r->relay.coding, &at, &left, out,
+				   sizeof(out), &got) < 0)
+			return gw_err_set(&r->err,
+					  GW_ERR_UPSTREAM_PROTOCOL_ERROR, 0,
+					  "the answer of the upstream of '%s' "
+					  "is not in its Content-Encoding",
+					  r->resolve.model->alias);
+		if (deliver(r, out, got) < 0)
+			return -1;
+	} while (left > 0 || got == sizeof(out));
+	r->relay.taken = 0;
+	return 0;
+}
+
+static bool
+pause_for_client(struct gw_request *r)
+{
+	r->relay.paused = true;
+	r->relay.paused_ms = gw_mono_ms();
+	return false;
 }
 
 static bool
@@ -87,22 +143,42 @@ on_data(void *arg, const char *p, size_t n)
 	bool first = r->relay.last_ms == 0;
 	int rc;
 
-	if (!r->stream.hold && gw_reply_backlog(r) > GW_FCGI_HIGH_WATER) {
-		r->relay.paused = true;
-		r->relay.paused_ms = gw_mono_ms();
-		return false;
-	}
-	rc = r->stream.hold ? hold(r, p, n) : gw_reply_body(r, p, n);
+	if (is_client_full(r))
+		return pause_for_client(r);
+	rc = r->relay.coding ? deliver_decoded(r, p, n) : deliver(r, p, n);
+	if (rc > 0)
+		return pause_for_client(r);
 	if (rc < 0) {
 		gw_pipeline_resume(r); /* ends the request */
 		return true;
 	}
-	if (!r->stream.hold)
-		gw_sse_feed(&r->relay.sse, p, n);
 	r->relay.last_ms = gw_mono_ms();
 	if (first)
 		gw_deadline_update(r);
 	return true;
+}
+
+int
+gw_relay_decode(struct gw_request *r)
+{
+	if (!r->relay.content_encoding[0])
+		return 0;
+	r->relay.coding = gw_coding_new(r->relay.content_encoding);
+	if (!r->relay.coding)
+		return gw_err_set(&r->err, GW_ERR_UPSTREAM_PROTOCOL_ERROR, 0,
+				  "the upstream of '%s' compressed its answer "
+				  "(%.32s) although it was asked not to, and "
+				  "nothing here can decode that",
+				  r->resolve.model->alias,
+				  r->relay.content_encoding);
+	r->relay.content_encoding[0] = '\0';
+	return 0;
+}
+
+void
+gw_relay_keep_whole(struct gw_request *r)
+{
+	r->relay.held.max = GW_WHOLE_MAX;
 }
 
 bool
@@ -125,6 +201,9 @@ on_done(void *arg, enum gw_transfer_result result, const char *detail)
 {
 	struct gw_request *r = arg;
 
+	if (result == GW_TRANSFER_OK && r->relay.coding &&
+	    !gw_coding_is_whole(r->relay.coding))
+		result = GW_TRANSFER_BROKEN;
 	r->relay.transfer = NULL;
 	r->relay.done = true;
 	r->relay.failure = (int)result;
@@ -231,6 +310,7 @@ gw_relay_reset(struct gw_request *r)
 {
 	r->relay.done = r->relay.head = false;
 	r->relay.status = 0;
+	r->relay.content_encoding[0] = r->relay.retry_after[0] = '\0';
 	gw_deadline_stop(r);
 }
 

@@ -22,6 +22,16 @@ GW_MUSTCHECK int gw_relay_start(struct gw_request *r);
 /* gw_relay_reset - forget a transfer that failed before its answer's head. */
 void gw_relay_reset(struct gw_request *r);
 
+/*
+ * gw_relay_decode - what comes from now on is decoded, if the head says that it
+ * is compressed: for a client that has its 200 already.
+ * Returns 0, or -1 with r->err set: nobody here knows that coding.
+ */
+GW_MUSTCHECK int gw_relay_decode(struct gw_request *r);
+
+/* gw_relay_keep_whole - hold GW_WHOLE_MAX bytes instead of GW_HELD_MAX. */
+void gw_relay_keep_whole(struct gw_request *r);
+
 /* gw_relay_writable - the client takes bytes again. */
 void gw_relay_writable(struct gw_request *r);
 

@@ -149,7 +149,11 @@ error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 	if (status == 415 && r->err.code == GW_ERR_UNSUPPORTED_ENCODING &&
 	    gw_buf_puts(b, "Accept-Encoding: identity\r\n") < 0)
 		return -1;
-	/* The upstream's belongs to the upstream's own answer. */
+	/* These belong to the upstream's own answer. */
+	if (r->relay.content_encoding[0] && !r->err.code &&
+	    gw_buf_printf(b, "Content-Encoding: %s\r\n",
+			  r->relay.content_encoding) < 0)
+		return -1;
 	if (r->relay.retry_after[0] && !r->err.code)
 		return gw_buf_printf(b, "Retry-After: %s\r\n",
 				     r->relay.retry_after);
@@ -209,8 +213,7 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 	      int64_t length)
 {
 	gw_auto_buf struct gw_buf b = GW_BUF_INIT(HEAD_MAX);
-	bool stream = content_type &&
-		      strncmp(content_type, "text/event-stream", 17) == 0;
+	bool stream = gw_sse_is_type(content_type);
 
 	if (gw_buf_printf(&b, "Status: %d %s\r\nX-Request-Id: %s\r\n", status,
 			  reason_phrase(status), r->accept.id) < 0 ||
@@ -312,7 +315,8 @@ gw_reply_failure(struct gw_request *r)
 	if (!r->reply.committed)
 		gw_reply_json(r, gw_err_info(r->err.code)->status,
 			      gw_error_document(&r->err));
-	else if (r->reply.early || r->stream.events)
+	else if (r->reply.early ||
+		 (r->stream.events && !r->relay.content_encoding[0]))
 		stream_failure(r);
 	else
 		gw_reply_break(r);

@@ -9,8 +9,7 @@
 #include "base/json.h"
 #include "serve/pipeline.h"
 #include "serve/worker.h"
-
-#define HELD_MAX (64u << 10)
+#include "upstream/coding.h"
 
 static const char *const phase_names[GW_PHASE__MAX] = {
 	[GW_PHASE_ACCEPT] = "accept",	[GW_PHASE_RECEIVE] = "receive",
@@ -47,7 +46,7 @@ gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c)
 	r->own = both->own;
 	r->relay.content_length = -1;
 	gw_buf_init(&r->receive.text, GW_DOCUMENT_MAX);
-	gw_buf_init(&r->relay.held, HELD_MAX);
+	gw_buf_init(&r->relay.held, GW_HELD_MAX);
 	gw_sse_init(&r->relay.sse);
 	r->begun_us = gw_mono_us();
 	r->reply.last_ms = gw_mono_ms(); /* it is waiting from now on */
@@ -79,6 +78,7 @@ gw_request_free(struct gw_request *r)
 		json_object_put(r->receive.document);
 	gw_buf_release(&r->receive.text);
 	gw_buf_release(&r->relay.held);
+	gw_coding_free(r->relay.coding);
 	gw_config_unref(r->config);
 	gw_counters_gauge(&w->counters, GW_GAUGE_OPEN_REQUESTS, -1);
 	free(r);

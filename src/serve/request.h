@@ -33,8 +33,11 @@
 #define GW_CLIENT_MAX 64		/* bytes of a client's address */
 #define GW_PATH_MAX 1024		/* bytes of a decoded path */
 #define GW_DOCUMENT_MAX (1u << 20)	/* bytes of a registration */
+#define GW_HELD_MAX (64u << 10)		/* bytes of an error kept to be quoted */
+#define GW_WHOLE_MAX (1u << 20)		/* bytes of an answer kept to become events */
 #define GW_PICK_ATTEMPTS 3		/* upstreams tried for one request */
 
+struct gw_coding;
 struct gw_fcgi_conn;
 struct gw_worker;
 struct gw_transfer;
@@ -134,10 +137,15 @@ struct gw_relayed {
 	int status;		      /* 0 = none */
 	bool is_sse;
 	char content_type[256];
+	char content_encoding[256]; /* "" = plain bytes */
 	char retry_after[64];
 	int64_t content_length;		/* -1 = unknown */
 	struct gw_sse sse;		/* client side: between events? */
 	struct gw_buf held;		/* what stream said shall be held */
+	bool held_cut;			/* ... and that was not all of it */
+	struct gw_coding *coding;	/* the bytes are decoded, or NULL */
+	size_t taken;			/* bytes of the refused piece that were
+					 * decoded all the same */
 	bool paused;	       /* the client reads slower than it gets */
 	uint64_t paused_ms;    /* since when */
 	uint64_t connected_ms; /* 0 = not yet */

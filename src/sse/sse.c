@@ -8,6 +8,20 @@
 #include "sse/sse.h"
 
 #include <string.h>
+#include <strings.h>
+
+bool
+gw_sse_is_type(const char *type)
+{
+	static const char sse[] = "text/event-stream";
+	const size_t n = sizeof(sse) - 1;
+
+	if (!type)
+		return false;
+	type += strspn(type, " \t");
+	return strncasecmp(type, sse, n) == 0 &&
+	       (type[n] == '\0' || strchr("; \t,", type[n]));
+}
 
 void
 gw_sse_init(struct gw_sse *s)

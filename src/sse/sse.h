@@ -21,6 +21,10 @@
 /* Room for any error event: a byte of text takes up to six as JSON. */
 #define GW_SSE_EVENT_MAX (6u * GW_SSE_MESSAGE_MAX + 4096u)
 
+/* A whole answer grows at most so much: /v1/responses tells an item's text five
+ * times, and bytes may become escapes. */
+#define GW_SSE_WHOLE_FACTOR 32u
+
 /* How an endpoint's clients expect an error inside a stream. */
 enum gw_sse_dialect {
 	GW_SSE_OPENAI,	  /* chat, completions */
@@ -28,6 +32,13 @@ enum gw_sse_dialect {
 	GW_SSE_RESPONSES, /* /v1/responses */
 	GW_SSE__MAX
 };
+
+/*
+ * gw_sse_is_type - does a Content-Type say that an event stream follows?
+ * @type  its value, any case, with or without parameters; NULL = there is none
+ * The one test for it: whoever frames, flushes or comments asks here.
+ */
+bool gw_sse_is_type(const char *type);
 
 /* The position in one stream; plain data, nothing to free. */
 struct gw_sse {
@@ -83,5 +94,19 @@ GW_MUSTCHECK int gw_sse_error_event(struct gw_buf *out,
 GW_MUSTCHECK int gw_sse_error_from_body(struct gw_buf *out,
 					enum gw_sse_dialect dialect, int status,
 					const char *body, size_t len);
+
+/*
+ * gw_sse_from_whole - the events of a whole answer, [DONE] included where the
+ * dialect has one, for a stream that has carried comments only.
+ * @body  an answer of the endpoint that was not streamed: one chunk (or one
+ *        delta for each part) with all of it, then the end; or the text of an
+ *        event stream that was announced as something else: as it is
+ * @out   @len * GW_SSE_WHOLE_FACTOR + GW_SSE_EVENT_MAX bytes are enough
+ * Returns 1; 0 when it is no such answer (nothing is appended); or -1 when @out
+ * is too small or memory is out.
+ */
+GW_MUSTCHECK int gw_sse_from_whole(struct gw_buf *out,
+				   enum gw_sse_dialect dialect,
+				   const char *body, size_t len);
 
 #endif

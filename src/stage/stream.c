@@ -14,6 +14,12 @@
 /* Short answers of known length leave in one write, or fail as a clean 502. */
 #define HOLD_MAX_BYTES (32 << 10)
 
+static bool
+is_success(const struct gw_request *r)
+{
+	return r->relay.status >= 200 && r->relay.status < 300;
+}
+
 static int
 begin(struct gw_request *r)
 {
@@ -28,7 +34,9 @@ begin(struct gw_request *r)
 	if (r->reply.early) {
 		/* The client has its 200: only an event stream may follow. */
 		r->stream.hold = !sse || r->relay.status != 200;
-		return 0;
+		if (r->stream.hold && is_success(r))
+			gw_relay_keep_whole(r);
+		return gw_relay_decode(r);
 	}
 	if (!sse && r->relay.content_length >= 0 &&
 	    r->relay.content_length <= HOLD_MAX_BYTES) {
@@ -68,6 +76,38 @@ end_as_event(struct gw_request *r)
 	return gw_reply_error_event(r, &event);
 }
 
+/* It was asked for a stream, and gave a whole answer behind the early 200: the
+ * client gets that as the events it waits for. */
+static int
+end_as_events(struct gw_request *r)
+{
+	size_t len = r->relay.held.len;
+	gw_auto_buf struct gw_buf events =
+		GW_BUF_INIT(len * GW_SSE_WHOLE_FACTOR + GW_SSE_EVENT_MAX);
+	int rc;
+
+	if (r->relay.held_cut)
+		return gw_err_set(
+			&r->err, GW_ERR_UPSTREAM_PROTOCOL_ERROR, 0,
+			"the upstream of '%s' did not stream, and its "
+			"whole answer is over %u bytes",
+			r->resolve.model->alias, GW_WHOLE_MAX);
+	rc = gw_sse_from_whole(&events, r->accept.endpoint->dialect,
+			       len ? r->relay.held.data : "", len);
+	if (rc == 0)
+		return end_as_event(r);
+	if (rc < 0)
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
+				  "no room for the upstream's answer");
+	return gw_reply_body(r, events.data, events.len);
+}
+
+static int
+end_early(struct gw_request *r)
+{
+	return is_success(r) ? end_as_events(r) : end_as_event(r);
+}
+
 static enum gw_step
 end(struct gw_request *r)
 {
@@ -78,7 +118,7 @@ end(struct gw_request *r)
 		return GW_FINISH;
 	}
 	if (r->stream.hold)
-		rc = r->reply.early ? end_as_event(r) : end_held(r);
+		rc = r->reply.early ? end_early(r) : end_held(r);
 	if (rc == 0)
 		gw_reply_end(r);
 	return GW_FINISH;

@@ -42,6 +42,7 @@ struct gw_transfer {
 	bool head_done;
 	struct gw_transfer_head head;
 	char content_type[GW_HEAD_VALUE_MAX];
+	char content_encoding[GW_HEAD_VALUE_MAX];
 	char retry_after[GW_HEAD_VALUE_MAX];
 	char detail[CURL_ERROR_SIZE];
 };

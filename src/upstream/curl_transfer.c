@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "upstream/coding.h"
 #include "upstream/curl_private.h"
 
 #define CONNECTION_IDLE_S 4L /* llama-server closes after 5 s */
@@ -66,15 +67,19 @@ head_complete(struct gw_transfer *t)
 	long status = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status <
-	    200) { /* 100 Continue and friends: the real head follows */
-		t->content_type[0] = t->retry_after[0] = '\0';
+	if (status < 200) {
+		/* 100 Continue and friends: the real head follows */
+		t->content_type[0] = t->content_encoding[0] =
+			t->retry_after[0] = '\0';
 		return;
 	}
+	if (gw_coding_is_plain(t->content_encoding))
+		t->content_encoding[0] = '\0';
 	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	t->head_done = true;
 	t->head.status = (int)status;
 	t->head.content_type = t->content_type;
+	t->head.content_encoding = t->content_encoding;
 	t->head.retry_after = t->retry_after;
 	t->head.content_length = length;
 	if (t->ops)
@@ -92,6 +97,8 @@ on_header(char *line, size_t size, size_t n, void *arg)
 		return n; /* trailers */
 	if (is_field(line, n, "content-type", &skip))
 		copy_value(t->content_type, line + skip, n - skip);
+	else if (is_field(line, n, "content-encoding", &skip))
+		copy_value(t->content_encoding, line + skip, n - skip);
 	else if (is_field(line, n, "retry-after", &skip))
 		copy_value(t->retry_after, line + skip, n - skip);
 	else if (n <= 2 && (line[0] == '\r' || line[0] == '\n'))
@@ -188,6 +195,9 @@ set_headers(struct gw_transfer *t, const struct gw_transfer_request *req)
 			return -1;
 	/* An empty one keeps libcurl's own away: no Accept that nobody sent. */
 	if (add_header(t, "Accept:") < 0)
+		return -1;
+	/* Comments and error events cannot be put into compressed streams. */
+	if (add_header(t, "Accept-Encoding: identity") < 0)
 		return -1;
 	/* Neither a 100-continue round trip nor chunked uploads. */
 	if (req->post && add_header(t, "Expect:") < 0)

@@ -31,6 +31,7 @@ struct gw_transfer;	/* one HTTP exchange */
 struct gw_transfer_head {
 	int status;
 	const char *content_type;	/* "" when absent */
+	const char *content_encoding;	/* "" when absent or without effect */
 	const char *retry_after;	/* "" when absent */
 	int64_t content_length;		/* -1 = unknown */
 };

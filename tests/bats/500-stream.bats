@@ -122,6 +122,15 @@ rss_of_gateway() {
   assert_sse '[last.data, any(.[]; has("unfinished"))]' '["[DONE]",false]'
 }
 
+@test "stream: its type in other letters, with parameters -> a stream like any other" {
+  gw_chat planner '{"stream": true, "fake": {"tokens": 2, "content_type": "Text/Event-Stream; charset=UTF-8"}}'
+  assert_status 200
+  assert_header Content-Type 'Text/Event-Stream; charset=UTF-8'
+  assert_header Cache-Control no-cache
+  assert_header X-Accel-Buffering no
+  assert_equal "$(sse_texts)" 't1 t2'
+}
+
 @test "stream: lines of JSON that are no events -> arrive one by one all the same" {
   stream_to "$S" /v1/chat/completions "$(sse_json /v1/chat/completions planner \
     '{"fake": {"pieces": ["{\"n\":1}\n", "{\"n\":2}\n"], "wait_tokens": true,

@@ -350,7 +350,7 @@ early_comments() {
   assert_between "$(stat -c %s "$body_file")" 1000 100000 'bytes of the stream'
 }
 
-@test "keepalive: then a whole answer instead of a stream -> one error event" {
+@test "keepalive: then JSON that answers nothing -> one error event" {
   silence_then /v1/chat/completions '{"body": "{\"choices\":[]}"}'
   assert_one_sse_error /v1/chat/completions 200
 }

@@ -53,6 +53,7 @@ struct gw_fcgi_conn {
 	size_t n_params;
 	void *request;	/* NULL once it has ended */
 	size_t backlog; /* as the test wants it */
+	bool fills;	/* and what is written adds to it */
 	bool full;	/* writes fail */
 	char out[OUT_MAX];
 	size_t out_len;
@@ -108,6 +109,7 @@ gw_fcgi_write(struct gw_fcgi_conn *c, const void *p, size_t n)
 	misuse += has_ended(c);
 	if (c->full || c->out_len + n >= OUT_MAX)
 		return -1;
+	c->backlog += c->fills ? n : 0;
 	memcpy(c->out + c->out_len, p, n);
 	c->out_len += n;
 	c->out[c->out_len] = '\0';
@@ -241,6 +243,7 @@ gw_transfer_sent(const struct gw_transfer *t)
 /* The transfer that was started last does these. */
 
 static const char *up_retry_after = ""; /* of heads */
+static const char *up_encoding = "";
 
 static struct gw_transfer *
 up(void)
@@ -259,6 +262,7 @@ up_head(int status, const char *type, int64_t length)
 {
 	struct gw_transfer_head head = {.status = status,
 					.content_type = type,
+					.content_encoding = up_encoding,
 					.retry_after = up_retry_after,
 					.content_length = length};
 

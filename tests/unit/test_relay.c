@@ -3,6 +3,8 @@
  * test_relay.c - bytes between an upstream and a client: what is asked of the
  * upstream, which facts its answer leaves, and who waits for whom.
  */
+#include <zlib.h>
+
 #include "serve_chain.h"
 
 static unsigned resumed;
@@ -201,6 +203,11 @@ content_types(void)
 	ok(is_sse("text/event-stream"), "relay: an event stream");
 	ok(is_sse("Text/Event-Stream; charset=utf-8"),
 	   "relay: an event stream in other letters");
+	ok(is_sse("TEXT/EVENT-STREAM;charset=utf-8") &&
+		   is_sse("text/event-stream ; charset=\"utf-8\""),
+	   "relay: an event stream with parameters");
+	ok(!is_sse("text/event-streaming") && !is_sse("text/event-stream2"),
+	   "relay: a type that only begins like one is none");
 	ok(!is_sse("text/event") && !is_sse("application/json") && !is_sse(""),
 	   "relay: other types are none");
 	memset(longer, 't', sizeof(longer) - 1);
@@ -288,6 +295,56 @@ write_fails(void)
 		   last.code == GW_ERR_INTERNAL,
 	   "relay: ends the transfer and the request, once");
 	is_int(conn.aborted, 1, "relay: and the connection is broken off");
+}
+
+/* ---- compressed ---------------------------------------------------------- */
+
+static void
+compressed(void)
+{
+	static Bytef zeros[120000], coded[1000];
+	uLongf len = sizeof(coded);
+	struct gw_request *r = begin();
+
+	memset(zeros, '0', sizeof(zeros));
+	compress(coded, &len, zeros, sizeof(zeros));
+	up_encoding = "deflate";
+	up_head(200, "text/event-stream", -1);
+	is_str(r->relay.content_encoding, "deflate",
+	       "relay: a coding is noted");
+	ok(up_data("\x78\x9c") && conn.out_len == 2,
+	   "relay: and its bytes pass as they are");
+	r = begin();
+	up_head(200, "text/event-stream", -1);
+	ok(gw_relay_decode(r) == 0 && !r->relay.content_encoding[0],
+	   "relay: decoded -> the client is told of no coding");
+	conn.fills = true;
+	ok(!up()->ops->on_data(r, (char *)coded, len - 1) && r->relay.paused,
+	   "relay: decoded: a client that gets full within a piece waits");
+	ok(conn.out_len > GW_FCGI_HIGH_WATER && conn.out_len < sizeof(zeros),
+	   "relay: decoded: with what it got until then");
+	drain();
+	ok(up()->ops->on_data(r, (char *)coded, len - 1) &&
+		   conn.out_len == sizeof(zeros),
+	   "relay: decoded: the rest when the piece comes again, once");
+	up_done(GW_TRANSFER_OK);
+	is_int(r->relay.failure, GW_TRANSFER_BROKEN,
+	       "relay: decoded: an end in the middle is none");
+	r = begin();
+	up_head(200, "text/event-stream", -1);
+	ok(gw_relay_decode(r) == 0 &&
+		   up()->ops->on_data(r, (char *)coded, len) &&
+		   conn.out_len == sizeof(zeros),
+	   "relay: decoded: all of it");
+	up_done(GW_TRANSFER_OK);
+	is_int(r->relay.failure, GW_TRANSFER_OK, "relay: decoded: its end");
+	r = begin();
+	up_encoding = "br";
+	up_head(200, "text/event-stream", -1);
+	ok(gw_relay_decode(r) < 0 &&
+		   r->err.code == GW_ERR_UPSTREAM_PROTOCOL_ERROR,
+	   "relay: a coding that is not known -> an error");
+	up_encoding = "";
 }
 
 /* ---- another one --------------------------------------------------------- */
@@ -390,6 +447,7 @@ main(void)
 	held();
 	back_pressure();
 	write_fails();
+	compressed();
 	may_move();
 	reset();
 	failure_texts();
