@@ -274,6 +274,15 @@ reg_probe_begin(struct reg *r, const uint64_t key[2], uint64_t now_ms,
 }
 
 void
+reg_probe_last(const struct reg *r, const uint64_t key[2],
+	       struct reg_probe *out)
+{
+	struct view v = look_up(r, key);
+
+	tell(&v, out);
+}
+
+void
 reg_probe_put(struct reg *r, const uint64_t key[2], uint64_t now_ms,
 	      int64_t now_wall_s, uint32_t result)
 {

@@ -232,6 +232,13 @@ enum reg_probe_turn reg_probe_begin(struct reg *r, const uint64_t key[2],
 				    uint64_t lease_ms, struct reg_probe *out);
 
 /*
+ * reg_probe_last - the last known result, however old; nobody is to probe for
+ * it. checked_ms 0: there is none.
+ */
+void reg_probe_last(const struct reg *r, const uint64_t key[2],
+		    struct reg_probe *out);
+
+/*
  * reg_probe_put - publish a result and end the exclusive right.
  * @result  0 .. 2^20-1; since_wall_s moves only when it differs from the last
  * Without the right (lease_ms is over and another has it, or the target was

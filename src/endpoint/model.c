@@ -21,7 +21,7 @@ gw_answer_model(struct gw_request *r)
 		return step;
 	gw_availability_model(gw_routed(r)->availability, m, &u);
 	if (u.usable)
-		gw_reply_json(r, 200, gw_model_object(r, m));
+		gw_reply_json(r, 200, gw_usable_object(r, m, &u));
 	else
 		gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
 			   "the model '%s' is not usable right now: %s",

@@ -33,6 +33,7 @@ unusable_model(const struct gw_model *m, const struct gw_usable *u)
 	gw_json_set_str(o, "type", type_names[m->type]);
 	gw_json_set_str(o, "reason", u->reason);
 	gw_json_set_int(o, "since", u->since_wall_s);
+	gw_json_set_age(o, u->age_ms);
 	return o;
 }
 
@@ -64,6 +65,7 @@ node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 	bool fresh = age_ms < gw_node_view_stale_after_ms(gw_routing(r)->nodes);
 	struct json_object *o = json_object_new_object();
 	char reason[GW_PROBE_REASON_BYTES];
+	uint64_t result_age_ms;
 	bool reachable;
 
 	gw_json_set_str(o, "node_id", n->doc->node_id);
@@ -71,11 +73,13 @@ node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 	json_object_object_add(o, "last_seen_s", tenths(age_ms));
 	if (fresh) {
 		reachable = gw_availability_node(gw_routed(r)->availability, n,
-						 reason, sizeof(reason));
+						 reason, sizeof(reason),
+						 &result_age_ms);
 		json_object_object_add(o, "reachable",
 				       json_object_new_boolean(reachable));
 		if (!reachable)
 			gw_json_set_str(o, "reason", reason);
+		gw_json_set_age(o, result_age_ms);
 	}
 	gw_json_set_int(o, "in_flight", in_flight);
 	show_field(o, n->doc, "served_models");
@@ -128,7 +132,7 @@ build(struct gw_request *r)
 
 		gw_availability_model(gw_routed(r)->availability, m, &u);
 		if (u.usable)
-			json_object_array_add(data, gw_model_object(r, m));
+			json_object_array_add(data, gw_usable_object(r, m, &u));
 		else
 			json_object_array_add(unusable, unusable_model(m, &u));
 	}

@@ -13,27 +13,40 @@
 #include "serve/reply.h"
 
 static enum gw_step
-ready(struct gw_request *r, const struct gw_model *m)
+ready(struct gw_request *r, const struct gw_model *m, uint64_t age_ms)
 {
 	struct json_object *doc = json_object_new_object();
 
 	gw_json_set_str(doc, "status", "ready");
 	gw_json_set_str(doc, "model", m->alias);
+	gw_json_set_age(doc, age_ms);
 	gw_reply_json(r, 200, doc);
 	return GW_FINISH;
+}
+
+/* A bad word that may be out of date says so. */
+static const char *
+age_of(const struct gw_usable *u, char age[64])
+{
+	age[0] = '\0';
+	if (u->age_ms)
+		snprintf(age, 64, " (as of %.10g s ago)",
+			 (double)u->age_ms / 1000.0);
+	return age;
 }
 
 static enum gw_step
 check_default(struct gw_request *r, const struct gw_model *m)
 {
 	struct gw_usable u;
+	char age[64];
 
 	gw_availability_model(gw_routed(r)->availability, m, &u);
 	if (u.usable)
-		return ready(r, m);
+		return ready(r, m, u.age_ms);
 	gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
-		   "not ready: the default model '%s' is not usable: %s",
-		   m->alias, u.reason);
+		   "not ready: the default model '%s' is not usable: %s%s",
+		   m->alias, u.reason, age_of(&u, age));
 	return GW_FINISH;
 }
 
@@ -41,12 +54,13 @@ static enum gw_step
 check_any(struct gw_request *r)
 {
 	struct gw_usable u, first = {0};
+	char age[64];
 
 	for (size_t i = 0; i < r->config->n_models; i++) {
 		gw_availability_model(gw_routed(r)->availability,
 				      &r->config->models[i], &u);
 		if (u.usable)
-			return ready(r, &r->config->models[i]);
+			return ready(r, &r->config->models[i], u.age_ms);
 		if (i == 0)
 			first = u;
 	}
@@ -56,9 +70,9 @@ check_any(struct gw_request *r)
 	else
 		gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
 			   "not ready: none of the %zu models is usable; "
-			   "'%s': %s",
+			   "'%s': %s%s",
 			   r->config->n_models, r->config->models[0].alias,
-			   first.reason);
+			   first.reason, age_of(&first, age));
 	return GW_FINISH;
 }
 

@@ -25,9 +25,12 @@ resume(void *arg)
 enum gw_step
 gw_await_availability(struct gw_request *r, const struct gw_model *only)
 {
+	/* Gateways that ask each other would wait for each other's answers: one
+	 * that asks is told what is known. */
 	if (!gw_routed(r)->availability)
 		gw_routed(r)->availability = gw_availability_new(
-			gw_routing(r), r->config, only, resume, r, &r->err);
+			gw_routing(r), r->config, only, !r->accept.via[0],
+			resume, r, &r->err);
 	if (!gw_routed(r)->availability)
 		return GW_FINISH;
 	return gw_availability_is_done(gw_routed(r)->availability) ? GW_NEXT
@@ -79,8 +82,17 @@ gw_registry_failed(struct gw_request *r, const struct reg_err *e,
 	return GW_FINISH;
 }
 
+void
+gw_json_set_age(struct json_object *o, uint64_t age_ms)
+{
+	if (age_ms)
+		json_object_object_add(o, "result_age_s",
+				       gw_json_seconds(age_ms));
+}
+
 struct json_object *
-gw_model_object(const struct gw_request *r, const struct gw_model *m)
+gw_usable_object(const struct gw_request *r, const struct gw_model *m,
+		 const struct gw_usable *u)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -88,6 +100,7 @@ gw_model_object(const struct gw_request *r, const struct gw_model *m)
 	gw_json_set_str(o, "object", "model");
 	gw_json_set_int(o, "created", r->worker->started_wall_s);
 	gw_json_set_str(o, "owned_by", "rolemesh");
+	gw_json_set_age(o, u->age_ms);
 	return o;
 }
 

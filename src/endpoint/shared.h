@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "reg.h"
+#include "routing/availability.h"
 #include "serve/request.h"
 
 /* Bytes gw_log_quote() may need for a node id. */
@@ -34,14 +35,24 @@ enum gw_step gw_await_availability(struct gw_request *r,
 enum gw_step gw_registry_failed(struct gw_request *r, const struct reg_err *e,
 				const char *node_id);
 
-/* gw_model_object - an entry of /v1/models; the caller puts it. */
-struct json_object *gw_model_object(const struct gw_request *r,
-				    const struct gw_model *m);
+/*
+ * gw_usable_object - an entry of /v1/models; the caller puts it.
+ * @u  what was found out about @m
+ */
+struct json_object *gw_usable_object(const struct gw_request *r,
+				     const struct gw_model *m,
+				     const struct gw_usable *u);
 
 /*
  * gw_json_seconds - milliseconds as a JSON number of seconds: 30, 0.5, 10.333.
  * The caller puts it.
  */
 struct json_object *gw_json_seconds(uint64_t ms);
+
+/*
+ * gw_json_set_age - mark what an older probe says with `result_age_s`.
+ * @age_ms  of struct gw_usable; 0 adds nothing
+ */
+void gw_json_set_age(struct json_object *o, uint64_t age_ms);
 
 #endif

@@ -26,16 +26,27 @@ struct gw_probe_run {
 	size_t pending;
 	void (*on_done)(void *arg);
 	void *arg;
+	ev_timer renewed; /* what is still asked about may be old */
+	bool looked;	  /* it has fired once */
 	ev_timer deadline;
 	size_t n;
 	struct place places[];
 };
 
+static void
+stop_timers(struct gw_probe_run *run)
+{
+	struct ev_loop *loop = gw_prober_loop(run->prober);
+
+	ev_timer_stop(loop, &run->renewed);
+	ev_timer_stop(loop, &run->deadline);
+}
+
 /* @run may be gone afterwards. */
 static void
 tell(struct gw_probe_run *run)
 {
-	ev_timer_stop(gw_prober_loop(run->prober), &run->deadline);
+	stop_timers(run);
 	run->on_done(run->arg);
 }
 
@@ -73,6 +84,68 @@ on_deadline(struct ev_loop *loop, ev_timer *t, int revents)
 	tell(run);
 }
 
+/* After a process stood still, answers may wait in its sockets: they come
+ * before the second look. */
+static void
+on_renewed(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct gw_probe_run *run = t->data;
+
+	(void)revents;
+	if (!run->looked) {
+		run->looked = true;
+		ev_timer_set(t, 0., 0.);
+		ev_timer_start(loop, t);
+		return;
+	}
+	for (size_t i = 0; i < run->n; i++) {
+		struct place *place = &run->places[i];
+
+		run->pending -= place->waiter.job &&
+				gw_prober_settle(run->prober, &place->waiter,
+						 &place->outcome);
+	}
+	if (run->pending == 0)
+		tell(run);
+}
+
+static struct gw_probe_run *
+new_run(struct gw_prober *p, size_t n, struct gw_err *err)
+{
+	struct gw_probe_run *run =
+		calloc(1, sizeof(*run) + n * sizeof(run->places[0]));
+
+	if (!run) {
+		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+			   "out of memory for probes");
+		return NULL;
+	}
+	run->prober = p;
+	run->n = n;
+	ev_timer_init(&run->renewed, on_renewed, GW_PROBE_RENEW_MS / 1000.0,
+		      0.);
+	ev_timer_init(&run->deadline, on_deadline, 0., 0.);
+	run->renewed.data = run->deadline.data = run;
+	return run;
+}
+
+struct gw_probe_run *
+gw_probe_run_known(struct gw_prober *p, const struct gw_probe_target *targets,
+		   size_t n, struct gw_err *err)
+{
+	struct gw_probe_run *run = new_run(p, n, err);
+
+	for (size_t i = 0; run && i < n; i++) {
+		struct gw_probe_outcome *o = &run->places[i].outcome;
+
+		if (gw_prober_recall(p, &targets[i], o))
+			continue;
+		o->result = gw_probe_result_not_in_time();
+		o->since_wall_s = gw_wall_s();
+	}
+	return run;
+}
+
 struct gw_probe_run *
 gw_probe_run(struct gw_prober *p, const struct gw_config *config,
 	     const struct gw_probe_target *targets, size_t n,
@@ -84,16 +157,11 @@ gw_probe_run(struct gw_prober *p, const struct gw_config *config,
 	};
 	struct gw_probe_run *run;
 
-	run = calloc(1, sizeof(*run) + n * sizeof(run->places[0]));
-	if (!run) {
-		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
-			   "out of memory for probes");
+	run = new_run(p, n, err);
+	if (!run)
 		return NULL;
-	}
-	run->prober = p;
 	run->on_done = on_done;
 	run->arg = arg;
-	run->n = n;
 	for (size_t i = 0; i < n; i++) {
 		struct place *place = &run->places[i];
 
@@ -102,11 +170,12 @@ gw_probe_run(struct gw_prober *p, const struct gw_config *config,
 		run->pending += !gw_prober_ask(p, &targets[i], limits,
 					       &place->waiter, &place->outcome);
 	}
-	ev_timer_init(&run->deadline, on_deadline,
-		      (2.0 * limits.timeout_ms + GRACE_MS) / 1000.0, 0.);
-	run->deadline.data = run;
-	if (run->pending)
+	if (run->pending) {
+		ev_timer_set(&run->deadline,
+			     (2.0 * limits.timeout_ms + GRACE_MS) / 1000.0, 0.);
+		ev_timer_start(gw_prober_loop(p), &run->renewed);
 		ev_timer_start(gw_prober_loop(p), &run->deadline);
+	}
 	return run;
 }
 
@@ -127,7 +196,7 @@ gw_probe_run_free(struct gw_probe_run *run)
 {
 	if (!run)
 		return;
-	ev_timer_stop(gw_prober_loop(run->prober), &run->deadline);
+	stop_timers(run);
 	for (size_t i = 0; i < run->n; i++)
 		gw_prober_leave(run->prober, &run->places[i].waiter);
 	free(run);

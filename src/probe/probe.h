@@ -8,7 +8,9 @@
  *
  * A process has one prober. A run asks it about several targets at once and is
  * told when all are answered; giving up a run leaves probes that are under way
- * alone, because other runs and other processes wait for their results.
+ * alone, because other runs and other processes wait for their results. A run
+ * waits for GW_PROBE_RENEW_MS where an older result is known, which then serves:
+ * one upstream that hangs must not make everybody wait, each time.
  *
  * One thread a process; nothing blocks. No callback runs from inside a function
  * of this header.
@@ -23,6 +25,8 @@
 #include "base/err.h"
 #include "probe/prober.h"
 #include "probe/result.h"
+
+#define GW_PROBE_RENEW_MS 250
 
 struct gw_config;
 struct gw_probe_run;
@@ -41,6 +45,14 @@ GW_MUSTCHECK struct gw_probe_run *
 gw_probe_run(struct gw_prober *p, const struct gw_config *config,
 	     const struct gw_probe_target *targets, size_t n,
 	     void (*on_done)(void *arg), void *arg, struct gw_err *err);
+
+/*
+ * gw_probe_run_known - the same without a question to anybody: what is known,
+ * if it is not too old. It is done when this returns.
+ */
+GW_MUSTCHECK struct gw_probe_run *
+gw_probe_run_known(struct gw_prober *p, const struct gw_probe_target *targets,
+		   size_t n, struct gw_err *err);
 
 /* gw_probe_run_is_done - has every target an outcome? */
 bool gw_probe_run_is_done(const struct gw_probe_run *run);

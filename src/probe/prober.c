@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -131,17 +132,31 @@ static const char *const probe_headers[] = {
 	"User-Agent: rolemesh-gateway",
 };
 
+/* Those, and who asks: a gateway must not probe because it is probed. */
+static void
+collect_headers(const struct gw_prober *p, char *via, size_t cap,
+		const char **headers, size_t *n)
+{
+	*n = GW_ARRAY_LEN(probe_headers);
+	memcpy(headers, probe_headers, sizeof(probe_headers));
+	if (!p->with.via)
+		return;
+	snprintf(via, cap, "X-RoleMesh-Via: %s", p->with.via);
+	headers[(*n)++] = via;
+}
+
 static int
 start_transfer(struct gw_probe_job *j)
 {
 	struct gw_prober *p = j->prober;
 	gw_auto_buf struct gw_buf url = GW_BUF_INIT(URL_MAX);
 	struct gw_err err = {0};
+	const char *headers[GW_ARRAY_LEN(probe_headers) + 1];
+	char via[64];
 	struct gw_transfer_request req = {
 		.bearer = j->bearer,
 		.tls = j->tls,
-		.headers = probe_headers,
-		.n_headers = GW_ARRAY_LEN(probe_headers),
+		.headers = headers,
 		.connect_ms = j->limits.timeout_ms,
 		.total_ms = j->limits.timeout_ms,
 	};
@@ -149,6 +164,7 @@ start_transfer(struct gw_probe_job *j)
 	if (gw_buf_printf(&url, "%s/v1/models", j->base_url) < 0)
 		return -1;
 	req.url = url.data;
+	collect_headers(p, via, sizeof(via), headers, &req.n_headers);
 	j->transfer =
 		gw_transfer_start(p->with.upstreams, &req, &probe_ops, j, &err);
 	if (!j->transfer)
@@ -314,6 +330,50 @@ gw_prober_ask(struct gw_prober *p, const struct gw_probe_target *target,
 	LIST_INSERT_HEAD(&j->waiters, waiter, link);
 	waiter->job = j;
 	return false;
+}
+
+static bool
+recall(struct gw_prober *p, const uint64_t key[2], struct gw_probe_outcome *out)
+{
+	uint64_t now_ms = gw_mono_ms();
+	struct reg_probe last;
+	uint64_t age_ms;
+
+	reg_probe_last(p->with.reg, key, &last);
+	age_ms = now_ms > last.checked_ms ? now_ms - last.checked_ms : 0;
+	if (!last.checked_ms || age_ms > GW_PROBE_OLD_MAX_MS)
+		return false;
+	*out = (struct gw_probe_outcome){.result = last.result,
+					 .since_wall_s = last.since_wall_s,
+					 .age_ms = age_ms};
+	return true;
+}
+
+bool
+gw_prober_recall(struct gw_prober *p, const struct gw_probe_target *target,
+		 struct gw_probe_outcome *out)
+{
+	uint64_t key[2];
+
+	gw_probe_key(target->base_url, target->bearer, key);
+	return recall(p, key, out);
+}
+
+/* One that is queued stays so, without a waiter: it would never be its turn if
+ * those before it hang, and nobody waits for long. */
+bool
+gw_prober_settle(struct gw_prober *p, struct gw_probe_waiter *waiter,
+		 struct gw_probe_outcome *out)
+{
+	if (!recall(p, waiter->job->key, out))
+		return false;
+	if (waiter->job->list == &p->queued) {
+		LIST_REMOVE(waiter, link);
+		waiter->job = NULL;
+	} else {
+		gw_prober_leave(p, waiter);
+	}
+	return true;
 }
 
 void

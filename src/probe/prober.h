@@ -14,6 +14,7 @@
 #include "probe/question.h"
 
 #define GW_PROBES_IN_FLIGHT_MAX 512 /* of one process; the rest queue */
+#define GW_PROBE_OLD_MAX_MS 60000   /* a result that has run out still serves */
 
 struct ev_loop;
 struct gw_prober;
@@ -25,6 +26,7 @@ struct gw_prober_setup {
 	struct ev_loop *loop;
 	struct gw_upstreams *upstreams;
 	struct reg *reg;
+	const char *via; /* for X-RoleMesh-Via; NULL = no such header */
 	void (*on_sent)(
 		void *arg); /* one more was sent; NULL = nobody counts */
 	void *arg;
@@ -58,6 +60,20 @@ bool gw_prober_ask(struct gw_prober *p, const struct gw_probe_target *target,
 		   struct gw_probe_limits limits,
 		   struct gw_probe_waiter *waiter,
 		   struct gw_probe_outcome *out);
+
+/*
+ * gw_prober_recall - what was known of a target, and is not over
+ * GW_PROBE_OLD_MAX_MS old. Asks nobody. False: nothing.
+ */
+bool gw_prober_recall(struct gw_prober *p, const struct gw_probe_target *target,
+		      struct gw_probe_outcome *out);
+
+/*
+ * gw_prober_settle - the same for a waiter, which then waits no longer; its
+ * probe goes on, for whoever asks next. False: it still waits.
+ */
+bool gw_prober_settle(struct gw_prober *p, struct gw_probe_waiter *waiter,
+		      struct gw_probe_outcome *out);
 
 /* gw_prober_leave - stop waiting; nothing happens to one that does not. */
 void gw_prober_leave(struct gw_prober *p, struct gw_probe_waiter *waiter);

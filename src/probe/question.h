@@ -21,6 +21,8 @@ struct gw_probe_target {
 struct gw_probe_outcome {
 	uint32_t result;      /* for gw_probe_reason() */
 	int64_t since_wall_s; /* when the result became what it is */
+	uint64_t age_ms;      /* of one that has run out and could not be
+			       * renewed in time; 0 = it is of now */
 };
 
 /* Limits of a probe, from the configuration. */

@@ -21,6 +21,7 @@ static const struct {
 	{403, "the upstream does not allow this key"},
 	{404, "there is no /v1/models at this address"},
 	{503, "it may be loading its model"},
+	{508, "the address leads back to this gateway"},
 };
 
 uint32_t

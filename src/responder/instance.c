@@ -6,11 +6,15 @@
  */
 #include "responder/instance.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "config/yaml.h"
@@ -197,6 +201,37 @@ gw_instance_from_env(struct gw_instance *in, const char *config,
 		return 0;
 	gw_instance_release(in);
 	return -1;
+}
+
+static uint64_t
+hash_file(uint64_t h, const char *path)
+{
+	char text[128];
+	gw_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text));
+
+	return gw_hash_more(h, text, n > 0 ? (size_t)n : 0);
+}
+
+/*
+ * Two containers may have the same host name, user and files, but not the same
+ * shared memory: each mount of /dev/shm is a device of its own. What is missing
+ * is left out.
+ */
+uint64_t
+gw_instance_number(const struct gw_instance *in)
+{
+	uint64_t h = gw_hash_text(in->shm_name);
+	char host[256] = "";
+	struct stat shm = {0};
+
+	gethostname(host, sizeof(host) - 1);
+	h = gw_hash_more(h, host, strlen(host) + 1);
+	h = hash_file(h, "/proc/sys/kernel/random/boot_id");
+	stat("/dev/shm", &shm);
+	h = gw_hash_more(h, &shm.st_dev, sizeof(shm.st_dev));
+	h = gw_hash_more(h, &shm.st_ino, sizeof(shm.st_ino));
+	return h ? h : 1;
 }
 
 void

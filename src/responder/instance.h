@@ -37,6 +37,12 @@ struct gw_instance {
 };
 
 /*
+ * gw_instance_number - what tells this instance from every other one, on this
+ * host and elsewhere; the same in all of its processes. Never 0.
+ */
+uint64_t gw_instance_number(const struct gw_instance *in);
+
+/*
  * gw_instance_from_env - read the environment.
  * @config     --config, wins over ROLE_MESH_CONFIG; or NULL
  * @overrides  --config-override in order, win over the environment's; may be

@@ -249,6 +249,7 @@ attach(struct gw_responder *p, struct gw_instance *in, struct gw_err *err)
 		.loop = w->loop,
 		.upstreams = w->upstreams,
 		.reg = routing->reg,
+		.via = w->via,
 		.on_sent = count_probe,
 		.arg = w,
 	});
@@ -273,6 +274,7 @@ gw_responder_new(struct gw_instance *instance, struct gw_err *err)
 			 .cors_origins = "gateway.cors_origins",
 			 .default_model = "default_model"},
 		.program = &p->routing,
+		.via = gw_instance_number(instance),
 	};
 
 	if (!p) {

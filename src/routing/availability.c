@@ -143,8 +143,8 @@ index_targets(struct gw_availability *a, const struct targets *t)
 
 struct gw_availability *
 gw_availability_new(struct gw_routing *routing, struct gw_config *config,
-		    const struct gw_model *only, void (*on_done)(void *arg),
-		    void *arg, struct gw_err *err)
+		    const struct gw_model *only, bool ask,
+		    void (*on_done)(void *arg), void *arg, struct gw_err *err)
 {
 	struct gw_availability *a = calloc(1, sizeof(*a));
 	struct targets t = {0};
@@ -155,8 +155,9 @@ gw_availability_new(struct gw_routing *routing, struct gw_config *config,
 	a->config = gw_config_ref(config);
 	if (collect(a, only, &t) < 0 || index_targets(a, &t) < 0)
 		goto out_of_memory;
-	a->run = gw_probe_run(routing->prober, config, t.target, t.n, on_done,
-			      arg, err);
+	a->run = ask ? gw_probe_run(routing->prober, config, t.target, t.n,
+				    on_done, arg, err)
+		     : gw_probe_run_known(routing->prober, t.target, t.n, err);
 	if (!a->run)
 		goto fail;
 	free(t.target);
@@ -205,14 +206,16 @@ find_outcome(const struct gw_availability *a, struct gw_probe_target target,
 
 bool
 gw_availability_node(const struct gw_availability *a, const struct gw_node *n,
-		     char *reason, size_t cap)
+		     char *reason, size_t cap, uint64_t *age_ms)
 {
 	struct gw_probe_outcome o;
 
+	*age_ms = 0;
 	if (!find_outcome(a, node_target(a, n), &o)) {
 		snprintf(reason, cap, "registered just now, not probed yet");
 		return false;
 	}
+	*age_ms = o.age_ms;
 	gw_probe_reason(o.result, reason, cap);
 	return gw_probe_is_reachable(o.result);
 }
@@ -229,6 +232,7 @@ judge_proxy(struct gw_availability *a, const struct gw_model *m,
 	}
 	out->usable = gw_probe_is_reachable(o.result);
 	out->since_wall_s = o.since_wall_s;
+	out->age_ms = o.age_ms;
 	if (!out->usable)
 		gw_probe_reason(o.result, out->reason, sizeof(out->reason));
 }
@@ -286,12 +290,17 @@ judge_discovered(struct gw_availability *a, const struct gw_model *m,
 	for (size_t i = 0; i < n; i++) {
 		char why[GW_PROBE_REASON_BYTES];
 		struct gw_probe_outcome o;
+		uint64_t age_ms;
 
-		if (gw_availability_node(a, c[i].node, why, sizeof(why))) {
+		if (gw_availability_node(a, c[i].node, why, sizeof(why),
+					 &age_ms)) {
 			out->usable = true;
 			out->reason[0] = '\0';
+			out->age_ms = age_ms;
 			return;
 		}
+		if (age_ms > out->age_ms)
+			out->age_ms = age_ms;
 		if (i == 0)
 			snprintf(out->reason, sizeof(out->reason),
 				 "no fresh node is reachable: %s: %s",

@@ -36,12 +36,14 @@ struct gw_usable {
 	 * registration; no node at all: when this process started.
 	 */
 	int64_t since_wall_s;
+	uint64_t age_ms; /* the probe that says so is so old; 0 = of now */
 };
 
 /*
  * gw_availability_new - find out, probing only what the answer needs.
  * @config   a reference is kept
  * @only     the one model that matters, of @config; NULL = all models and nodes
+ * @ask      false: nobody is probed, it is done at once with what is known
  * @on_done  called once on the event loop when everything is known; never
  *           before this returns, and not at all when it is known already
  * @err      INTERNAL (no memory)
@@ -49,8 +51,8 @@ struct gw_usable {
  */
 GW_MUSTCHECK struct gw_availability *
 gw_availability_new(struct gw_routing *routing, struct gw_config *config,
-		    const struct gw_model *only, void (*on_done)(void *arg),
-		    void *arg, struct gw_err *err);
+		    const struct gw_model *only, bool ask,
+		    void (*on_done)(void *arg), void *arg, struct gw_err *err);
 
 /* gw_availability_is_done - may the functions below be called? */
 bool gw_availability_is_done(const struct gw_availability *a);
@@ -68,10 +70,12 @@ void gw_availability_model(struct gw_availability *a, const struct gw_model *m,
 /*
  * gw_availability_node - was a fresh node's probe answered?
  * @reason  storage of @cap bytes; the outcome in words
+ * @age_ms  set to how old the outcome is, 0 = of now
  * Returns true when it is reachable. A node that registered after the probes
  * began is not, and the reason says so.
  */
 bool gw_availability_node(const struct gw_availability *a,
-			  const struct gw_node *n, char *reason, size_t cap);
+			  const struct gw_node *n, char *reason, size_t cap,
+			  uint64_t *age_ms);
 
 #endif

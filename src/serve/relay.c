@@ -27,7 +27,7 @@ static const struct {
 	{"HTTP_ANTHROPIC_BETA", "anthropic-beta"},
 };
 
-#define HEADERS_MAX (GW_ARRAY_LEN(forwarded) + 2)
+#define HEADERS_MAX (GW_ARRAY_LEN(forwarded) + 3)
 
 /* ---- transfer events ----------------------------------------------------- */
 
@@ -250,10 +250,13 @@ static int
 collect_headers(struct gw_request *r, struct header_lines *h)
 {
 	const char *type = gw_fcgi_param(r->conn, "CONTENT_TYPE");
+	char via[GW_VIA_BYTES];
 
+	gw_via_add(r->accept.via, r->worker->via, via);
 	if (add_line(h, "Content-Type",
 		     type && *type ? type : "application/json") < 0 ||
-	    add_line(h, "X-Request-Id", r->accept.id) < 0)
+	    add_line(h, "X-Request-Id", r->accept.id) < 0 ||
+	    add_line(h, GW_VIA_HEADER, via) < 0)
 		return -1;
 	for (size_t i = 0; i < GW_ARRAY_LEN(forwarded); i++)
 		if (add_line(h, forwarded[i].name,

@@ -27,6 +27,7 @@
 #include "config/config.h"
 #include "serve/endpoint.h"
 #include "serve/step.h"
+#include "serve/via.h"
 #include "sse/sse.h"
 
 #define GW_REQUEST_ID_MAX 128		/* bytes of an X-Request-Id we keep */
@@ -80,6 +81,7 @@ struct gw_accepted {
 	size_t path_len;
 	char client[GW_CLIENT_MAX];	/* its address, as the web server says */
 	const char *cors_origin;	/* allowed origin to echo, or NULL */
+	char via[GW_VIA_BYTES];		/* the gateways it has passed */
 	enum gw_method method;
 	char method_name[16];
 	bool head_only; /* HEAD */

@@ -115,6 +115,7 @@ gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err)
 	if (getrandom(w->random_state, sizeof(w->random_state), 0) < 0)
 		w->random_state[0] = gw_mono_us() ^ (uint64_t)getpid() << 32;
 	w->random_state[1] |= 1;
+	gw_via_name(setup->via ? setup->via : gw_worker_random(w), w->via);
 	w->owns_loop = !setup->loop;
 	w->loop = setup->loop ? setup->loop : ev_loop_new(EVFLAG_AUTO);
 	if (!w->loop) {

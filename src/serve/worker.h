@@ -20,6 +20,7 @@
 #include "serve/counters.h"
 #include "serve/endpoint.h"
 #include "serve/pipeline.h"
+#include "serve/via.h"
 #include "upstream/transfer.h"
 
 /* What a program's configuration calls things that messages speak of. */
@@ -41,6 +42,7 @@ struct gw_worker {
 	uint64_t max_body_bytes;	/* of the start: the web server's
 					 * own limit belongs to it */
 	struct gw_key_names keys;
+	char via[GW_VIA_NAME_BYTES]; /* what it is called in X-RoleMesh-Via */
 	struct gw_upstreams *upstreams;
 	struct gw_fcgi_front *front;
 	int64_t started_wall_s;
@@ -57,6 +59,9 @@ struct gw_worker_setup {
 	size_t n_endpoints;
 	struct gw_config *config;	/* a reference is kept */
 	struct gw_key_names keys;	/* static strings */
+	uint64_t via;			/* the instance's number, the same in
+					 * all of its processes; 0 = there is
+					 * but this one */
 	void *program;
 };
 

@@ -196,5 +196,11 @@ gw_stage_accept(struct gw_request *r)
 	r->accept.endpoint = gw_endpoint_find(
 		r->worker->endpoints, r->worker->n_endpoints, r->accept.path,
 		r->accept.method, r->accept.allow, sizeof(r->accept.allow));
-	return r->accept.endpoint ? GW_NEXT : no_endpoint(r);
+	if (!r->accept.endpoint)
+		return no_endpoint(r);
+	/* Before any key is asked for: our own request may well lack one. */
+	return gw_via_read(gw_fcgi_param(r->conn, "HTTP_X_ROLEMESH_VIA"),
+			   r->worker->via, r->accept.via, &r->err) < 0
+		       ? GW_FINISH
+		       : GW_NEXT;
 }

@@ -304,6 +304,117 @@ deadline(void)
 	gw_probe_run_free(run);
 }
 
+/* The loop runs for so long. */
+static void
+linger(double seconds)
+{
+	ev_timer limit;
+
+	ev_now_update(with.loop);
+	ev_timer_init(&limit, on_limit, seconds, 0.);
+	ev_timer_start(with.loop, &limit);
+	ev_run(with.loop, 0);
+	ev_timer_stop(with.loop, &limit);
+}
+
+static void
+old_results(void)
+{
+	static const char *const urls[] = {"http://old", "http://new"};
+	struct gw_probe_run *run;
+
+	begin_test();
+	config.gateway.probe_ttl_ms = 0;
+	gw_probe_run_free(run_one(urls[0]));
+	answer(0, 200, GW_TRANSFER_OK);
+	run = run_one(urls[0]);
+	is_int((long long)started, 2, "probe: it has run out -> asked again");
+	ok(until_done(1) && reachable(run, 0),
+	   "probe: no answer for a quarter of a second -> what was known");
+	ok(gw_probe_run_outcome(run, 0).age_ms >= GW_PROBE_RENEW_MS,
+	   "probe: with its age");
+	is_int((long long)live, 1, "probe: the question stands");
+	gw_probe_run_free(run);
+	run = run_of(urls, 2);
+	linger(2 * GW_PROBE_RENEW_MS / 1000.0);
+	ok(!gw_probe_run_is_done(run), "probe: what was never known is waited "
+				       "for");
+	answer(2, 200, GW_TRANSFER_OK);
+	ok(gw_probe_run_is_done(run) && reachable(run, 0) && reachable(run, 1),
+	   "probe: and comes beside what is old");
+	is_int((long long)gw_probe_run_outcome(run, 1).age_ms, 0,
+	       "probe: an answer of now has no age");
+	gw_probe_run_free(run);
+	answer(1, 0, GW_TRANSFER_REFUSED);
+	run = run_one(urls[0]);
+	ok(until_done(3) && !reachable(run, 0),
+	   "probe: what came late is known the next time");
+	gw_probe_run_free(run);
+}
+
+/* A result of @age_ms ago, put by another process. */
+static void
+put_old(const char *url, uint64_t age_ms)
+{
+	uint64_t key[2], then_ms = gw_mono_ms() - age_ms;
+	struct reg_probe probe;
+
+	gw_probe_key(url, "key", key);
+	if (reg_probe_begin(other, key, then_ms, 0, 1000, &probe) !=
+	    REG_PROBE_MINE)
+		ok(false, "set-up");
+	reg_probe_put(other, key, then_ms, 77, 4096 + 200);
+}
+
+static void
+known(void)
+{
+	const struct gw_probe_target targets[] = {{"http://young", "key"},
+						  {"http://gray", "key"},
+						  {"http://x", NULL}};
+	struct gw_err err = {0};
+	struct gw_probe_run *run;
+
+	begin_test();
+	put_old("http://young", GW_PROBE_OLD_MAX_MS / 2);
+	put_old("http://gray", GW_PROBE_OLD_MAX_MS + 1);
+	run = gw_probe_run_known(prober, targets, 3, &err);
+	if (!run)
+		exit(1);
+	ok(gw_probe_run_is_done(run) && started == 0,
+	   "probe known: nobody is asked");
+	ok(reachable(run, 0) && gw_probe_run_outcome(run, 0).since_wall_s == 77,
+	   "probe known: less than a minute old");
+	ok(!reachable(run, 1), "probe known: more than that -> nothing");
+	is_str(reason(run, 2), "not probed in time",
+	       "probe known: never asked -> nothing");
+	gw_probe_run_free(run);
+}
+
+/* Those that hang must not keep the others from their turn for ever. */
+static void
+queued_behind_hanging(void)
+{
+	static char text[600][32];
+	const char *urls[600];
+	struct gw_probe_run *run;
+
+	begin_test();
+	config.gateway.probe_ttl_ms = 0;
+	for (int i = 0; i < 600; i++) {
+		snprintf(text[i], sizeof(text[i]), "http://hanging:%d", i);
+		urls[i] = text[i];
+		put_old(urls[i], 5000);
+	}
+	run = run_of(urls, 600);
+	ok(until_done(1) && reachable(run, 599), "probe: 600 old results");
+	gw_probe_run_free(run);
+	for (size_t i = 0; i < 600; i++)
+		answer(i, 200, GW_TRANSFER_OK);
+	is_int((long long)started, 600,
+	       "probe: what was queued is asked, though nobody waits");
+}
+
 static void
 many_targets(void)
 {
@@ -404,6 +515,9 @@ main(void)
 	leaving_early_still_publishes();
 	another_process_probes();
 	deadline();
+	old_results();
+	known();
+	queued_behind_hanging();
 	many_targets();
 	long_body();
 	cannot_start();

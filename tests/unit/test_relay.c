@@ -89,7 +89,9 @@ headers(void)
 	       "relay headers: no type -> JSON");
 	ok(up_header("X-Request-Id: req_") != NULL,
 	   "relay headers: the request's id");
-	is_int((long long)up()->req.n_headers, 2,
+	is_str(up_header("X-RoleMesh-Via: "), worker->via,
+	       "relay headers: who sends it");
+	is_int((long long)up()->req.n_headers, 3,
 	       "relay headers: nothing that was not sent");
 	chain_set_up();
 	client("POST", CHAT);
@@ -104,6 +106,7 @@ headers(void)
 	param("HTTP_AUTHORIZATION", "Bearer client");
 	param("HTTP_X_API_KEY", "client");
 	param("HTTP_COOKIE", "c=d");
+	param("HTTP_X_ROLEMESH_VIA", "0123456789abcdef");
 	arrive();
 	send_all(CHAT_P);
 	is_str(up_header("Content-Type: "), "application/json; charset=utf-8",
@@ -121,7 +124,9 @@ headers(void)
 	       "relay headers: anthropic-version");
 	is_str(up_header("anthropic-beta: "), "tools",
 	       "relay headers: anthropic-beta");
-	is_int((long long)up()->req.n_headers, 6,
+	ok(up_header("X-RoleMesh-Via: 0123456789abcdef, ") != NULL,
+	   "relay headers: and whom it has passed before");
+	is_int((long long)up()->req.n_headers, 7,
 	       "relay headers: no key, no cookie, nothing else");
 }
 
