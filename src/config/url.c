@@ -159,6 +159,24 @@ refuse_endpoint(CURLU *u, char *path, struct gw_err *err)
 			  tail, whole);
 }
 
+/* libcurl would translate such a name, or fail, by the locale of the process
+ * that is asked: said here, where somebody reads it. */
+static int
+check_host(CURLU *u, struct gw_err *err)
+{
+	char *host GW_CLEANUP(cleanup_curl) = NULL;
+
+	if (curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		return refuse(err, "the URL has no host");
+	for (const char *p = host; *p; p++)
+		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f)
+			return refuse(err,
+				      "the URL's host must be ASCII: write an "
+				      "international name in its encoded form "
+				      "(xn--...)");
+	return 0;
+}
+
 static int
 normalise(const char *url, char **out, struct gw_err *err)
 {
@@ -171,6 +189,8 @@ normalise(const char *url, char **out, struct gw_err *err)
 	if (!u)
 		return gw_err_set(err, GW_ERR_INTERNAL, 0, "out of memory");
 	rc = curl_url_set(u, CURLUPART_URL, url, 0);
+	if (rc == CURLUE_OK && check_host(u, err) < 0)
+		return -1;
 	if (rc == CURLUE_OK)
 		rc = curl_url_get(u, CURLUPART_PATH, &path, 0);
 	if (rc == CURLUE_OK &&

@@ -90,6 +90,8 @@ deliver(struct gw_request *r, const char *p, size_t n)
 	if (gw_reply_body(r, p, n) < 0)
 		return -1;
 	gw_sse_feed(&r->relay.sse, p, n);
+	if (r->relay.is_sse && !r->relay.content_encoding[0])
+		gw_sse_watch_feed(&r->relay.watch, p, n);
 	return 0;
 }
 
@@ -267,8 +269,8 @@ collect_headers(struct gw_request *r, struct header_lines *h)
 	return 0;
 }
 
-int
-gw_relay_start(struct gw_request *r)
+static int
+start(struct gw_request *r)
 {
 	struct header_lines headers = {
 		.text = GW_BUF_INIT(HEADERS_MAX * HEADER_LINE_MAX)};
@@ -308,6 +310,24 @@ gw_relay_start(struct gw_request *r)
 	return 0;
 }
 
+int
+gw_relay_start(struct gw_request *r)
+{
+	if (start(r) == 0)
+		return 0;
+	r->relay.done = true;
+	r->relay.failure = GW_TRANSFER_INTERNAL;
+	copy_field(r->relay.reason, sizeof(r->relay.reason), r->err.msg);
+	return -1;
+}
+
+void
+gw_relay_leave(struct gw_request *r, enum gw_transfer_result result)
+{
+	r->relay.head = false;
+	gw_transfer_leave(r->relay.transfer, result);
+}
+
 void
 gw_relay_reset(struct gw_request *r)
 {
@@ -330,22 +350,36 @@ gw_relay_writable(struct gw_request *r)
 
 /* ---- failure ------------------------------------------------------------- */
 
+/* Where the configuration has the key that was shown: never the key. */
+static void
+name_key(const struct gw_request *r, char *out, size_t cap)
+{
+	if (r->target.node_id)
+		snprintf(out, cap, ", auth.upstream_node_key");
+	else
+		snprintf(out, cap, ", models.%s.api_key",
+			 r->resolve.model->alias);
+}
+
 void
 gw_relay_failure(struct gw_request *r)
 {
 	enum gw_transfer_result result =
 		(enum gw_transfer_result)r->relay.failure;
-	char detail[256], model[300], node[160];
+	char detail[256], model[300], node[160], key[300] = "";
 
 	if (result == GW_TRANSFER_CONNECT_TIMEOUT) {
 		gw_limit_error(r, GW_LIMIT_CONNECT);
 		return;
 	}
+	if (result == GW_TRANSFER_KEY_REFUSED)
+		name_key(r, key, sizeof(key));
 	gw_err_set(&r->err, gw_transfer_code(result), 0,
-		   "the upstream of '%s'%s%s%s failed: %s",
+		   "the upstream of '%s'%s%s%s failed: %s%s",
 		   r->resolve.model->alias, r->target.node_id ? " (node '" : "",
 		   r->target.node_id ? r->target.node_id : "",
-		   r->target.node_id ? "')" : "", gw_transfer_reason(result));
+		   r->target.node_id ? "')" : "", gw_transfer_reason(result),
+		   key);
 	gw_log_quote(detail, sizeof(detail), r->relay.reason,
 		     strlen(r->relay.reason));
 	gw_log_limited(

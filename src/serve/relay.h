@@ -12,12 +12,20 @@
 #include <stdbool.h>
 
 #include "serve/request.h"
+#include "upstream/transfer.h"
 
 /*
  * gw_relay_start - begin the transfer to r->target.
- * Returns 0, or -1 with r->err set.
+ * Returns 0, or -1 with r->err set; it counts as a transfer that ended with
+ * INTERNAL then.
  */
 GW_MUSTCHECK int gw_relay_start(struct gw_request *r);
+
+/*
+ * gw_relay_leave - the answer is not wanted, of which only the head is here: the
+ * transfer ends soon, as one that ended with @result.
+ */
+void gw_relay_leave(struct gw_request *r, enum gw_transfer_result result);
 
 /* gw_relay_reset - forget a transfer that failed before its answer's head. */
 void gw_relay_reset(struct gw_request *r);

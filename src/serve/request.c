@@ -48,6 +48,7 @@ gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c)
 	gw_buf_init(&r->receive.text, GW_DOCUMENT_MAX);
 	gw_buf_init(&r->relay.held, GW_HELD_MAX);
 	gw_sse_init(&r->relay.sse);
+	gw_sse_watch_init(&r->relay.watch);
 	r->begun_us = gw_mono_us();
 	r->reply.last_ms = gw_mono_ms(); /* it is waiting from now on */
 	gw_counters_gauge(&w->counters, GW_GAUGE_OPEN_REQUESTS, 1);
@@ -79,6 +80,7 @@ gw_request_free(struct gw_request *r)
 	gw_buf_release(&r->receive.text);
 	gw_buf_release(&r->relay.held);
 	gw_coding_free(r->relay.coding);
+	gw_sse_watch_release(&r->relay.watch);
 	gw_config_unref(r->config);
 	gw_counters_gauge(&w->counters, GW_GAUGE_OPEN_REQUESTS, -1);
 	free(r);

@@ -127,6 +127,7 @@ struct gw_answering {
 /* stage forward. */
 struct gw_forwarding {
 	unsigned moves; /* upstreams left for another one */
+	bool unavailable; /* one of them had answered 503 */
 };
 
 /* relay.c: what the transfer has told so far. */
@@ -143,6 +144,7 @@ struct gw_relayed {
 	char retry_after[64];
 	int64_t content_length;		/* -1 = unknown */
 	struct gw_sse sse;		/* client side: between events? */
+	struct gw_sse_watch watch;	/* has the upstream told an error? */
 	struct gw_buf held;		/* what stream said shall be held */
 	bool held_cut;			/* ... and that was not all of it */
 	struct gw_coding *coding;	/* the bytes are decoded, or NULL */

@@ -64,6 +64,28 @@ bool gw_sse_started(const struct gw_sse *s);
  */
 bool gw_sse_between_events(const struct gw_sse *s);
 
+#define GW_SSE_WATCHED_MAX 4096u /* bytes of a line that are looked at */
+#define GW_SSE_WORD_MAX 64u	 /* bytes of an error's code */
+
+/* Looks for error events of an upstream's own; see sse_watch.c. */
+struct gw_sse_watch {
+	struct gw_buf line; /* the current one, its beginning */
+	bool in_error;	    /* an `event:` line said that its data is one */
+	bool found;
+	char word[GW_SSE_WORD_MAX]; /* its code, or its type; "" = neither */
+};
+
+/*
+ * gw_sse_watch_feed - the next @n bytes of the stream, cut anywhere.
+ * Sets `found` with the first error event: `event: error` (or
+ * `response.failed`), data that has an `error` or is of that type, or
+ * llama-server's `error:` line. Text that speaks of errors is none. Never
+ * fails; a line over GW_SSE_WATCHED_MAX is judged by its beginning.
+ */
+void gw_sse_watch_init(struct gw_sse_watch *w);
+void gw_sse_watch_feed(struct gw_sse_watch *w, const char *p, size_t n);
+void gw_sse_watch_release(struct gw_sse_watch *w);
+
 /*
  * gw_sse_error_event - append one error event.
  * @out      room for GW_SSE_EVENT_MAX bytes is always enough

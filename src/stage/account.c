@@ -28,7 +28,7 @@ judge(const struct gw_request *r)
 		.status = gone ? gw_err_info(GW_ERR_CLIENT_GONE)->status
 			       : r->reply.status,
 		.client_gone = gone,
-		.broken = r->reply.broken || cut_off,
+		.broken = r->reply.broken || cut_off || r->relay.watch.found,
 	};
 }
 

@@ -119,6 +119,27 @@ none_left(struct gw_request *r)
 {
 	if (r->forward.moves == 0)
 		return none_fresh(r);
+	if (r->forward.unavailable)
+		return gw_err_set(
+			&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+			"none of the %u fresh nodes tried for model '%s' takes "
+			"the request now: the last: %s; one before answered "
+			"503, it may be loading its model",
+			r->forward.moves, r->resolve.model->alias,
+			gw_transfer_reason(
+				(enum gw_transfer_result)r->relay.failure));
+	if (r->relay.failure == GW_TRANSFER_KEY_REFUSED)
+		return gw_err_set(
+			&r->err, GW_ERR_UPSTREAM_AUTH_FAILED, 0,
+			"no node of model '%s' takes the gateway's own key, "
+			"auth.upstream_node_key: %u tried",
+			r->resolve.model->alias, r->forward.moves);
+	if (r->relay.failure == GW_TRANSFER_INTERNAL)
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
+				  "the request could not be made to any of the "
+				  "%u fresh nodes tried for model '%s': %.200s",
+				  r->forward.moves, r->resolve.model->alias,
+				  r->relay.reason);
 	return gw_err_set(
 		&r->err, GW_ERR_UPSTREAM_UNREACHABLE, 0,
 		"none of the %u fresh nodes tried for model '%s' could be "

@@ -108,12 +108,26 @@ end_early(struct gw_request *r)
 	return is_success(r) ? end_as_events(r) : end_as_event(r);
 }
 
+/* It has passed like any event; here it is only remembered for the record. Its
+ * message may quote the prompt: the code says enough. */
+static void
+note_error_event(struct gw_request *r)
+{
+	gw_err_set(&r->err, GW_ERR_UPSTREAM_ERROR_EVENT, 0,
+		   "the upstream of '%s'%s%s%s sent an error event: %s",
+		   r->resolve.model->alias, r->target.node_id ? " (node '" : "",
+		   r->target.node_id ? r->target.node_id : "",
+		   r->target.node_id ? "')" : "",
+		   r->relay.watch.word[0] ? r->relay.watch.word : "no code");
+}
+
 static enum gw_step
 end(struct gw_request *r)
 {
 	int rc = 0;
 
-	if (r->relay.failure != GW_TRANSFER_OK) {
+	/* One error event is enough: the upstream has told its own. */
+	if (r->relay.failure != GW_TRANSFER_OK && !r->relay.watch.found) {
 		gw_relay_failure(r);
 		return GW_FINISH;
 	}
@@ -121,6 +135,8 @@ end(struct gw_request *r)
 		rc = r->reply.early ? end_early(r) : end_held(r);
 	if (rc == 0)
 		gw_reply_end(r);
+	if (r->relay.watch.found)
+		note_error_event(r);
 	return GW_FINISH;
 }
 

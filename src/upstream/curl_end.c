@@ -69,6 +69,9 @@ gw_transfer_finished(struct gw_transfer *t, CURLcode code)
 	if (t->reaping)
 		return; /* cancelled meanwhile; reap() frees it */
 	t->failed = code != CURLE_OK;
+	if (t->left)
+		snprintf(t->detail, sizeof(t->detail), "status %d",
+			 t->head.status);
 	gw_transfer_end(t, gw_curl_result(t, code));
 }
 

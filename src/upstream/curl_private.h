@@ -16,6 +16,7 @@
 
 #define GW_IDLE_EASY_MAX 256  /* easy handles kept for reuse */
 #define GW_HEAD_VALUE_MAX 256 /* bytes of a header value we hand on */
+#define GW_HEADERS_MAX (64u << 10) /* bytes of an answer's heads and trailers */
 
 struct gw_transfer {
 	struct gw_upstreams *upstreams;
@@ -40,6 +41,10 @@ struct gw_transfer {
 	bool failed;	       /* libcurl keeps the errno in the handle */
 	bool own_ca;	       /* the handle has lost the system's */
 	bool head_done;
+	bool flooded; /* ... by headers or trailers */
+	bool left;    /* its owner does not want the answer ... */
+	enum gw_transfer_result left_as; /* ... for this reason */
+	size_t header_bytes;
 	struct gw_transfer_head head;
 	char content_type[GW_HEAD_VALUE_MAX];
 	char content_encoding[GW_HEAD_VALUE_MAX];

@@ -66,6 +66,10 @@ lost(const struct gw_transfer *t)
 enum gw_transfer_result
 gw_curl_result(const struct gw_transfer *t, CURLcode code)
 {
+	if (t->left)
+		return t->left_as;
+	if (code != CURLE_OK && t->flooded)
+		return GW_TRANSFER_HEADERS_TOO_LARGE;
 	switch (code) {
 	case CURLE_OK:
 		/* An end inside the head is none for libcurl. */
@@ -95,6 +99,9 @@ gw_curl_result(const struct gw_transfer *t, CURLcode code)
 	case CURLE_HTTP2:
 		return t->head_done ? GW_TRANSFER_BROKEN : GW_TRANSFER_NOT_HTTP;
 	case CURLE_OUT_OF_MEMORY:
+		/* libcurl's word for a header line over its own limit, too. */
+		return t->connected ? GW_TRANSFER_HEADERS_TOO_LARGE
+				    : GW_TRANSFER_INTERNAL;
 	case CURLE_FAILED_INIT:
 	case CURLE_URL_MALFORMAT:
 		return GW_TRANSFER_INTERNAL;

@@ -93,6 +93,11 @@ on_header(char *line, size_t size, size_t n, void *arg)
 	size_t skip;
 
 	n *= size;
+	/* libcurl keeps each line: nothing else bounds them. */
+	t->header_bytes += n;
+	t->flooded = t->header_bytes > GW_HEADERS_MAX;
+	if (t->flooded)
+		return 0;
 	if (t->head_done)
 		return n; /* trailers */
 	if (is_field(line, n, "content-type", &skip))
@@ -105,7 +110,7 @@ on_header(char *line, size_t size, size_t n, void *arg)
 		head_complete(t);
 	/* A cancelled transfer must stop here: its body may be freed already.
 	 */
-	return t->ops ? n : 0;
+	return t->ops && !t->left ? n : 0;
 }
 
 static size_t
@@ -115,7 +120,7 @@ on_write(char *p, size_t size, size_t n, void *arg)
 
 	n *= size;
 	/* Behind a 101 everything is body to libcurl: it never had a head. */
-	if (!t->ops || !t->head_done)
+	if (!t->ops || !t->head_done || t->left)
 		return CURL_WRITEFUNC_ERROR;
 	if (!t->ops->on_data(t->arg, p, n)) {
 		if (!t->ops)
@@ -350,6 +355,13 @@ gw_transfer_resume(struct gw_transfer *t)
 	curl_easy_pause(t->easy, CURLPAUSE_CONT);
 	u->in_curl--;
 	gw_curl_settle(u);
+}
+
+void
+gw_transfer_leave(struct gw_transfer *t, enum gw_transfer_result result)
+{
+	t->left = true;
+	t->left_as = result;
 }
 
 uint64_t

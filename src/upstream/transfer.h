@@ -109,6 +109,13 @@ void gw_transfer_resume(struct gw_transfer *t);
  */
 void gw_transfer_cancel(struct gw_transfer *t);
 
+/*
+ * gw_transfer_leave - inside on_head: this answer is not wanted. The connection
+ * closes, and on_done tells @result as soon as libcurl has returned: only then
+ * another transfer can be started.
+ */
+void gw_transfer_leave(struct gw_transfer *t, enum gw_transfer_result result);
+
 /* gw_transfer_sent - request body bytes that have left. */
 uint64_t gw_transfer_sent(const struct gw_transfer *t);
 

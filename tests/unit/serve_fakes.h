@@ -150,6 +150,8 @@ struct gw_upstreams {
 struct gw_transfer {
 	bool live;
 	unsigned cancelled, resumed;
+	bool left;
+	enum gw_transfer_result left_as;
 	uint64_t sent; /* as the test wants it */
 	const struct gw_transfer_ops *ops;
 	void *arg;
@@ -233,6 +235,14 @@ gw_transfer_cancel(struct gw_transfer *t)
 	t->cancelled++;
 }
 
+void
+gw_transfer_leave(struct gw_transfer *t, enum gw_transfer_result result)
+{
+	misuse += !t->live || t->left;
+	t->left = true;
+	t->left_as = result;
+}
+
 uint64_t
 gw_transfer_sent(const struct gw_transfer *t)
 {
@@ -265,8 +275,13 @@ up_head(int status, const char *type, int64_t length)
 					.content_encoding = up_encoding,
 					.retry_after = up_retry_after,
 					.content_length = length};
+	struct gw_transfer *t = up();
 
-	up()->ops->on_head(up()->arg, &head);
+	t->ops->on_head(t->arg, &head);
+	if (!t->left)
+		return;
+	t->live = false;
+	t->ops->on_done(t->arg, t->left_as, "said libcurl");
 }
 
 /* Returns what became of it: taken, or to be delivered again. */

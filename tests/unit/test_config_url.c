@@ -74,6 +74,11 @@ static const struct {
 	{"http://h\n", NULL, "blank"},
 	{"http://h\x7f", NULL, "blank"},
 	{"http://h\\@x", NULL, "backslash"},
+	{"http://m\xc3\xbcller.example", NULL, "xn--"},
+	{"http://m%c3%bcller.example", NULL, "xn--"},
+	{"https://\xe4\xbe\x8b\xe3\x81\x88.jp:8011/v1", NULL, "xn--"},
+	{"http://a\xff", NULL, "xn--"},
+	{"http://xn--mller-kva.example", "http://xn--mller-kva.example", NULL},
 	{"http://[::1", NULL, "cannot be used"},
 	{"http://[xyz]", NULL, "cannot be used"},
 };

@@ -32,7 +32,10 @@ failures_that_move(void)
 		[GW_TRANSFER_NOT_HTTP] = {"not HTTP", false, 502},
 		[GW_TRANSFER_TIMED_OUT] = {"timed out", false, 504},
 		[GW_TRANSFER_BROKEN] = {"broken", false, 502},
-		[GW_TRANSFER_INTERNAL] = {"internal", false, 500},
+		[GW_TRANSFER_INTERNAL] = {"internal", true, 500},
+		[GW_TRANSFER_HEADERS_TOO_LARGE] = {"headers", false, 502},
+		[GW_TRANSFER_KEY_REFUSED] = {"key refused", true, 502},
+		[GW_TRANSFER_UNAVAILABLE] = {"unavailable", true, 503},
 	};
 
 	for (int i = 0; i < GW_TRANSFER__MAX; i++) {
@@ -143,6 +146,112 @@ second_one_fails_to_start(void)
 	up_done(GW_TRANSFER_REFUSED);
 	ok(last.accounts == 1 && last.status == 500 && holds == 0,
 	   "forward: no transfer -> 500, and all are let go");
+}
+
+static void
+internal_failures(void)
+{
+	chain_set_up();
+	refuse_start = true;
+	client("POST", CHAT);
+	arrive();
+	send_all(CHAT_D);
+	ok(picks == GW_PICK_ATTEMPTS && holds == 0 && last.status == 500,
+	   "forward: none can be started -> each is tried, then 500");
+	chain_set_up();
+	ask(CHAT, CHAT_D);
+	up_connected();
+	up_done(GW_TRANSFER_INTERNAL);
+	ok(started == 1 && last.status == 500,
+	   "forward: internal, but it was connected -> not sent twice");
+}
+
+/* Ours was shown, and the upstream answers so. */
+static void
+key_refused(const char *body, int status)
+{
+	chain_set_up();
+	model(DISCOVERED)->api_key = strdup("node-secret");
+	ask(CHAT, body);
+	up_connected();
+	up_head(status, JSON, 9);
+}
+
+static void
+own_keys(void)
+{
+	struct gw_request *r;
+
+	key_refused(CHAT_P, 401);
+	ok(last.status == 502 && last.code == GW_ERR_UPSTREAM_AUTH_FAILED &&
+		   up()->left,
+	   "own key: refused -> 502, whatever else it says");
+	chain_set_up();
+	r = ask(CHAT, CHAT_P);
+	free(r->target.node_id);
+	r->target.node_id = NULL;
+	up_head(403, JSON, 9);
+	is_str(last.msg,
+	       "the upstream of 'p' failed: it refused the gateway's own key, "
+	       "models.p.api_key",
+	       "own key: 403, too; its place is named");
+	ok(!strstr(conn.out, "secret"), "own key: not the key");
+	key_refused(CHAT_D, 401);
+	ok(started == 2 && last.accounts == 0,
+	   "own key: a node refuses -> another one");
+	up_head(200, JSON, 2);
+	up_data("{}");
+	up_done(GW_TRANSFER_OK);
+	is_int(last.status, 200, "own key: which answers");
+	key_refused(CHAT_D, 403);
+	up_head(401, JSON, 9);
+	up_head(401, JSON, 9);
+	ok(started == 3 && last.code == GW_ERR_UPSTREAM_AUTH_FAILED &&
+		   strstr(last.msg, "auth.upstream_node_key"),
+	   "own key: all refuse -> 502");
+	chain_set_up();
+	ask(CHAT, CHAT_D);
+	up_head(401, JSON, 2);
+	up_data("{}");
+	up_done(GW_TRANSFER_OK);
+	ok(last.status == 401 && last.code == GW_OK && started == 1,
+	   "own key: none was shown -> the upstream's own answer");
+	chain_set_up();
+	config->gateway.sse_keepalive_ms = 1000;
+	ask(CHAT, STREAM_P);
+	pass(1001);
+	up_head(401, JSON, 2);
+	ok(got("upstream_auth_failed") == 1 && conn.finished == 1,
+	   "own key: behind an early 200 -> an error event");
+}
+
+static void
+unavailable(void)
+{
+	chain_set_up();
+	ask(CHAT, CHAT_D);
+	up_head(503, JSON, 9);
+	ok(started == 2 && transfers[0].left && conn.out_len == 0,
+	   "503: a node -> another one at once");
+	another = false;
+	up_head(503, JSON, 2);
+	up_data("{}");
+	up_done(GW_TRANSFER_OK);
+	ok(started == 2 && last.status == 503 && last.code == GW_OK &&
+		   strcmp(got_body(), "{}") == 0,
+	   "503: the last one -> its own answer");
+	chain_set_up();
+	ask(CHAT, CHAT_P);
+	up_head(503, JSON, 2);
+	up_data("{}");
+	up_done(GW_TRANSFER_OK);
+	ok(started == 1 && last.status == 503, "503: a proxy -> its answer");
+	chain_set_up();
+	config->gateway.sse_keepalive_ms = 1000;
+	ask(CHAT, STREAM_D);
+	pass(1001);
+	up_head(503, JSON, 2);
+	ok(started == 1, "503: nothing moves behind an early 200");
 }
 
 static void
@@ -311,6 +420,33 @@ event_streams(void)
 	   "events: the end of a broken answer");
 }
 
+static void
+error_events(void)
+{
+	chain_set_up();
+	ask(CHAT, STREAM_P);
+	up_head(200, SSE, -1);
+	up_data("data: 1\n\ndata: {\"er");
+	up_data("ror\":{\"message\":\"of the prompt\",\"code\":\"died\"}}\n\n");
+	up_done(GW_TRANSFER_OK);
+	ok(got("\"error\":{") == 1 && conn.finished == 1 && !last.broken &&
+		   last.status == 200,
+	   "error event: of the upstream's -> passed on");
+	ok(last.code == GW_ERR_UPSTREAM_ERROR_EVENT &&
+		   strstr(last.msg, "sent an error event: died") &&
+		   !strstr(last.msg, "prompt"),
+	   "error event: its code is remembered, not its words");
+	is_int((long long)counted(GW_COUNT_STREAM_BROKEN), 1,
+	       "error event: and it counts as broken");
+	chain_set_up();
+	ask(CHAT, STREAM_P);
+	up_head(200, SSE, -1);
+	up_data("data: {\"error\":{\"code\":1}}\n\n");
+	up_done(GW_TRANSFER_BROKEN);
+	ok(got("\"error\":{") == 1 && conn.finished == 1,
+	   "error event: and then it breaks off -> no second one");
+}
+
 /* ---- behind an early 200 ------------------------------------------------- */
 
 static void
@@ -379,12 +515,16 @@ main(void)
 	head_pins();
 	early_pins();
 	second_one_fails_to_start();
+	internal_failures();
+	own_keys();
+	unavailable();
 	client_leaves();
 	body_memory();
 	short_answers();
 	long_answers();
 	upstream_errors();
 	event_streams();
+	error_events();
 	early_errors();
 	tear_down();
 	return done_testing();

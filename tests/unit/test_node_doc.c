@@ -64,6 +64,9 @@ bad_fields(void)
 		 "base_url a list"},
 		{"{\"node_id\":\"n\",\"base_url\":\"file:///etc/passwd\"}",
 		 "base_url", "base_url a file"},
+		{"{\"node_id\":\"n\",\"base_url\":"
+		 "\"http://m\xc3\xbcller.example\"}",
+		 "base_url", "base_url of an international name"},
 		{"{\"node_id\":\"n\",\"base_url\":\"h:1\"}", "base_url",
 		 "base_url not absolute"},
 		{HEAD "\"x\":1}", "served_models", "nothing served"},

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_sse_watch.c - error events of upstreams, in all their forms, cut
+ * anywhere; and text that only speaks of errors.
+ */
+#include "sse/sse.h"
+#include "sse_fixture.h"
+#include "tap.h"
+
+static struct gw_sse_watch w;
+
+/* Feeds @text in pieces of @piece bytes. Returns what was found. */
+static bool
+feed(const char *text, size_t len, size_t piece)
+{
+	gw_sse_watch_release(&w);
+	gw_sse_watch_init(&w);
+	for (size_t at = 0; at < len; at += piece)
+		gw_sse_watch_feed(&w, text + at,
+				  len - at < piece ? len - at : piece);
+	return w.found;
+}
+
+static void
+errors(void)
+{
+	static const struct {
+		const char *text, *word;
+	} rows[] = {
+		{"data: {\"error\":{\"code\":\"c-1.x\",\"type\":\"t\"}}\n\n",
+		 "c-1.x"},
+		{"data:{ \"error\" : { \"code\": 503 } }\r\n\r\n", "503"},
+		{"data: {\"error\":{\"code\":null,\"type\":\"t\"}}\n\n", "t"},
+		{"data: {\"error\":\"of the prompt\"}\n\n", ""},
+		{"data: {\"error\":{\"code\":\"two words\"}}\n\n", ""},
+		{"data: {\"id\":\"x\",\"error\":{\"type\":\"last\"}}\n\n",
+		 "last"},
+		{": c\n\ndata: 1\n\nevent: error\ndata: {\"type\":\"error\","
+		 "\"error\":{\"type\":\"api_error\"}}\n\n",
+		 "api_error"},
+		{"event: error\ndata: {\"type\":\"error\",\"code\":\"c\"}\n\n",
+		 "c"},
+		{"event:error\ndata: no JSON\n\n", ""},
+		{"data: {\"type\":\"error\",\"code\":\"c\"}\n\n", "c"},
+		{"data: {\"object\":\"error\",\"code\":400}\n\n", "400"},
+		{"event: response.failed\ndata: {\"response\":{\"error\":{"
+		 "\"code\":\"server_error\"}}}\n\n",
+		 "server_error"},
+		{"error: {\"code\":500,\"message\":\"m\"}\n\n", "500"},
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(rows); i++) {
+		size_t len = strlen(rows[i].text);
+
+		ok(feed(rows[i].text, len, len), "watch: %s", rows[i].text);
+		is_str(w.word, rows[i].word, "watch: its code");
+		ok(feed(rows[i].text, len, 1), "watch: byte by byte");
+		is_str(w.word, rows[i].word, "watch: the same code");
+	}
+}
+
+static void
+none(void)
+{
+	static const char *const rows[] = {
+		"data: {\"choices\":[{\"delta\":{\"content\":\"an "
+		"\\\"error\\\": {}\"}}]}\n\n",
+		"data: {\"error\":null,\"choices\":[]}\n\n",
+		"data: {\"choices\":[{\"finish_reason\":\"error\"}]}\n\n",
+		"data: {\"a\":{\"error\":{}}}\n\n",
+		": event: error\n\n",
+		"event: errors\ndata: {}\n\n",
+		"event: error\n\ndata: {}\n\n",
+		"errors: {}\n\n",
+		"data: \"error\"\n\n",
+		"data: [\"error\"]\n\n",
+		"{\"error\":{}}\n\n",
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(rows); i++) {
+		size_t len = strlen(rows[i]);
+
+		ok(!feed(rows[i], len, len) && !feed(rows[i], len, 3),
+		   "watch: no error: %s", rows[i]);
+	}
+}
+
+static void
+recorded(const char *name)
+{
+	static struct fixture f;
+
+	ok(read_fixture(name, &f) && !feed(f.body, f.len, 1000) &&
+		   !feed(f.body, f.len, 1),
+	   "watch: %s -> no error", name);
+}
+
+/* The longest line that is seen whole, and one byte more. */
+static void
+long_lines(void)
+{
+	static char text[2 * GW_SSE_WATCHED_MAX];
+	static const char head[] = "data: {\"error\":{\"code\":\"c\",\"x\":\"";
+	size_t n = sizeof(head) - 1;
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, head, n);
+	memcpy(text + GW_SSE_WATCHED_MAX - 3, "\"}}\n", 4);
+	ok(feed(text, GW_SSE_WATCHED_MAX + 1, 100) && strcmp(w.word, "c") == 0,
+	   "watch: a long error");
+	memcpy(text + GW_SSE_WATCHED_MAX - 3, "x\"}}\n", 5);
+	ok(feed(text, GW_SSE_WATCHED_MAX + 2, 100) && !w.word[0],
+	   "watch: a longer one is known by its beginning");
+	ok(w.line.cap <= GW_SSE_WATCHED_MAX + 1, "watch: and not kept");
+}
+
+int
+main(void)
+{
+	errors();
+	none();
+	recorded("chat-stream");
+	recorded("chat-tools-stream");
+	recorded("completions-stream");
+	recorded("messages-stream");
+	recorded("responses-stream");
+	long_lines();
+	gw_sse_watch_release(&w);
+	return done_testing();
+}
