@@ -182,7 +182,8 @@ struct owner {
 	int status;
 	char type[VALUE_MAX + 1], retry_after[VALUE_MAX + 1];
 	bool refuses; /* on_data, once */
-	bool cancels_head, cancels_data;
+	bool cancels_head, cancels_data, leaves_head;
+	struct owner *next; /* is started when this one has ended */
 	bool may_leave;
 };
 
@@ -203,6 +204,8 @@ on_head(void *arg, const struct gw_transfer_head *h)
 	snprintf(o->retry_after, sizeof(o->retry_after), "%s", h->retry_after);
 	if (o->cancels_head)
 		gw_transfer_cancel(o->t);
+	if (o->leaves_head)
+		gw_transfer_leave(o->t, GW_TRANSFER_UNAVAILABLE);
 }
 
 static bool
@@ -230,6 +233,8 @@ may_leave(void *arg)
 	return o->may_leave;
 }
 
+static void start(struct owner *o);
+
 static void
 on_done(void *arg, enum gw_transfer_result result, const char *detail)
 {
@@ -238,6 +243,8 @@ on_done(void *arg, enum gw_transfer_result result, const char *detail)
 	(void)detail;
 	o->done++;
 	o->result = result;
+	if (o->next)
+		start(o->next);
 }
 
 static const struct gw_transfer_ops ops = {.on_connected = on_connected,
@@ -379,7 +386,32 @@ test_ends(void)
 	}
 }
 
-/* Only who surely did not get the request leaves it to another. */
+/* An answer that is not wanted: its body does not come, and the next transfer
+ * begins from inside on_done. */
+static void
+test_leave(void)
+{
+	struct owner next = {0}, o = {.leaves_head = true, .next = &next};
+	int fd;
+
+	start(&o);
+	fd = upstream_accept();
+	upstream_reads(fd, body);
+	upstream_says(fd, "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy");
+	ok(ends_as(&o, GW_TRANSFER_UNAVAILABLE) && o.data.len == 0 &&
+		   o.heads == 1,
+	   "transfer: left at its head -> the end, without its body");
+	close(fd);
+	fd = upstream_accept();
+	upstream_reads(fd, body);
+	upstream_says(fd, OK_HEAD "\r\n0123456789");
+	ok(ends_as(&next, GW_TRANSFER_OK),
+	   "transfer: and another one begins at once");
+	close(fd);
+}
+
+/* Only who surely did not get the request leaves it to another, or did and does
+ * not want it. */
 static void
 test_repick(void)
 {
@@ -388,7 +420,10 @@ test_repick(void)
 			   i == GW_TRANSFER_CONNECT_TIMEOUT ||
 			   i == GW_TRANSFER_UNREACHABLE ||
 			   i == GW_TRANSFER_DNS || i == GW_TRANSFER_TLS ||
-			   i == GW_TRANSFER_UNACKNOWLEDGED;
+			   i == GW_TRANSFER_UNACKNOWLEDGED ||
+			   i == GW_TRANSFER_INTERNAL ||
+			   i == GW_TRANSFER_KEY_REFUSED ||
+			   i == GW_TRANSFER_UNAVAILABLE;
 
 		ok(gw_transfer_may_repick(i) == may, "transfer: %s -> %s",
 		   gw_transfer_reason(i),
@@ -611,6 +646,7 @@ main(void)
 		return 99;
 	upstream_open();
 	test_ends();
+	test_leave();
 	test_repick();
 	test_early_hints();
 	test_value(VALUE_MAX - 1);
