@@ -220,10 +220,20 @@ on_folder_lost(void *arg)
 		leave(r);
 }
 
-static const struct gw_webserver_ops web_ops = {.on_up = on_up,
-						.on_folder_lost =
-							on_folder_lost,
-						.on_ended = on_web_ended};
+static void
+on_web_cut(void *arg)
+{
+	struct run *r = arg;
+
+	gw_worker_cut_requests(r->agent.worker);
+}
+
+static const struct gw_webserver_ops web_ops = {
+	.on_up = on_up,
+	.on_folder_lost = on_folder_lost,
+	.on_ended = on_web_ended,
+	.on_cut = on_web_cut,
+};
 
 static void
 fail(struct run *r, const struct gw_err *err)

@@ -19,6 +19,7 @@
 #include "stage/policy.h"
 
 #define SPAWNER_CHECK_S 1.0
+#define FLUSH_MS 1000 /* for what is said to those that are cut off */
 #define ONCE_CONFIG 0 /* reg_once() word: last edit reported */
 
 struct gw_responder {
@@ -28,7 +29,8 @@ struct gw_responder {
 	struct gw_config_watch *watch;
 	pid_t spawner; /* end when it is gone */
 	bool draining;
-	ev_signal on_term;
+	ev_signal on_term, on_cut;
+	bool cut;
 	ev_timer spawner_check;
 	ev_timer drain_limit;
 	uint32_t drain_left_ms;
@@ -86,6 +88,15 @@ end_now(struct gw_responder *p, const char *why)
 	ev_break(w->loop, EVBREAK_ALL);
 }
 
+/* The process itself goes on: whoever stops it ends it. */
+static void
+cut(struct gw_responder *p)
+{
+	p->cut = true;
+	p->drain_left_ms = FLUSH_MS;
+	gw_worker_cut_requests(p->worker);
+}
+
 static void
 on_drain_limit(struct ev_loop *loop, ev_timer *t, int revents)
 {
@@ -95,9 +106,13 @@ on_drain_limit(struct ev_loop *loop, ev_timer *t, int revents)
 	(void)revents;
 	p->drain_left_ms = p->drain_left_ms > 100 ? p->drain_left_ms - 100 : 0;
 	if (gw_fcgi_open_requests(p->worker->front) == 0)
-		end_now(p, "drained");
-	else if (p->drain_left_ms == 0)
-		end_now(p, "grace time over");
+		end_now(p, p->cut ? "grace time over" : "drained");
+	else if (p->drain_left_ms > 0)
+		return;
+	else if (!p->cut)
+		cut(p);
+	else
+		end_now(p, "grace time over, and clients do not read");
 }
 
 static void
@@ -129,6 +144,16 @@ on_signal(struct ev_loop *loop, ev_signal *s, int revents)
 	drain(s->data, "SIGTERM");
 }
 
+/* The web server is about to be ended by its launcher, and with it all
+ * connections: said beforehand, for a signal that nobody else sends. */
+static void
+on_cut_signal(struct ev_loop *loop, ev_signal *s, int revents)
+{
+	(void)loop;
+	(void)revents;
+	cut(s->data);
+}
+
 /* Asked for as SIGTERM too (PR_SET_PDEATHSIG), but that can come too early. */
 static void
 on_spawner_check(struct ev_loop *loop, ev_timer *t, int revents)
@@ -155,6 +180,9 @@ watch_signals(struct gw_responder *p)
 	ev_signal_init(&p->on_term, on_signal, SIGTERM);
 	p->on_term.data = p;
 	ev_signal_start(loop, &p->on_term);
+	ev_signal_init(&p->on_cut, on_cut_signal, SIGURG);
+	p->on_cut.data = p;
+	ev_signal_start(loop, &p->on_cut);
 	p->spawner = getppid();
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	ev_timer_init(&p->spawner_check, on_spawner_check, SPAWNER_CHECK_S,

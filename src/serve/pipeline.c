@@ -76,6 +76,13 @@ gw_pipeline_resume(struct gw_request *r)
 }
 
 void
+gw_pipeline_end(struct gw_request *r)
+{
+	r->progress.stage = (unsigned)r->worker->pipeline->n - 1;
+	finish(r);
+}
+
+void
 gw_pipeline_client_gone(struct gw_request *r)
 {
 	r->progress.client_gone = true;

@@ -51,6 +51,12 @@ struct gw_pipeline {
 void gw_pipeline_resume(struct gw_request *r);
 
 /*
+ * gw_pipeline_end - no further stage but account: the client is told r->err,
+ * which is set. Frees the request. Not from inside a stage.
+ */
+void gw_pipeline_end(struct gw_request *r);
+
+/*
  * gw_pipeline_client_gone - the client left; the request ends as a 499.
  * Frees the request unless a stage is running, which then ends it.
  */

@@ -52,6 +52,10 @@ gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c)
 	r->begun_us = gw_mono_us();
 	r->reply.last_ms = gw_mono_ms(); /* it is waiting from now on */
 	gw_counters_gauge(&w->counters, GW_GAUGE_OPEN_REQUESTS, 1);
+	r->next = w->requests;
+	if (w->requests)
+		w->requests->prev = r;
+	w->requests = r;
 	return r;
 }
 
@@ -71,6 +75,12 @@ gw_request_free(struct gw_request *r)
 {
 	struct gw_worker *w = r->worker;
 
+	if (r->next)
+		r->next->prev = r->prev;
+	if (r->prev)
+		r->prev->next = r->next;
+	else
+		w->requests = r->next;
 	ev_timer_stop(w->loop, &r->deadline.timer);
 	ev_timer_stop(w->loop, &r->answer.retry);
 	gw_target_clear(r);

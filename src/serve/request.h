@@ -185,6 +185,7 @@ struct gw_replied {
 
 struct gw_request {
 	struct gw_worker *worker;
+	struct gw_request *prev, *next; /* all of the worker's, by request.c */
 	struct gw_config *config; /* a reference */
 	uint64_t begun_us;
 	void *own; /* pipeline->own_bytes of them, zeroed */

@@ -136,6 +136,22 @@ fail:
 }
 
 void
+gw_worker_cut_requests(struct gw_worker *w)
+{
+	w->ended = true;
+	while (w->requests) {
+		struct gw_request *r = w->requests;
+
+		if (!r->err.code)
+			gw_err_set(&r->err, GW_ERR_SHUTTING_DOWN, 0,
+				   "this process is stopping, and its grace "
+				   "time (shutdown_grace_s) is over: it cut "
+				   "the answer off");
+		gw_pipeline_end(r);
+	}
+}
+
+void
 gw_worker_end_requests(struct gw_worker *w)
 {
 	w->ended = true;

@@ -46,6 +46,7 @@ struct gw_worker {
 	struct gw_upstreams *upstreams;
 	struct gw_fcgi_front *front;
 	int64_t started_wall_s;
+	struct gw_request *requests; /* the open ones */
 	bool ended; /* requests that are still open are cut off */
 	struct gw_log_limit upstream_log;
 	uint64_t random_state[2];
@@ -74,6 +75,15 @@ struct gw_worker_setup {
  */
 GW_MUSTCHECK struct gw_worker *
 gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err);
+
+/*
+ * gw_worker_cut_requests - the time that a stop allows is over: every open
+ * request is told so, in the one way still open to it (an error event, a 503, or
+ * breaking off), and is accounted for. What is queued still has to leave: run
+ * the loop until gw_fcgi_open_requests() is 0, for a bounded time. A client that
+ * is gone from now on did not leave by itself. Not from inside a request.
+ */
+void gw_worker_cut_requests(struct gw_worker *w);
 
 /*
  * gw_worker_end_requests - cut off what is still open; the front is gone then.

@@ -4,8 +4,9 @@
  *
  * Owns the way down, from the first request to end to the moment when no
  * process of the group is left: graceful stop (SIGINT, exactly one: lighttpd
- * takes a second one as "now"), SIGTERM after the grace time, SIGKILL as the
- * last resort. Must not exit or leave the loop.
+ * takes a second one as "now"); after the grace time SIGURG, on which
+ * responders end what is open with an error; then SIGTERM, SIGKILL as the last
+ * resort. Must not exit or leave the loop.
  */
 #include "webserver/webserver.h"
 
@@ -19,8 +20,10 @@
 #include "webserver/spawn.h"
 
 #define START_LIMIT_S 60. /* until /health has to answer */
+#define CUT_LIMIT_S 1.	  /* between the last words to clients and SIGTERM */
 #define TERM_LIMIT_S 2.	  /* between SIGTERM and SIGKILL */
-#define URGENT_LIMIT_S .5 /* the same after a second signal */
+#define URGENT_CUT_S .2	  /* both after a second signal */
+#define URGENT_LIMIT_S .5
 #define SWEEP_POLL_S .02
 #define SWEEP_LIMIT_MS 5000 /* for responders to go after lighttpd went */
 
@@ -48,6 +51,18 @@ terminate(struct gw_webserver *w, ev_tstamp limit_s)
 	set_limit(w, limit_s);
 }
 
+/* Once lighttpd is gone nobody can be told anything: first the last words. It
+ * ends by itself when they have left. */
+static void
+cut(struct gw_webserver *w, ev_tstamp limit_s)
+{
+	w->phase = GW_WEBSERVER_CUTTING;
+	kill(-w->child, SIGURG);
+	set_limit(w, limit_s);
+	if (w->ops->on_cut)
+		w->ops->on_cut(w->arg);
+}
+
 static void
 tell_failed(struct gw_webserver *w)
 {
@@ -72,19 +87,21 @@ gw_webserver_drain(struct gw_webserver *w, const char *reason,
 	gw_log(GW_EV_DRAIN, NULL, "reason=\"%s\" grace_ms=%u", reason,
 	       (unsigned)grace_ms);
 	stop_looking(w);
-	if (grace_ms == 0) {
-		terminate(w, TERM_LIMIT_S);
-		return;
-	}
 	w->phase = GW_WEBSERVER_DRAINING;
 	kill(w->child, SIGINT);
-	set_limit(w, grace_ms / 1000.);
+	if (grace_ms)
+		set_limit(w, grace_ms / 1000.);
+	else
+		cut(w, CUT_LIMIT_S);
 }
 
 void
 gw_webserver_urgent(struct gw_webserver *w)
 {
+	w->urgent = true;
 	if (w->phase == GW_WEBSERVER_DRAINING)
+		cut(w, URGENT_CUT_S);
+	else if (w->phase == GW_WEBSERVER_CUTTING)
 		terminate(w, URGENT_LIMIT_S);
 	else if (w->phase == GW_WEBSERVER_SWEEPING)
 		w->sweep_end_ms = 0;
@@ -115,7 +132,10 @@ on_limit(struct ev_loop *loop, ev_timer *t, int revents)
 		break;
 	case GW_WEBSERVER_DRAINING:
 		gw_log(GW_EV_DRAIN, NULL, "reason=\"grace time over\"");
-		terminate(w, TERM_LIMIT_S);
+		cut(w, CUT_LIMIT_S);
+		break;
+	case GW_WEBSERVER_CUTTING:
+		terminate(w, w->urgent ? URGENT_LIMIT_S : TERM_LIMIT_S);
 		break;
 	case GW_WEBSERVER_TERMINATING:
 		w->phase = GW_WEBSERVER_KILLING;
@@ -184,8 +204,9 @@ on_child(struct ev_loop *loop, ev_child *c, int revents)
 {
 	struct gw_webserver *w = c->data;
 	bool asked = !gw_webserver_is_running(w);
-	ev_tstamp patience = w->phase == GW_WEBSERVER_DRAINING ? TERM_LIMIT_S
-							       : URGENT_LIMIT_S;
+	bool gently = !w->urgent && (w->phase == GW_WEBSERVER_DRAINING ||
+				     w->phase == GW_WEBSERVER_CUTTING);
+	ev_tstamp patience = gently ? TERM_LIMIT_S : URGENT_LIMIT_S;
 
 	(void)revents;
 	if (!asked)

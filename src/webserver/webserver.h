@@ -38,6 +38,11 @@ struct gw_webserver_ops {
 	 * may be freed. @failed: it was not asked to end, or processes of its
 	 * group could not be ended. */
 	void (*on_ended)(void *arg, bool failed);
+	/* The grace time is over: whoever still answers a request ends it now,
+	 * with an error that says so. The group got SIGURG, which lighttpd
+	 * ignores, for its responders; this is for a program that answers
+	 * itself. Connections close a moment later. NULL = nobody. */
+	void (*on_cut)(void *arg);
 };
 
 enum gw_webserver_phase {
@@ -45,6 +50,7 @@ enum gw_webserver_phase {
 	GW_WEBSERVER_STARTING,
 	GW_WEBSERVER_SERVING,
 	GW_WEBSERVER_DRAINING,	  /* one SIGINT sent */
+	GW_WEBSERVER_CUTTING,	  /* answers are ended by their makers */
 	GW_WEBSERVER_TERMINATING, /* SIGTERM sent */
 	GW_WEBSERVER_KILLING,	  /* SIGKILL sent to the group */
 	GW_WEBSERVER_SWEEPING	  /* lighttpd is gone, its group is not yet */
@@ -59,6 +65,7 @@ struct gw_webserver {
 	enum gw_webserver_phase phase;
 	pid_t child; /* and its process group */
 	bool failed;
+	bool urgent; /* asked to end more than once */
 	ev_child on_child;
 	ev_timer limit; /* of the phase */
 	ev_timer sweep;

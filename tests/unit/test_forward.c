@@ -447,6 +447,42 @@ error_events(void)
 	   "error event: and then it breaks off -> no second one");
 }
 
+static void
+cut_off(void)
+{
+	chain_set_up();
+	gw_worker_cut_requests(worker);
+	ask(CHAT, STREAM_P);
+	up_head(200, SSE, -1);
+	up_data("data: 1\n\nda");
+	gw_worker_cut_requests(worker);
+	ok(got("da\n\ndata: {\"error\":") == 1 && got("shutting_down") == 1 &&
+		   conn.finished == 1 && up()->cancelled == 1,
+	   "cut off: a stream ends with an event that says why");
+	ok(last.accounts == 1 && last.broken && last.status == 200 &&
+		   last.code == GW_ERR_SHUTTING_DOWN,
+	   "cut off: and is remembered as that");
+	chain_set_up();
+	ask(CHAT, CHAT_P);
+	gw_worker_cut_requests(worker);
+	ok(got("Status: 503") == 1 && got("Retry-After: ") == 1 &&
+		   last.accounts == 1,
+	   "cut off: no head yet -> 503");
+	chain_set_up();
+	ask(CHAT, CHAT_P);
+	up_head(200, "", -1);
+	up_data("a");
+	gw_worker_cut_requests(worker);
+	ok(conn.aborted == 1 && last.broken,
+	   "cut off: a long answer breaks off");
+	chain_set_up();
+	client("POST", CHAT);
+	arrive();
+	gw_worker_cut_requests(worker);
+	ok(got("Status: 503") == 1 && counted(GW_COUNT_CLIENT_GONE) == 0,
+	   "cut off: its body is not there yet -> 503");
+}
+
 /* ---- behind an early 200 ------------------------------------------------- */
 
 static void
@@ -525,6 +561,7 @@ main(void)
 	upstream_errors();
 	event_streams();
 	error_events();
+	cut_off();
 	early_errors();
 	tear_down();
 	return done_testing();
