@@ -5,7 +5,7 @@
 # asked them to: the bytes pass with the header that tells how to read them, and
 # are decoded for a client that has its head already.
 #
-# shellcheck disable=SC2154 # set by the helpers
+# shellcheck disable=SC2154,SC2034 # set by the helpers, or for them
 
 load helpers/all
 
@@ -184,5 +184,5 @@ behind_comment() {
     "{\"stream\": true, \"fake\": {\"raw_file\": \"events\", \"raw_split\": $half, \"raw_delay_ms\": 900}}")"
   stream_wait
   assert_equal "$stream_status" 0 "curl's exit status"
-  ! grep -qaF keep-alive "$BATS_TEST_TMPDIR/s"
+  run ! grep -qaF keep-alive "$BATS_TEST_TMPDIR/s"
 }

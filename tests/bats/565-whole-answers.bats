@@ -5,7 +5,7 @@
 # and then the upstream answers with one JSON document: the client gets it as
 # the events that it waits for.
 #
-# shellcheck disable=SC2154 # set by the helpers
+# shellcheck disable=SC2154,SC2034 # set by the helpers, or for them
 
 load helpers/all
 

@@ -4,7 +4,7 @@
 # 570-loops.bats - addresses that lead back to the gateway: a 508 at once, where
 # every process would else be filled with one request's copies.
 #
-# shellcheck disable=SC2154 # set by the helpers
+# shellcheck disable=SC2154,SC2034 # set by the helpers, or for them
 
 load helpers/all
 

@@ -5,7 +5,7 @@
 # loading beside one that is ready, a key of the gateway's own that is refused,
 # an upstream's error event, a name that nobody can look up, endless trailers.
 #
-# shellcheck disable=SC2154 # set by the helpers
+# shellcheck disable=SC2154,SC2034 # set by the helpers, or for them
 
 load helpers/all
 
