@@ -169,7 +169,7 @@ gw_relay_decode(struct gw_request *r)
 	if (!r->relay.coding)
 		return gw_err_set(&r->err, GW_ERR_UPSTREAM_PROTOCOL_ERROR, 0,
 				  "the upstream of '%s' compressed its answer "
-				  "(%.32s) although it was asked not to, and "
+				  "(%.32s) although nobody asked for it, and "
 				  "nothing here can decode that",
 				  r->resolve.model->alias,
 				  r->relay.content_encoding);

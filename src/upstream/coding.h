@@ -2,7 +2,7 @@
 /*
  * coding.h - the Content-Encoding of an upstream's answer, undone.
  *
- * Upstreams are asked for plain bytes, and what one compresses all the same is
+ * Upstreams are not asked to compress, and what one compresses all the same is
  * passed on as it is, with its header. Only a client that has its 200 already
  * cannot be told of a coding any more: for it the bytes are decoded here.
  */

@@ -201,9 +201,8 @@ set_headers(struct gw_transfer *t, const struct gw_transfer_request *req)
 	/* An empty one keeps libcurl's own away: no Accept that nobody sent. */
 	if (add_header(t, "Accept:") < 0)
 		return -1;
-	/* Comments and error events cannot be put into compressed streams. */
-	if (add_header(t, "Accept-Encoding: identity") < 0)
-		return -1;
+	/* No Accept-Encoding either: nothing can be put into compressed
+	 * streams, and no server compresses for those who do not ask. */
 	/* Neither a 100-continue round trip nor chunked uploads. */
 	if (req->post && add_header(t, "Expect:") < 0)
 		return -1;

@@ -280,7 +280,7 @@ beat_and_see_stale() {
   assert_match "$(jq -r .error.message <<<"$body")" "'reviewer'" message
 }
 
-@test "shares: a node answers 503 itself -> its answer comes back, nobody else is asked" {
+@test "shares: a node answers 503 itself -> the other one gets its requests, too" {
   gw_setup
   fake_start four
   fake_start five
@@ -290,8 +290,9 @@ beat_and_see_stale() {
   add_node n1 "$FAKE_PORT_four" m-1
   add_node n2 "$FAKE_PORT_five" m-2
   load_chats 10
-  seen_is .status '{"200":5,"503":5}'
-  seen_is .node '{"n1":5,"n2":5}'
+  seen_is .status '{"200":10}'
+  seen_is .node '{"n2":10}'
+  assert_equal "$(fake_count four)" 5 'requests that the node refused'
 }
 
 # --- a full registry ---

@@ -61,7 +61,7 @@ scripted() {
     -H 'OpenAI-Organization: o' -H 'X-Stainless-Lang: js' -H 'Range: bytes=0-1'
   assert_status 200
   assert_equal "$(fake_last alpha '[.headers[][0] | ascii_downcase] | sort | join(" ")')" \
-    'accept anthropic-beta anthropic-version content-length content-type host traceparent tracestate user-agent x-request-id'
+    'accept anthropic-beta anthropic-version content-length content-type host traceparent tracestate user-agent x-request-id x-rolemesh-via'
   assert_equal "$(fake_header alpha Accept)" text/event-stream
   assert_equal "$(fake_header alpha User-Agent)" 'sdk/1.2 (x)'
   assert_equal "$(fake_header alpha traceparent)" \
@@ -74,11 +74,11 @@ scripted() {
   assert_equal "$(fake_header alpha Content-Type)" application/json
 }
 
-@test "forward: a bare request -> the gateway adds nothing but id, type and length" {
+@test "forward: a bare request -> the gateway adds nothing but id, its own name, type and length" {
   gw_chat planner '{}' -H 'Accept:' -H 'User-Agent:' -H 'Content-Type:'
   assert_status 200
   assert_equal "$(fake_last alpha '[.headers[][0] | ascii_downcase] | sort | join(" ")')" \
-    'content-length content-type host x-request-id'
+    'content-length content-type host x-request-id x-rolemesh-via'
 }
 
 # --- request ids ---

@@ -37,6 +37,21 @@ begin_stream(void)
 	up_head(200, SSE, -1);
 }
 
+/* Bytes that happen to look like the end of an event are none. */
+static void
+compressed(void)
+{
+	up_encoding = "gzip";
+	begin_stream();
+	up_encoding = "";
+	up_data("\x1f\n\n");
+	pass(3 * EVERY);
+	ok(comments() == 0 && is_open(), "comments: none in a compressed one");
+	up_done(GW_TRANSFER_BROKEN);
+	ok(conn.aborted == 1 && got("error") == 0,
+	   "comments: nor an error event, it breaks off");
+}
+
 static void
 before_the_head(void)
 {
@@ -202,6 +217,7 @@ cannot_be_sent(void)
 int
 main(void)
 {
+	compressed();
 	before_the_head();
 	who();
 	since_the_beginning();
