@@ -369,9 +369,10 @@ put_old(const char *url, uint64_t age_ms)
 static void
 known(void)
 {
-	const struct gw_probe_target targets[] = {{"http://young", "key"},
-						  {"http://gray", "key"},
-						  {"http://x", NULL}};
+	const struct gw_probe_target targets[] = {
+		{.base_url = "http://young", .bearer = "key"},
+		{.base_url = "http://gray", .bearer = "key"},
+		{.base_url = "http://x"}};
 	struct gw_err err = {0};
 	struct gw_probe_run *run;
 
