@@ -98,14 +98,30 @@ static const struct {
 	const char *path;
 	bool unmistakable;
 } endpoints[] = {
-	{"/chat/completions", true}, {"/completions", true},
-	{"/embeddings", true},	     {"/messages/count_tokens", true},
-	{"/nodes/register", true},   {"/nodes/heartbeat", true},
-	{"/nodes/deregister", true}, {"/api/chat", true}, /* Ollama's own */
-	{"/api/generate", true},     {"/api/tags", true},
-	{"/api/embed", true},	     {"/responses", false},
-	{"/messages", false},	     {"/rerank", false},
-	{"/models", false},	     {"/health", false},
+	{"/chat/completions", true},
+	{"/completions", true},
+	{"/embeddings", true},
+	{"/messages/count_tokens", true},
+	{"/nodes/register", true},
+	{"/nodes/heartbeat", true},
+	{"/nodes/deregister", true},
+	{"/api/chat", true}, /* Ollama's own */
+	{"/api/generate", true},
+	{"/api/tags", true},
+	{"/api/embed", true},
+	{"/responses", false},
+	{"/messages", false},
+	{"/rerank", false},
+	{"/models", false},
+	{"/health", true},
+	{"/chat", false},
+	{"/metrics", false},
+	{"/props", false},
+	{"/slots", false},
+	{"/ready", false},
+	{"/audio/transcriptions", true},
+	{"/audio/speech", true},
+	{"/images/generations", true},
 	{"/node/inventory", false},
 };
 

@@ -17,6 +17,14 @@
 
 #define HOST_MAX 256
 
+/* Behind the host of an origin stands a port or nothing. */
+static bool
+ends_there(const char *p)
+{
+	return !*p ||
+	       (*p == ':' && p[1] && !p[1 + strspn(p + 1, "0123456789")]);
+}
+
 /* SCHEME://HOST[:PORT]; a page of this machine may do what its user may. */
 static bool
 is_local(const char *origin)
@@ -30,7 +38,7 @@ is_local(const char *origin)
 	host += 3;
 	len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
 	if (len >= sizeof(name) || len > strlen(host) ||
-	    (host[len] && host[len] != ':'))
+	    !ends_there(host + len))
 		return false;
 	memcpy(name, host, len);
 	name[len] = '\0';

@@ -51,7 +51,7 @@ on_both() {
   doc=$(jq -cn --arg url "$FAKE_URL_alpha" '{node_id: "evil", base_url: $url, roles: ["reviewer"]}')
   for origin in https://evil.example http://evil.example:8000 null http://localhost.evil.example \
     http://127.0.0.1.evil.example http://127.evil.example https://ui.example.evil \
-    http://ui.example https://ui.example:444 http://10.0.0.1 file:// chrome-extension://abc x; do
+    http://localhost:80/x http://localhost: 'http://localhost:80, https://evil.example' http://localhost@evil.example http://ui.example https://ui.example:444 http://10.0.0.1 file:// chrome-extension://abc x; do
     for url in $(on_both); do
       gw_request POST "$url/v1/chat/completions" -H "Origin: $origin" \
         -H 'Content-Type: text/plain' --data-binary '{"model":"planner","messages":[]}'
