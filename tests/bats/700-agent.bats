@@ -345,7 +345,7 @@ chat_of() {
     -H 'X-Forwarded-For: 1.2.3.4' -H 'Origin: https://x' -H 'Accept-Encoding: gzip'
   assert_status 200
   assert_equal "$(fake_last m1-alias '[.headers[][0] | ascii_downcase] | sort | join(" ")')" \
-    'accept anthropic-beta anthropic-version content-length content-type host traceparent tracestate user-agent x-request-id'
+    'accept anthropic-beta anthropic-version content-length content-type host traceparent tracestate user-agent x-request-id x-rolemesh-via'
   assert_equal "$(fake_header m1-alias X-Request-Id)" r-1
   assert_equal "$(fake_header m1-alias Host)" "127.0.0.1:$(llama_option m1-alias --port)"
 }
