@@ -63,8 +63,8 @@ static void
 none(void)
 {
 	static const char *const rows[] = {
-		"data: {\"choices\":[{\"delta\":{\"content\":\"an "
-		"\\\"error\\\": {}\"}}]}\n\n",
+		("data: {\"choices\":[{\"delta\":{\"content\":\"an "
+		 "\\\"error\\\": {}\"}}]}\n\n"),
 		"data: {\"error\":null,\"choices\":[]}\n\n",
 		"data: {\"choices\":[{\"finish_reason\":\"error\"}]}\n\n",
 		"data: {\"a\":{\"error\":{}}}\n\n",
