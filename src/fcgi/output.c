@@ -65,8 +65,12 @@ answered(struct gw_fcgi_conn *c)
 	ev_timer_again(f->loop, &c->input_timer);
 }
 
-static void
-flush_conn(struct gw_fcgi_conn *c)
+/*
+ * Write what fits; what does not is waited for, be it only the end records.
+ * False: this answer is over, and the connection may be gone with it.
+ */
+static bool
+write_queued(struct gw_fcgi_conn *c)
 {
 	size_t chunk = c->is_unix ? GW_EXCHANGE_CHUNK : CHUNK_TCP_BYTES;
 	bool last;
@@ -77,27 +81,35 @@ flush_conn(struct gw_fcgi_conn *c)
 		n = n < chunk ? n : chunk;
 		if (!may_write(c, n)) {
 			ev_io_start(c->front->loop, &c->writable);
-			break;
+			return true;
 		}
 		last = c->finishing && c->out_sent + n == c->out.len;
 		if (gw_exchange_write(c->exchange, c->out.data + c->out_sent, n,
 				      last) < 0) {
 			gw_conn_gone(c);
-			return;
+			return false;
 		}
 		c->out_sent += n;
 		c->wrote = true;
 		if (last) {
 			answered(c);
-			return;
+			return false;
 		}
 	}
+	ev_io_stop(c->front->loop, &c->writable);
+	return true;
+}
+
+static void
+flush_conn(struct gw_fcgi_conn *c)
+{
+	if (!write_queued(c))
+		return;
 	if (c->breaking && !c->wrote) {
 		gw_conn_close(c);
 		return;
 	}
 	if (c->breaking && c->out_sent == c->out.len) {
-		ev_io_stop(c->front->loop, &c->writable);
 		c->input_timer.repeat = GW_FCGI_BREAK_S;
 		ev_timer_again(c->front->loop, &c->input_timer);
 		return;
@@ -105,7 +117,6 @@ flush_conn(struct gw_fcgi_conn *c)
 	if (c->out_sent == c->out.len) {
 		gw_buf_clear(&c->out);
 		c->out_sent = 0;
-		ev_io_stop(c->front->loop, &c->writable);
 	} else if (c->out_sent >= GW_FCGI_LOW_WATER &&
 		   c->out_sent >= c->out.len / 2) {
 		/* Moving the rest down must not cost more than writing did. */

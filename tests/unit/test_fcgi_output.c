@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_fcgi_output.c - answers to a web server that pauses: their end arrives,
+ * wherever the socket happened to become full.
+ */
+#include <poll.h>
+
+#include "base/log.h"
+#include "fcgi_manual.h"
+#include "tap.h"
+
+#define SIZE_MAX_BYTES 400
+#define LITTLE_CREDIT 1024 /* an empty write needs more */
+
+static char event[SIZE_MAX_BYTES];
+
+/*
+ * Events of @size bytes, each in a turn of its own, to a reader that reads
+ * nothing: until one had to wait (@waits), or until there is hardly room for
+ * more. Returns the bytes written.
+ */
+static size_t
+fill(size_t size, bool waits)
+{
+	size_t bytes = 0;
+
+	while (gw_fcgi_backlog(owner.conn) == 0) {
+		struct pollfd p = {.fd = owner.conn->fd, .events = POLLOUT};
+
+		if (!waits && owner.conn->write_credit < LITTLE_CREDIT &&
+		    poll(&p, 1, 0) == 0)
+			break;
+		owner_write(event, size);
+		bytes += size;
+		turn(&server);
+	}
+	return bytes;
+}
+
+/* One answer, which ends when the socket is full; does all of it arrive? */
+static bool
+arrives(size_t size, bool waits, bool abort_it)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	struct answer a;
+	size_t bytes;
+	bool right;
+
+	put_request(&out, 1, false, "-", "");
+	say(&server, fd, out.data, out.len);
+	bytes = fill(size, waits);
+	turn(&server);
+	if (abort_it)
+		gw_fcgi_abort(owner.conn);
+	else
+		owner_finish();
+	turn(&server);
+	hear(&server, fd, &in, &a);
+	right = a.text.len == bytes && a.id == (abort_it ? 0 : 1);
+	forget(&a);
+	close(fd);
+	fd = -1;
+	turn(&server);
+	return right;
+}
+
+static void
+test_ends(bool waits, const char *title)
+{
+	unsigned right = 0;
+
+	for (size_t size = 1; size <= SIZE_MAX_BYTES; size++)
+		right += arrives(size, waits, false);
+	is_int(right, SIZE_MAX_BYTES, title);
+}
+
+int
+main(void)
+{
+	setenv("GW_LOG_LEVEL", "error", 1);
+	gw_log_init("test_fcgi_output");
+	owner_start(4);
+	test_ends(false, "output: the socket is full when the answer ends, "
+			 "events of 1 to 400 bytes -> the end arrives");
+	test_ends(true, "output: bytes wait when the answer ends, events of 1 "
+			"to 400 bytes -> they and the end arrive");
+	ok(arrives(100, true, true),
+	   "output: bytes wait when the answer breaks off -> they arrive, and "
+	   "no end");
+	is_int(gw_fcgi_open_requests(server.front), 0,
+	       "output: at the end -> nothing is open");
+	owner_stop();
+	return done_testing();
+}
