@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn.c - life of a connection from the web server: holds and the ways it can
- * end. Parses nothing and writes nothing.
+ * conn.c - life of a connection from the web server: holds, rest between two
+ * requests, and the ways it can end. Parses nothing and writes nothing.
  */
 #include "fcgi/conn.h"
+
+#include <sys/socket.h>
 
 void
 gw_conn_uncount(struct gw_fcgi_conn *c)
@@ -52,6 +54,7 @@ gw_conn_close(struct gw_fcgi_conn *c)
 	ev_io_stop(f->loop, &c->writable);
 	ev_timer_stop(f->loop, &c->input_timer);
 	gw_queue_undirty(c);
+	gw_conn_wake(c);
 	gw_conn_uncount(c);
 	gw_exchange_free(c->exchange);
 	c->exchange = NULL;
@@ -66,6 +69,80 @@ gw_conn_close(struct gw_fcgi_conn *c)
 		ev_io_start(f->loop, &f->acceptable);
 	if (c->holds == 0)
 		conn_free(c);
+}
+
+void
+gw_conn_wait_input(struct gw_fcgi_conn *c, double seconds)
+{
+	c->input_timer.repeat = seconds;
+	ev_timer_again(c->front->loop, &c->input_timer);
+}
+
+void
+gw_conn_rest(struct gw_fcgi_conn *c)
+{
+	struct gw_fcgi_front *f = c->front;
+
+	c->input = GW_INPUT_IDLE;
+	c->next_idle = NULL;
+	c->prev_idle = f->idle_last;
+	if (f->idle_last)
+		f->idle_last->next_idle = c;
+	else
+		f->idle = c;
+	f->idle_last = c;
+	gw_conn_wait_input(c, f->listen_fd < 0 ? f->limits.late_s
+			      : c->served      ? f->limits.kept_s
+					       : f->limits.head_s);
+	/* Whoever waits to be accepted may have its place. */
+	if (f->n_conns >= f->max_conns && f->listen_fd >= 0)
+		ev_io_start(f->loop, &f->acceptable);
+}
+
+void
+gw_conn_wake(struct gw_fcgi_conn *c)
+{
+	struct gw_fcgi_front *f = c->front;
+
+	if (!c->prev_idle && f->idle != c)
+		return;
+	if (c->next_idle)
+		c->next_idle->prev_idle = c->prev_idle;
+	else
+		f->idle_last = c->prev_idle;
+	if (c->prev_idle)
+		c->prev_idle->next_idle = c->next_idle;
+	else
+		f->idle = c->next_idle;
+	c->prev_idle = c->next_idle = NULL;
+}
+
+bool
+gw_conn_has_input(const struct gw_fcgi_conn *c)
+{
+	char byte;
+
+	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/*
+ * Between a look at the socket and its close a request may arrive. On a unix
+ * socket the web server's writes are refused first: then a request is here
+ * whole and gets its answer, or was not taken and can be sent elsewhere. TCP
+ * has no such thing.
+ */
+bool
+gw_conn_retire(struct gw_fcgi_conn *c)
+{
+	if (c->raw.len > 0 || gw_conn_has_input(c))
+		return false;
+	if (c->is_unix && shutdown(c->fd, SHUT_RD) == 0) {
+		c->deaf = true;
+		if (gw_conn_has_input(c))
+			return false;
+	}
+	gw_conn_close(c);
+	return true;
 }
 
 /* The peer is gone: tell the owner once, while its parameters still exist. */

@@ -29,6 +29,7 @@ struct gw_fcgi_conn {
 	struct gw_fcgi_front *front;
 	struct gw_fcgi_conn *prev, *next; /* all of the front */
 	struct gw_fcgi_conn *prev_dirty, *next_dirty;
+	struct gw_fcgi_conn *prev_idle, *next_idle; /* GW_INPUT_IDLE */
 	int fd;
 	ev_io readable;
 	ev_io writable;
@@ -46,6 +47,8 @@ struct gw_fcgi_conn {
 	bool dirty;
 	bool above_high_water;
 	bool is_unix;
+	bool served; /* it is not the first request's turn any more */
+	bool deaf;   /* its reading side was shut here: see gw_conn_retire() */
 	enum gw_client client;	/* client_watch.c */
 	uint64_t looked_ms;	/* when, CLOCK_MONOTONIC */
 	long write_credit; /* bytes that surely fit into the socket */
@@ -59,8 +62,14 @@ struct gw_fcgi_conn {
 	size_t out_sent;
 };
 
+/* Seconds; fields so that tests need not wait for them. */
+struct gw_fcgi_limits {
+	double head_s, kept_s, late_s, input_s;
+};
+
 struct gw_fcgi_front {
 	struct ev_loop *loop;
+	struct gw_fcgi_limits limits;
 	const struct gw_fcgi_ops *ops;
 	void *arg;
 	int listen_fd;
@@ -71,6 +80,7 @@ struct gw_fcgi_front {
 	struct gw_client_watch client_watch;
 	struct gw_fcgi_conn *conns;
 	struct gw_fcgi_conn *dirty;
+	struct gw_fcgi_conn *idle, *idle_last; /* longest idle first */
 	unsigned n_conns, n_requests, max_conns;
 	long unix_credit; /* 0 = not asked yet */
 	struct gw_log_limit limit;
@@ -88,6 +98,22 @@ void gw_conn_hold(struct gw_fcgi_conn *c);
 bool gw_conn_unhold(struct gw_fcgi_conn *c);
 
 void gw_conn_close(struct gw_fcgi_conn *c);
+
+/* It waits for a request from now on / it has one, or is closed. */
+void gw_conn_rest(struct gw_fcgi_conn *c);
+void gw_conn_wake(struct gw_fcgi_conn *c);
+
+/* Does it have input that was not looked at? */
+bool gw_conn_has_input(const struct gw_fcgi_conn *c);
+
+/*
+ * Close a connection that waits for a request, unless one has arrived: that
+ * one is going to be served. Returns true when it was closed.
+ */
+bool gw_conn_retire(struct gw_fcgi_conn *c);
+
+/* Wait for input for so long. */
+void gw_conn_wait_input(struct gw_fcgi_conn *c, double seconds);
 
 /* The peer is gone: tell the owner once, then close. */
 void gw_conn_gone(struct gw_fcgi_conn *c);

@@ -33,9 +33,22 @@
  * one: the head has to reach the client before the connection closes. */
 #define GW_FCGI_BREAK_S 0.1
 #define GW_FCGI_DRAIN_S 10.0 /* unread input behind an early answer */
+/* From a new connection, or from BEGIN on a kept one, to the end of the
+ * parameters: web servers connect when they have a request. */
+#define GW_FCGI_HEAD_S 30.0
+/* A kept connection without a request: longer than nginx keeps one, so that it
+ * is the web server that closes. */
+#define GW_FCGI_KEPT_S 120.0
+#define GW_FCGI_LATE_S 1.0 /* for the head of a request, once draining */
 
 struct gw_fcgi_front;
 struct gw_fcgi_conn;
+
+/*
+ * A front holds so many connections and no more. A new one takes the place of
+ * the one that has been without a request for longest; when all have requests
+ * it waits to be accepted.
+ */
 
 /* What the owner of a front is told. @arg is the front's. */
 struct gw_fcgi_ops {
@@ -58,7 +71,7 @@ struct gw_fcgi_ops {
 
 /*
  * gw_fcgi_front_new - a front on an event loop.
- * @max_conns  connections held at one time; beyond that none are accepted
+ * @max_conns  connections held at one time
  * Returns a front the caller frees, or NULL with err INTERNAL.
  */
 GW_MUSTCHECK struct gw_fcgi_front *
@@ -77,12 +90,20 @@ GW_MUSTCHECK int gw_fcgi_listen(struct gw_fcgi_front *f, int fd,
 
 /*
  * gw_fcgi_stop_accepting - close the listening socket and idle connections;
- * open requests go on.
+ * open requests go on. What had connected or sent a request before is still
+ * served: see gw_fcgi_unfinished().
  */
 void gw_fcgi_stop_accepting(struct gw_fcgi_front *f);
 
 /* gw_fcgi_open_requests - requests between on_request and their end. */
 unsigned gw_fcgi_open_requests(const struct gw_fcgi_front *f);
+
+/*
+ * gw_fcgi_unfinished - the same, and connections that may be about to send one.
+ * After gw_fcgi_stop_accepting() the latter are served or gone within
+ * GW_FCGI_LATE_S.
+ */
+unsigned gw_fcgi_unfinished(const struct gw_fcgi_front *f);
 
 /*
  * gw_fcgi_param - a parameter of the request, or NULL.

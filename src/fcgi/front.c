@@ -6,11 +6,19 @@
 #include "fcgi/conn.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define ACCEPT_BATCH 32
 #define ACCEPT_PAUSE_S 0.2
+#define GIVE_WAY_LOOKS 32 /* idle connections looked at for one that may go */
+/* A web server whose host vanished is noticed after about two minutes. */
+#define TCP_IDLE_S 60
+#define TCP_INTERVAL_S 15
+#define TCP_PROBES 4
 
 static void
 accept_later(struct gw_fcgi_front *f, const char *why)
@@ -35,6 +43,21 @@ unix_credit(struct gw_fcgi_front *f, int fd)
 	return f->unix_credit;
 }
 
+/* Best effort: without it, what the web server's end says is believed longer.
+ */
+static void
+keep_probing(int fd)
+{
+	const int on = 1, idle = TCP_IDLE_S, interval = TCP_INTERVAL_S,
+		  probes = TCP_PROBES;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval,
+			 sizeof(interval));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
 /* A connection for an accepted socket; closes @fd when memory is out. */
 static void
 conn_new(struct gw_fcgi_front *f, int fd, bool is_unix)
@@ -50,6 +73,8 @@ conn_new(struct gw_fcgi_front *f, int fd, bool is_unix)
 	c->is_unix = is_unix;
 	if (is_unix) /* and nothing was written yet: all of it is free */
 		c->write_credit = c->write_credit_full = unix_credit(f, fd);
+	else
+		keep_probing(fd);
 	gw_buf_init(&c->raw, GW_FCGI_RECEIVE_BYTES);
 	gw_buf_init(&c->params, GW_FCGI_PARAMS_MAX);
 	gw_buf_init(&c->params_content, GW_FCGI_PARAMS_MAX);
@@ -63,42 +88,76 @@ conn_new(struct gw_fcgi_front *f, int fd, bool is_unix)
 		f->conns->prev = c;
 	f->conns = c;
 	f->n_conns++;
+	gw_conn_rest(c);
 	ev_io_start(f->loop, &c->readable);
 	/* The request is usually there already: saves a turn of the loop. */
 	gw_input_receive(c);
 }
 
+/* Close the connection that has been idle for longest; false: there is none. */
+static bool
+give_way(struct gw_fcgi_front *f)
+{
+	struct gw_fcgi_conn *c = f->idle, *next;
+
+	for (int i = 0; c && i < GIVE_WAY_LOOKS; i++, c = next) {
+		next = c->next_idle;
+		if (gw_conn_retire(c))
+			return true;
+	}
+	return false;
+}
+
+/* Nobody has to go when nobody comes. */
+static bool
+someone_waits(const struct gw_fcgi_front *f)
+{
+	struct pollfd p = {.fd = f->listen_fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* Accept one connection. False: there is none, or no room for it. */
+static bool
+accept_one(struct gw_fcgi_front *f)
+{
+	struct sockaddr_storage peer = {0};
+	socklen_t len = sizeof(peer);
+	int fd;
+
+	if (f->n_conns >= f->max_conns && !someone_waits(f))
+		return false;
+	if (f->n_conns >= f->max_conns && !give_way(f)) {
+		gw_log_limited(&f->limit, GW_EV_ACCEPT_PAUSED, NULL,
+			       "reason=\"request limit\" connections=%u",
+			       f->n_conns);
+		ev_io_stop(f->loop, &f->acceptable);
+		return false;
+	}
+	fd = accept4(f->listen_fd, (struct sockaddr *)&peer, &len,
+		     SOCK_CLOEXEC);
+	if (fd >= 0) {
+		conn_new(f, fd, peer.ss_family == AF_UNIX);
+		return true;
+	}
+	if ((errno == EMFILE || errno == ENFILE) && give_way(f))
+		return true;
+	if (errno == EINVAL) /* it takes no more: its pool ends */
+		ev_io_stop(f->loop, &f->acceptable);
+	/* Whatever it is, the loop must not spin on it. */
+	else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		accept_later(f, strerror(errno));
+	return false;
+}
+
 static void
 on_acceptable(struct ev_loop *loop, ev_io *w, int revents)
 {
-	struct gw_fcgi_front *f = w->data;
-
 	(void)loop;
 	(void)revents;
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		struct sockaddr_storage peer = {0};
-		socklen_t len = sizeof(peer);
-		int fd;
-
-		if (f->n_conns >= f->max_conns) {
-			gw_log_limited(&f->limit, GW_EV_ACCEPT_PAUSED, NULL,
-				       "reason=\"request limit\" "
-				       "connections=%u",
-				       f->n_conns);
-			ev_io_stop(f->loop, &f->acceptable);
+	for (int i = 0; i < ACCEPT_BATCH; i++)
+		if (!accept_one(w->data))
 			return;
-		}
-		fd = accept4(f->listen_fd, (struct sockaddr *)&peer, &len,
-			     SOCK_CLOEXEC);
-		if (fd < 0) {
-			/* Whatever it is, the loop must not spin on it. */
-			if (errno != EAGAIN && errno != EINTR &&
-			    errno != ECONNABORTED)
-				accept_later(f, strerror(errno));
-			return;
-		}
-		conn_new(f, fd, peer.ss_family == AF_UNIX);
-	}
 }
 
 static void
@@ -126,6 +185,12 @@ gw_fcgi_front_new(struct ev_loop *loop, const struct gw_fcgi_ops *ops,
 	f->ops = ops;
 	f->arg = arg;
 	f->max_conns = max_conns;
+	f->limits = (struct gw_fcgi_limits){
+		.head_s = GW_FCGI_HEAD_S,
+		.kept_s = GW_FCGI_KEPT_S,
+		.late_s = GW_FCGI_LATE_S,
+		.input_s = GW_FCGI_INPUT_IDLE_S,
+	};
 	f->listen_fd = -1;
 	gw_client_watch_init(f);
 	f->hatch = gw_hatch_new(GW_FCGI_HATCH_BYTES, err);
@@ -160,6 +225,17 @@ gw_fcgi_listen(struct gw_fcgi_front *f, int fd, struct gw_err *err)
 	return 0;
 }
 
+static void
+close_listener(struct gw_fcgi_front *f)
+{
+	if (f->listen_fd < 0)
+		return;
+	ev_io_stop(f->loop, &f->acceptable);
+	ev_timer_stop(f->loop, &f->accept_pause);
+	close(f->listen_fd);
+	f->listen_fd = -1;
+}
+
 void
 gw_fcgi_stop_accepting(struct gw_fcgi_front *f)
 {
@@ -167,14 +243,17 @@ gw_fcgi_stop_accepting(struct gw_fcgi_front *f)
 
 	if (f->listen_fd < 0)
 		return;
-	ev_io_stop(f->loop, &f->acceptable);
-	ev_timer_stop(f->loop, &f->accept_pause);
-	close(f->listen_fd);
-	f->listen_fd = -1;
+	/* Closing it resets who waits to be accepted. */
+	for (unsigned i = 0; i < f->max_conns && accept_one(f); i++)
+		;
+	close_listener(f);
 	for (struct gw_fcgi_conn *c = f->conns; c; c = next) {
 		next = c->next;
-		if (c->input == GW_INPUT_IDLE)
-			gw_conn_close(c);
+		if (c->input == GW_INPUT_PARAMS ||
+		    (c->input == GW_INPUT_IDLE && !c->served))
+			gw_conn_wait_input(c, f->limits.late_s);
+		else if (c->input == GW_INPUT_IDLE)
+			gw_conn_retire(c);
 	}
 }
 
@@ -184,12 +263,22 @@ gw_fcgi_open_requests(const struct gw_fcgi_front *f)
 	return f->n_requests;
 }
 
+unsigned
+gw_fcgi_unfinished(const struct gw_fcgi_front *f)
+{
+	unsigned n = f->n_requests;
+
+	for (const struct gw_fcgi_conn *c = f->conns; c; c = c->next)
+		n += c->input == GW_INPUT_IDLE || c->input == GW_INPUT_PARAMS;
+	return n;
+}
+
 void
 gw_fcgi_front_free(struct gw_fcgi_front *f)
 {
 	if (!f)
 		return;
-	gw_fcgi_stop_accepting(f);
+	close_listener(f);
 	while (f->conns)
 		gw_conn_gone(f->conns);
 	if (ev_is_active(&f->flush)) {

@@ -18,15 +18,17 @@ gw_input_next_request(struct gw_fcgi_conn *c)
 	struct gw_fcgi_front *f = c->front;
 	size_t n = c->raw.len;
 
-	if (!c->keep || f->listen_fd < 0) {
+	if (!c->keep) {
 		gw_conn_close(c);
 		return;
 	}
-	c->input = GW_INPUT_IDLE;
 	c->finishing = false;
 	c->wrote = false;
-	ev_timer_stop(f->loop, &c->input_timer);
+	c->served = true;
+	gw_conn_rest(c);
 	ev_io_start(f->loop, &c->readable);
+	if (f->listen_fd < 0 && c->holds == 0 && gw_conn_retire(c))
+		return;
 	if (n > 0 && c->holds == 0) { /* it was sent ahead */
 		memcpy(f->receive, c->raw.data, n);
 		gw_buf_clear(&c->raw);
@@ -80,9 +82,9 @@ take_begin(struct gw_fcgi_conn *c, const struct gw_record *rec)
 	}
 	c->request_id = rec->id;
 	c->keep = rec->content[2] & 1;
+	gw_conn_wake(c);
 	c->input = GW_INPUT_PARAMS;
-	c->input_timer.repeat = GW_FCGI_INPUT_IDLE_S;
-	ev_timer_again(c->front->loop, &c->input_timer);
+	gw_conn_wait_input(c, c->front->limits.head_s);
 	if (gw_buf_append(&c->params, record, put_record(record, rec)) < 0)
 		gw_conn_gone(c);
 }
@@ -140,6 +142,7 @@ take_params_end(struct gw_fcgi_conn *c, const char *rest, size_t n)
 	gw_buf_clear(&c->params);
 	gw_buf_clear(&c->params_content);
 	c->input = GW_INPUT_BODY;
+	gw_conn_wait_input(c, f->limits.input_s);
 	c->counted = true;
 	f->n_requests++;
 	gw_client_watch_begin(c);
@@ -297,6 +300,10 @@ on_readable_complete(struct gw_fcgi_conn *c)
 	char head[GW_RECORD_HEAD_BYTES];
 	ssize_t n = recv(c->fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
 
+	if (n == 0 && c->deaf) { /* shut here, not there: nothing to be seen */
+		ev_io_stop(c->front->loop, &c->readable);
+		return;
+	}
 	/* A half-close, by which lighttpd says that its client is gone, cannot
 	 * be told from a close; a write would tell. */
 	if (n == 0 && c->request)
@@ -352,6 +359,10 @@ gw_input_on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	if (c->breaking || (c->finishing && !c->exchange))
 		gw_conn_close(c);
+	else if (gw_conn_has_input(c)) /* this process was stopped, or slow */
+		gw_input_receive(c);
+	else if (c->input == GW_INPUT_IDLE && c->raw.len == 0)
+		gw_conn_retire(c);
 	else
 		gw_conn_protocol_error(c,
 				       "the web server stopped in mid-request");

@@ -105,7 +105,7 @@ on_drain_limit(struct ev_loop *loop, ev_timer *t, int revents)
 	(void)loop;
 	(void)revents;
 	p->drain_left_ms = p->drain_left_ms > 100 ? p->drain_left_ms - 100 : 0;
-	if (gw_fcgi_open_requests(p->worker->front) == 0)
+	if (gw_fcgi_unfinished(p->worker->front) == 0)
 		end_now(p, p->cut ? "grace time over" : "drained");
 	else if (p->drain_left_ms > 0)
 		return;
@@ -127,7 +127,7 @@ drain(struct gw_responder *p, const char *why)
 	gw_log(GW_EV_DRAIN, NULL, "reason=\"%s\" open_requests=%u", why,
 	       gw_fcgi_open_requests(w->front));
 	gw_fcgi_stop_accepting(w->front);
-	if (gw_fcgi_open_requests(w->front) == 0) {
+	if (gw_fcgi_unfinished(w->front) == 0) {
 		end_now(p, "drained");
 		return;
 	}

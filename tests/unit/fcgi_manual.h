@@ -87,6 +87,7 @@ owner_start(unsigned max_conns)
 	struct gw_err err = {0};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	owner = (struct owner){0};
 	server.at.sun_family = AF_UNIX;
 	server.at_len = sizeof(sa_family_t);
 	if (fd < 0 ||

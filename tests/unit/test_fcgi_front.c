@@ -461,12 +461,17 @@ test_connection_limit(void)
 	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
 	int fds[CONNS_MAX + 1];
 
-	put_request(&out, 1, false, "echo", "late");
-	for (int i = 0; i <= CONNS_MAX; i++)
+	put_request(&out, 1, false, "wait", "");
+	for (int i = 0; i <= CONNS_MAX; i++) {
 		fds[i] = dial(&server);
+		if (i < CONNS_MAX)
+			say(&server, fds[i], out.data, out.len);
+	}
+	gw_buf_clear(&out);
+	put_request(&out, 1, false, "echo", "late");
 	say(&server, fds[CONNS_MAX], out.data, out.len);
 	ok(!echoes(fds[CONNS_MAX], &in, 1, "late"),
-	   "front: one connection too many -> waits");
+	   "front: one connection too many, all have requests -> waits");
 	close(fds[0]);
 	turn(&server);
 	ok(echoes(fds[CONNS_MAX], &in, 1, "late"),
