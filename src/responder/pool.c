@@ -103,11 +103,12 @@ signal_workers(struct pool *p, int sig)
 static void
 on_stop_signal(struct pool *p)
 {
+	/* First, so that who connects now is refused instead of waiting for
+	 * processes that accept no more. */
+	if (!p->stopping)
+		gw_listener_close(&p->listener);
 	signal_workers(p, p->stopping ? SIGKILL : SIGTERM);
 	p->stopping = true;
-	/* At once, so that who connects now is refused instead of waiting for
-	 * processes that accept no more. */
-	gw_listener_close(&p->listener);
 }
 
 static void

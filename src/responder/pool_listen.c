@@ -5,18 +5,24 @@
  */
 #include "responder/pool_listen.h"
 
+#include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 
 #define BACKLOG 4096
+#define LOCK_TRIES 250
+#define LOCK_PAUSE_MS 20
 #define HOST_BYTES 256
 #define PORT_BYTES 6 /* 65535 and its end */
 
@@ -35,6 +41,32 @@ in_use(const struct gw_pool_options *o, struct gw_err *err)
 }
 
 /* ---- unix sockets -------------------------------------------------------- */
+
+/*
+ * Lock the folder of a socket against other pools that start or stop there. A
+ * folder that cannot be locked at all (not readable, no such file system) is
+ * used as it is.
+ * @fd  the lock, held until it is closed; -1 = none
+ * Returns 0, or -1 with errno when somebody else holds it for too long.
+ */
+static int
+lock_folder(const char *path, int *fd)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	*fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
+		return 0;
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(*fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	errno = EWOULDBLOCK;
+	return -1;
+}
 
 /* Make room for a socket at @at; only a dead one may be taken away. */
 static int
@@ -78,11 +110,27 @@ give_away(const struct gw_pool_options *o, const char *path, struct gw_err *err)
 	return 0;
 }
 
+/* The socket file is there: what a later close may take away. */
+static int
+remember(const struct gw_pool_options *o, const char *path,
+	 struct gw_listener *l, struct gw_err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return failed(o, "the socket's file is gone", err);
+	snprintf(l->path, sizeof(l->path), "%s", path);
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return 0;
+}
+
 static int
 listen_unix(const struct gw_pool_options *o, const char *path,
 	    struct gw_listener *l, struct gw_err *err)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	gw_auto_fd int lock = -1;
 	mode_t before;
 	int rc;
 
@@ -91,6 +139,9 @@ listen_unix(const struct gw_pool_options *o, const char *path,
 		return failed(o, "socket path", err);
 	}
 	memcpy(at.sun_path, path, strlen(path));
+	/* Up to listen(): until then it looks like a dead one's. */
+	if (lock_folder(path, &lock) < 0)
+		return failed(o, "another program has locked the folder", err);
 	if (clear_path(o, &at, err) < 0)
 		return -1;
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -100,8 +151,7 @@ listen_unix(const struct gw_pool_options *o, const char *path,
 	umask(before);
 	if (rc < 0)
 		return failed(o, "cannot bind", err);
-	memcpy(l->path, at.sun_path, sizeof(l->path));
-	if (give_away(o, path, err) < 0)
+	if (remember(o, path, l, err) < 0 || give_away(o, path, err) < 0)
 		return -1;
 	return listen(l->fd, BACKLOG) < 0 ? failed(o, "cannot listen", err) : 0;
 }
@@ -192,12 +242,29 @@ gw_listener_open(const struct gw_pool_options *o, struct gw_listener *out,
 	return rc;
 }
 
+static void
+remove_own(const struct gw_listener *l)
+{
+	gw_auto_fd int lock = -1;
+	struct stat st;
+
+	/* Without the lock it is still a look at the very last moment. */
+	(void)lock_folder(l->path, &lock);
+	if (lstat(l->path, &st) == 0 && st.st_dev == l->dev &&
+	    st.st_ino == l->ino)
+		unlink(l->path);
+}
+
 void
 gw_listener_close(struct gw_listener *l)
 {
+	/* In this order: a socket file that nobody answers on is a dead one to
+	 * the next pool, which would have its own removed here. */
+	if (l->path[0])
+		remove_own(l);
+	if (l->path[0] && l->fd >= 0)
+		shutdown(l->fd, SHUT_RD);
 	if (l->fd >= 0)
 		close(l->fd);
-	if (l->path[0])
-		unlink(l->path);
 	*l = (struct gw_listener){.fd = -1};
 }
