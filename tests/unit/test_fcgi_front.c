@@ -493,6 +493,10 @@ test_stop(void)
 	unsigned before = gone;
 	struct answer a;
 
+	put_request(&out, 1, true, "echo", "first");
+	say(&server, idle, out.data, out.len);
+	(void)echoes(idle, &in, 1, "first");
+	gw_buf_clear(&out);
 	put_request(&out, 1, true, "wait", "");
 	say(&server, waiting, out.data, out.len);
 	gw_buf_clear(&out);
