@@ -8,6 +8,7 @@
 #include "serve/worker.h"
 
 #define NEVER UINT64_MAX
+#define OVERDUE_S (-0.001) /* in the very next turn, however short this one */
 
 static uint64_t
 after(uint64_t start_ms, uint32_t ms)
@@ -74,6 +75,23 @@ keep_alive(struct gw_request *r, uint64_t now_ms)
 	return 0;
 }
 
+/*
+ * A limit has passed. This process may have been stopped, or slow: what came
+ * meanwhile waits in a socket. The loop looks at its sockets once more before
+ * the limit counts.
+ */
+static bool
+looked_again(struct gw_request *r)
+{
+	if (r->deadline.doubted)
+		return true;
+	r->deadline.doubted = true;
+	ev_timer_stop(r->worker->loop, &r->deadline.timer);
+	ev_timer_set(&r->deadline.timer, OVERDUE_S, 0.);
+	ev_timer_start(r->worker->loop, &r->deadline.timer);
+	return false;
+}
+
 static void
 on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -83,9 +101,11 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (next_limit(r, &which) <= now)
+	if (next_limit(r, &which) <= now) {
+		if (!looked_again(r))
+			return;
 		r->deadline.hit = which;
-	else if (next_keepalive(r) > now || keep_alive(r, now) == 0) {
+	} else if (next_keepalive(r) > now || keep_alive(r, now) == 0) {
 		gw_deadline_update(r);
 		return;
 	}
@@ -96,6 +116,8 @@ void
 gw_deadline_init(struct gw_request *r)
 {
 	ev_init(&r->deadline.timer, on_deadline);
+	/* After the sockets that are ready in the same turn. */
+	ev_set_priority(&r->deadline.timer, EV_MINPRI);
 	r->deadline.timer.data = r;
 }
 
@@ -110,6 +132,7 @@ gw_deadline_update(struct gw_request *r)
 	keepalive = next_keepalive(r);
 	if (keepalive < next)
 		next = keepalive;
+	r->deadline.doubted = false;
 	ev_timer_stop(loop, &r->deadline.timer);
 	if (next == NEVER)
 		return;

@@ -168,6 +168,7 @@ struct gw_streaming {
 struct gw_deadline {
 	ev_timer timer;
 	enum gw_limit hit;
+	bool doubted;	     /* a limit passed; the sockets have one more look */
 	uint64_t begun_ms;   /* total_s counts from here; 0 = not yet */
 	uint64_t skipped_ms; /* a comment was due, but had no place */
 };

@@ -62,6 +62,30 @@ first_byte(void)
 	ok(is_open(), "first byte: 0 -> no limit");
 }
 
+/* The process was stopped: the limit is over, and bytes wait in a socket. */
+static void
+late(void)
+{
+	limits(FIRST_BYTE, IDLE, 0);
+	ask(CHAT, CHAT_P);
+	up_connected();
+	clock_ms += FIRST_BYTE + 1;
+	ev_run(worker->loop, EVRUN_NOWAIT);
+	ok(is_open(), "late: the first byte's limit -> one more look");
+	up_head(200, "application/json", 9);
+	up_data("x");
+	pass(IDLE - 1);
+	ok(is_open(), "late: the byte was there -> the request goes on");
+	clock_ms += IDLE;
+	ev_run(worker->loop, EVRUN_NOWAIT);
+	ok(is_open(), "late: the idle limit -> one more look");
+	up_data("x");
+	pass(IDLE - 1);
+	ok(is_open(), "late: a byte was there -> the request goes on");
+	pass(2);
+	ok(last.hit == GW_LIMIT_IDLE, "late: and then none -> it ends");
+}
+
 static void
 idle(void)
 {
@@ -281,6 +305,7 @@ int
 main(void)
 {
 	first_byte();
+	late();
 	idle();
 	total();
 	order();
