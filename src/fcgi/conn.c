@@ -191,6 +191,12 @@ gw_conn_protocol_error(struct gw_fcgi_conn *c, const char *what)
 	gw_conn_gone(c);
 }
 
+bool
+gw_fcgi_params_clean(const struct gw_fcgi_conn *c)
+{
+	return c->clean;
+}
+
 const char *
 gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name)
 {

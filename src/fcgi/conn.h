@@ -47,6 +47,7 @@ struct gw_fcgi_conn {
 	bool dirty;
 	bool above_high_water;
 	bool is_unix;
+	bool clean;  /* see gw_fcgi_params_clean() */
 	bool served; /* it is not the first request's turn any more */
 	bool deaf;   /* its reading side was shut here: see gw_conn_retire() */
 	enum gw_client client;	/* client_watch.c */
@@ -86,6 +87,7 @@ struct gw_fcgi_front {
 	struct gw_log_limit limit;
 	char receive[GW_FCGI_RECEIVE_BYTES];
 	char batch[2 * GW_RECORD_MAX_BYTES];
+	char merged[GW_RECORD_MAX_BYTES];
 	char body[65536];
 };
 

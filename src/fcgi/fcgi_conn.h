@@ -112,6 +112,14 @@ unsigned gw_fcgi_unfinished(const struct gw_fcgi_front *f);
 const char *gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name);
 
 /*
+ * gw_fcgi_params_clean - may parameters be put into a header or a log line?
+ * False when one of what the client sent (HTTP_*, CONTENT_*, REQUEST_*,
+ * REMOTE_*) holds a control byte other than a tab. No web server lets that
+ * pass; who speaks FastCGI himself can send it.
+ */
+bool gw_fcgi_params_clean(const struct gw_fcgi_conn *c);
+
+/*
  * gw_fcgi_write - queue bytes of the answer (CGI headers first).
  * They leave in this turn of the event loop, in as few writes as possible.
  * Returns 0, or -1 when GW_FCGI_QUEUE_MAX would be passed or memory is out.

@@ -131,6 +131,8 @@ take_params_end(struct gw_fcgi_conn *c, const char *rest, size_t n)
 		gw_conn_protocol_error(c, "damaged parameters");
 		return;
 	}
+	c->clean = gw_record_params_clean(
+		(unsigned char *)c->params_content.data, c->params_content.len);
 	reads = add_short_body(c, rest, n);
 	c->fed = reads > 0;
 	c->exchange = gw_exchange_begin(f->hatch, c->fd, c->params.data,
@@ -230,13 +232,73 @@ take_stdin(struct gw_fcgi_conn *c, const struct gw_record *rec,
 		body_ended(c);
 }
 
+/* Whole, of this request's body, and not its end? */
+static bool
+is_body(const struct gw_fcgi_conn *c, const char *p, size_t n,
+	struct gw_record *rec)
+{
+	return gw_record_read(p, n, rec) == 1 && rec->type == GW_RECORD_STDIN &&
+	       rec->id == c->request_id && rec->content_len > 0;
+}
+
+/*
+ * A client that sends a byte at a time fills the socket with thousands of tiny
+ * records; each passage through the hatch costs three system calls. So
+ * neighbours become one record, in f->merged.
+ * @rec  the first one at @p; replaced when others were added to it
+ * Returns the bytes of all that it stands for now.
+ */
+static size_t
+merge_body(struct gw_fcgi_conn *c, const char *p, size_t n,
+	   struct gw_record *rec)
+{
+	char *out = c->front->merged;
+	size_t taken = rec->whole_len, len = rec->content_len;
+	struct gw_record next;
+
+	if (!is_body(c, p + taken, n - taken, &next))
+		return taken;
+	put_record(out, rec);
+	do {
+		if (len + next.content_len > UINT16_MAX)
+			break;
+		memcpy(out + GW_RECORD_HEAD_BYTES + len, next.content,
+		       next.content_len);
+		len += next.content_len;
+		taken += next.whole_len;
+	} while (is_body(c, p + taken, n - taken, &next));
+	out[4] = (char)(len >> 8);
+	out[5] = (char)len;
+	rec->content = (unsigned char *)out + GW_RECORD_HEAD_BYTES;
+	rec->content_len = (uint16_t)len;
+	return taken;
+}
+
+/* Returns the bytes taken from the records at @p. */
+static size_t
+take_body(struct gw_fcgi_conn *c, const char *p, size_t n,
+	  struct gw_record *rec)
+{
+	size_t taken = rec->whole_len;
+	struct gw_record end;
+	bool ends;
+
+	/* What libfcgi has already it has as it came. */
+	if (rec->content_len && !c->fed)
+		taken = merge_body(c, p, n, rec);
+	ends = rec->content_len &&
+	       gw_record_read(p + taken, n - taken, &end) == 1 &&
+	       end.type == GW_RECORD_STDIN && end.id == rec->id &&
+	       end.content_len == 0;
+	take_stdin(c, rec, ends ? &end : NULL);
+	return taken + (ends ? end.whole_len : 0);
+}
+
 /* Returns the bytes taken from the record(s) at @p. */
 static size_t
 take_record(struct gw_fcgi_conn *c, const char *p, size_t n,
-	    const struct gw_record *rec)
+	    struct gw_record *rec)
 {
-	struct gw_record end;
-
 	if (rec->type == GW_RECORD_BEGIN) {
 		take_begin(c, rec);
 	} else if (rec->id == 0 || rec->id != c->request_id) {
@@ -246,14 +308,7 @@ take_record(struct gw_fcgi_conn *c, const char *p, size_t n,
 	} else if (rec->type == GW_RECORD_ABORT) {
 		gw_conn_gone(c);
 	} else if (rec->type == GW_RECORD_STDIN) {
-		bool ends = rec->content_len &&
-			    gw_record_read(p + rec->whole_len,
-					   n - rec->whole_len, &end) == 1 &&
-			    end.type == GW_RECORD_STDIN && end.id == rec->id &&
-			    end.content_len == 0;
-
-		take_stdin(c, rec, ends ? &end : NULL);
-		return rec->whole_len + (ends ? end.whole_len : 0);
+		return take_body(c, p, n, rec);
 	}
 	return rec->whole_len;
 }

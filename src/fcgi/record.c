@@ -2,6 +2,10 @@
 /* record.c - FastCGI record framing; knows no connection and does no I/O. */
 #include "fcgi/record.h"
 
+#include <string.h>
+
+#include "base/cleanup.h"
+
 int
 gw_record_read(const char *p, size_t n, struct gw_record *out)
 {
@@ -47,6 +51,46 @@ gw_record_params_sane(const unsigned char *p, size_t n)
 		    !read_length(p, n, &at, &value))
 			return false;
 		if (name > n - at || value > n - at - name)
+			return false;
+		at += name + value;
+	}
+	return true;
+}
+
+static bool
+is_clients(const unsigned char *name, size_t n)
+{
+	static const char *const prefixes[] = {"HTTP_", "CONTENT_", "REQUEST_",
+					       "REMOTE_"};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(prefixes); i++)
+		if (n >= strlen(prefixes[i]) &&
+		    memcmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_control_byte(const unsigned char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+bool
+gw_record_params_clean(const unsigned char *p, size_t n)
+{
+	size_t at = 0, name, value;
+
+	while (at < n) {
+		if (!read_length(p, n, &at, &name) ||
+		    !read_length(p, n, &at, &value) || name > n - at ||
+		    value > n - at - name)
+			return false;
+		if (is_clients(p + at, name) &&
+		    has_control_byte(p + at, name + value))
 			return false;
 		at += name + value;
 	}

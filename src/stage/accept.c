@@ -191,6 +191,11 @@ gw_stage_accept(struct gw_request *r)
 	read_client(r);
 	read_method(r);
 	check_origin(r);
+	if (!gw_fcgi_params_clean(r->conn)) {
+		gw_err_set(&r->err, GW_ERR_INVALID_REQUEST, 0,
+			   "a header of the request holds a control byte");
+		return GW_FINISH;
+	}
 	if (read_path(r) < 0)
 		return GW_FINISH;
 	r->accept.endpoint = gw_endpoint_find(

@@ -70,7 +70,7 @@ write_record(const struct gw_request *r, const struct outcome *o)
 {
 	struct tenths first = since_start(r, r->reply.first_us);
 	struct tenths all = since_start(r, gw_mono_us());
-	char path[300], message[700] = "", model[300], node[160];
+	char path[300], message[700] = "", model[300], node[160], method[80];
 	char client[4 * GW_CLIENT_MAX];
 
 	gw_log_quote(path, sizeof(path), r->accept.path, r->accept.path_len);
@@ -83,7 +83,8 @@ write_record(const struct gw_request *r, const struct outcome *o)
 	       "bytes_out=%llu "
 	       "first_byte_ms=%llu.%u ms=%llu.%u stream=%d broken=%d "
 	       "error=%s%s%s",
-	       r->accept.method_name, path, o->status, gw_phase_name(r->phase),
+	       gw_log_word(method, sizeof(method), r->accept.method_name), path,
+	       o->status, gw_phase_name(r->phase),
 	       gw_log_word(model, sizeof(model),
 			   r->resolve.model ? r->resolve.model->alias : NULL),
 	       gw_log_word(node, sizeof(node), r->target.node_id),

@@ -90,6 +90,15 @@ gw_fcgi_front_free(struct gw_fcgi_front *f)
 		f->ops->on_gone(c->request);
 }
 
+bool
+gw_fcgi_params_clean(const struct gw_fcgi_conn *c)
+{
+	for (size_t i = 0; i < c->n_params; i++)
+		if (strpbrk(c->param[i][1], "\r\n"))
+			return false;
+	return true;
+}
+
 const char *
 gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name)
 {

@@ -117,6 +117,31 @@ forgotten(void)
 	is_str(counts(), "1: 0 0 0 gone 0 broken 1", "account: as that");
 }
 
+/* Only who speaks FastCGI himself can send that. */
+static void
+control_bytes(void)
+{
+	static const char *const names[] = {"REQUEST_METHOD", "HTTP_ACCEPT",
+					    "CONTENT_TYPE", "HTTP_USER_AGENT"};
+	const char *line;
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(names); i++) {
+		chain_set_up();
+		client(i ? "POST" : "PO\nST", CHAT);
+		if (i)
+			param(names[i], "a\r\nX-Evil: 1");
+		logged();
+		arrive();
+		line = logged();
+		ok(last.status == 400 && started == 0,
+		   "control byte: in %s -> 400, nothing goes upstream",
+		   names[i]);
+		ok(strchr(line, '\n') == line + strlen(line) - 1 &&
+			   strstr(line, "status=400"),
+		   "control byte: and one line in the log");
+	}
+}
+
 static void
 record(void)
 {
@@ -176,6 +201,7 @@ main(void)
 	client_gone();
 	cut_off();
 	forgotten();
+	control_bytes();
 	record();
 	tear_down();
 	return done_testing();
