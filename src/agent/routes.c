@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "fcgi/fcgi_conn.h"
 
 static int
 copy_text(const char *from, char **to)
@@ -38,6 +39,7 @@ add_models(const struct ag_config *c, struct gw_config *routes)
 
 		m->type = GW_MODEL_PROXY;
 		m->timeouts = c->timeouts;
+		m->timeouts.client_idle_ms = GW_FCGI_CLIENT_IDLE_MS;
 		if (copy_text(c->models[i].model_id, &m->alias) < 0 ||
 		    copy_text(c->models[i].alias, &m->openai_model_name) < 0)
 			return -1;

@@ -35,6 +35,7 @@ struct gw_timeouts {
 	uint32_t first_byte_ms;
 	uint32_t idle_ms;
 	uint32_t total_ms;
+	uint32_t client_idle_ms;
 };
 
 /* One entry of `defaults`, ready to be written into a request body. */

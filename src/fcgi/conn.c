@@ -53,6 +53,7 @@ gw_conn_close(struct gw_fcgi_conn *c)
 	ev_io_stop(f->loop, &c->readable);
 	ev_io_stop(f->loop, &c->writable);
 	ev_timer_stop(f->loop, &c->input_timer);
+	ev_timer_stop(f->loop, &c->stall_timer);
 	gw_queue_undirty(c);
 	gw_conn_wake(c);
 	gw_conn_uncount(c);
@@ -145,20 +146,35 @@ gw_conn_retire(struct gw_fcgi_conn *c)
 	return true;
 }
 
-/* The peer is gone: tell the owner once, while its parameters still exist. */
-void
-gw_conn_gone(struct gw_fcgi_conn *c)
+/* Tell the owner once, while its parameters still exist, then close. */
+static void
+end_with(struct gw_fcgi_conn *c, void (*tell)(void *request))
 {
 	void *request = c->request;
 
 	c->request = NULL;
 	if (request) {
 		gw_conn_hold(c);
-		c->front->ops->on_gone(request);
+		tell(request);
 		if (!gw_conn_unhold(c))
 			return;
 	}
 	gw_conn_close(c);
+}
+
+void
+gw_conn_gone(struct gw_fcgi_conn *c)
+{
+	end_with(c, c->front->ops->on_gone);
+}
+
+void
+gw_conn_stalled(struct gw_fcgi_conn *c)
+{
+	gw_log_limited(&c->front->limit, GW_EV_CLIENT_STALLED, NULL,
+		       "idle_s=%.10g waiting=%zu", c->client_idle_ms / 1000.0,
+		       gw_fcgi_backlog(c));
+	end_with(c, c->front->ops->on_stalled);
 }
 
 void

@@ -34,6 +34,9 @@ struct gw_fcgi_conn {
 	ev_io readable;
 	ev_io writable;
 	ev_timer input_timer;
+	ev_timer stall_timer; /* while the socket is full */
+	uint64_t taken_ms;    /* when it last took something */
+	uint32_t client_idle_ms;
 	enum gw_fcgi_input input;
 	unsigned holds; /* calls under way that use this struct */
 	uint16_t request_id;
@@ -124,6 +127,9 @@ void gw_conn_gone(struct gw_fcgi_conn *c);
  * the answer off, or give a bare 499 where none has begun. */
 void gw_conn_client_gone(struct gw_fcgi_conn *c);
 
+/* The client takes nothing any more: tell the owner once, then close. */
+void gw_conn_stalled(struct gw_fcgi_conn *c);
+
 /* gw_conn_gone() with a line in the log. */
 void gw_conn_protocol_error(struct gw_fcgi_conn *c, const char *what);
 
@@ -144,6 +150,7 @@ void gw_input_on_timer(struct ev_loop *loop, ev_timer *w, int revents);
 /* ---- output.c ------------------------------------------------------------ */
 
 void gw_output_on_writable(struct ev_loop *loop, ev_io *w, int revents);
+void gw_output_on_stall(struct ev_loop *loop, ev_timer *w, int revents);
 /* Runs before the loop sleeps: one flush covers all that this turn queued. */
 void gw_output_on_flush(struct ev_loop *loop, ev_prepare *w, int revents);
 

@@ -29,6 +29,8 @@
 #define GW_FCGI_HIGH_WATER (64u << 10) /* relays pause above this backlog */
 #define GW_FCGI_LOW_WATER (16u << 10)  /* and resume below this one */
 #define GW_FCGI_INPUT_IDLE_S 300.0     /* silence in the middle of a request */
+/* A client that takes nothing while something waits for it. */
+#define GW_FCGI_CLIENT_IDLE_MS 300000
 /* lighttpd takes an answer and its missing end, read in one go, for a whole
  * one: the head has to reach the client before the connection closes. */
 #define GW_FCGI_BREAK_S 0.1
@@ -64,6 +66,9 @@ struct gw_fcgi_ops {
 	 * or the kernel (client_watch.h), within about a second. For the owner
 	 * the connection is gone when this returns. */
 	void (*on_gone)(void *request);
+	/* The client took nothing for as long as gw_fcgi_limit_client() says.
+	 * The connection closes as after on_gone. */
+	void (*on_stalled)(void *request);
 	/* The backlog fell below GW_FCGI_LOW_WATER after being above the high
 	 * one. */
 	void (*on_writable)(void *request);
@@ -125,6 +130,13 @@ bool gw_fcgi_params_clean(const struct gw_fcgi_conn *c);
  * Returns 0, or -1 when GW_FCGI_QUEUE_MAX would be passed or memory is out.
  */
 GW_MUSTCHECK int gw_fcgi_write(struct gw_fcgi_conn *c, const void *p, size_t n);
+
+/*
+ * gw_fcgi_limit_client - cut a client off that takes nothing for so long while
+ * bytes of its answer wait, the time after gw_fcgi_finish() included.
+ * @ms  0 = never; until it is called GW_FCGI_CLIENT_IDLE_MS
+ */
+void gw_fcgi_limit_client(struct gw_fcgi_conn *c, uint32_t ms);
 
 /* gw_fcgi_backlog - bytes queued and not yet given to the socket. */
 size_t gw_fcgi_backlog(const struct gw_fcgi_conn *c);

@@ -82,7 +82,10 @@ conn_new(struct gw_fcgi_front *f, int fd, bool is_unix)
 	ev_io_init(&c->readable, gw_input_on_readable, fd, EV_READ);
 	ev_io_init(&c->writable, gw_output_on_writable, fd, EV_WRITE);
 	ev_init(&c->input_timer, gw_input_on_timer);
-	c->readable.data = c->writable.data = c->input_timer.data = c;
+	ev_init(&c->stall_timer, gw_output_on_stall);
+	c->readable.data = c->writable.data = c;
+	c->input_timer.data = c->stall_timer.data = c;
+	c->client_idle_ms = GW_FCGI_CLIENT_IDLE_MS;
 	c->next = f->conns;
 	if (f->conns)
 		f->conns->prev = c;

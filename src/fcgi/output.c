@@ -6,6 +6,8 @@
 
 #include <poll.h>
 
+#include "base/clock.h"
+
 #define CHUNK_TCP_BYTES 4096 /* a writable TCP socket takes that much */
 
 /*
@@ -30,6 +32,52 @@ may_write(struct gw_fcgi_conn *c, size_t n)
 	return true;
 }
 
+/* Wait until the socket takes more, but not for ever. */
+static void
+wait_for_room(struct gw_fcgi_conn *c)
+{
+	struct ev_loop *loop = c->front->loop;
+
+	if (ev_is_active(&c->writable))
+		return;
+	ev_io_start(loop, &c->writable);
+	c->taken_ms = gw_mono_ms();
+	if (!c->client_idle_ms)
+		return;
+	c->stall_timer.repeat = c->client_idle_ms / 1000.0;
+	ev_timer_again(loop, &c->stall_timer);
+}
+
+static void
+wait_no_more(struct gw_fcgi_conn *c)
+{
+	ev_io_stop(c->front->loop, &c->writable);
+	ev_timer_stop(c->front->loop, &c->stall_timer);
+}
+
+/* The timer is lazy: writes only move a time stamp. */
+void
+gw_output_on_stall(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct gw_fcgi_conn *c = w->data;
+	struct pollfd p = {.fd = c->fd, .events = POLLOUT};
+	uint64_t idle_ms = gw_mono_ms() - c->taken_ms;
+
+	(void)revents;
+	/* A process that was stopped has not written, either. */
+	if (poll(&p, 1, 0) == 1)
+		c->taken_ms += idle_ms;
+	else if (idle_ms >= c->client_idle_ms) {
+		gw_conn_stalled(c);
+		return;
+	}
+	idle_ms = gw_mono_ms() - c->taken_ms;
+	w->repeat = idle_ms < c->client_idle_ms
+			    ? (double)(c->client_idle_ms - idle_ms) / 1000.0
+			    : 0.001;
+	ev_timer_again(loop, w);
+}
+
 static void
 low_water(struct gw_fcgi_conn *c)
 {
@@ -46,6 +94,7 @@ answered(struct gw_fcgi_conn *c)
 {
 	struct gw_fcgi_front *f = c->front;
 
+	wait_no_more(c);
 	gw_exchange_free(c->exchange);
 	c->exchange = NULL;
 	gw_conn_uncount(c);
@@ -80,7 +129,7 @@ write_queued(struct gw_fcgi_conn *c)
 
 		n = n < chunk ? n : chunk;
 		if (!may_write(c, n)) {
-			ev_io_start(c->front->loop, &c->writable);
+			wait_for_room(c);
 			return true;
 		}
 		last = c->finishing && c->out_sent + n == c->out.len;
@@ -91,12 +140,14 @@ write_queued(struct gw_fcgi_conn *c)
 		}
 		c->out_sent += n;
 		c->wrote = true;
+		if (ev_is_active(&c->writable))
+			c->taken_ms = gw_mono_ms();
 		if (last) {
 			answered(c);
 			return false;
 		}
 	}
-	ev_io_stop(c->front->loop, &c->writable);
+	wait_no_more(c);
 	return true;
 }
 

@@ -45,6 +45,12 @@ gw_fcgi_write(struct gw_fcgi_conn *c, const void *p, size_t n)
 	return 0;
 }
 
+void
+gw_fcgi_limit_client(struct gw_fcgi_conn *c, uint32_t ms)
+{
+	c->client_idle_ms = ms;
+}
+
 size_t
 gw_fcgi_backlog(const struct gw_fcgi_conn *c)
 {

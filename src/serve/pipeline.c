@@ -91,3 +91,17 @@ gw_pipeline_client_gone(struct gw_request *r)
 		return;
 	finish(r);
 }
+
+void
+gw_pipeline_client_stalled(struct gw_request *r)
+{
+	const struct gw_model *m = r->resolve.model;
+	uint32_t ms = m ? m->timeouts.client_idle_ms : GW_FCGI_CLIENT_IDLE_MS;
+
+	if (!r->err.code)
+		gw_err_set(&r->err, GW_ERR_CLIENT_GONE, 0,
+			   "the client took nothing for "
+			   "timeouts.client_idle_s = %.10g s",
+			   ms / 1000.0);
+	gw_pipeline_client_gone(r);
+}

@@ -62,4 +62,10 @@ void gw_pipeline_end(struct gw_request *r);
  */
 void gw_pipeline_client_gone(struct gw_request *r);
 
+/*
+ * gw_pipeline_client_stalled - the client took nothing for too long and is cut
+ * off: a 499 whose record says so. Otherwise as gw_pipeline_client_gone().
+ */
+void gw_pipeline_client_stalled(struct gw_request *r);
+
 #endif

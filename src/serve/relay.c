@@ -289,6 +289,8 @@ start(struct gw_request *r)
 	};
 
 	r->phase = GW_PHASE_CONNECT;
+	gw_fcgi_limit_client(r->conn,
+			     r->resolve.model->timeouts.client_idle_ms);
 	r->relay.connected_ms = r->relay.last_ms = 0;
 	gw_deadline_begin(r);
 	if (gw_buf_printf(&url, "%s%s", r->target.base_url,

@@ -15,8 +15,9 @@
 #include "serve/deadline.h"
 #include "serve/relay.h"
 
-#define OTHER_FDS 64	  /* descriptors that are not connections */
-#define FDS_PER_REQUEST 2 /* the web server's and the upstream's */
+#define OTHER_FDS 64 /* descriptors that are not connections */
+/* The web server's, the upstream's, and what libcurl needs to look it up. */
+#define FDS_PER_REQUEST 3
 #define CONNS_MAX 16384
 
 /* ---- requests ------------------------------------------------------------ */
@@ -57,6 +58,12 @@ on_gone(void *request)
 }
 
 static void
+on_stalled(void *request)
+{
+	gw_pipeline_client_stalled(request);
+}
+
+static void
 on_writable(void *request)
 {
 	gw_relay_writable(request);
@@ -67,6 +74,7 @@ static const struct gw_fcgi_ops front_ops = {
 	.on_body = on_body,
 	.on_body_end = on_body_end,
 	.on_gone = on_gone,
+	.on_stalled = on_stalled,
 	.on_writable = on_writable,
 };
 

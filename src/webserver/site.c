@@ -24,6 +24,10 @@
 #define FDS_MIN 256
 #define FDS_MAX 65535 /* lighttpd keeps server.max-fds in 16 bits */
 #define FDS_OWN 64    /* what lighttpd needs beside its connections */
+/* The client's, the FastCGI connection's, and a file for what of a body or an
+ * answer does not fit into memory. Without the last one lighttpd ends an answer
+ * in the middle as if it were whole. */
+#define FDS_PER_CONNECTION 3
 
 void
 gw_site_init(struct gw_site *s, const char *program, const char *tag)
@@ -209,7 +213,7 @@ write_common(const struct gw_site *s, uint64_t max_body_bytes,
 	snprintf(errors, sizeof(errors), "%s/errors", s->folder.path);
 	snprintf(fds, sizeof(fds), "%u", max_fds);
 	snprintf(connections, sizeof(connections), "%u",
-		 (max_fds - FDS_OWN) / 2);
+		 (max_fds - FDS_OWN) / FDS_PER_CONNECTION);
 	snprintf(request_kib, sizeof(request_kib), "%llu",
 		 (unsigned long long)(max_body_bytes + 1023) / 1024 + 1);
 	return write_one(s, COMMON_TEMPLATE, COMMON_CONF, vars,

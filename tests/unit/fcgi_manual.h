@@ -53,6 +53,14 @@ own_gone(void *request)
 }
 
 static void
+own_stalled(void *request)
+{
+	(void)request;
+	owner.stalled++;
+	owner.conn = NULL;
+}
+
+static void
 own_writable(void *request)
 {
 	(void)request;
@@ -63,6 +71,7 @@ static const struct gw_fcgi_ops owner_ops = {
 	.on_body = own_body,
 	.on_body_end = own_body_end,
 	.on_gone = own_gone,
+	.on_stalled = own_stalled,
 	.on_writable = own_writable,
 };
 

@@ -90,6 +90,13 @@ gw_fcgi_front_free(struct gw_fcgi_front *f)
 		f->ops->on_gone(c->request);
 }
 
+void
+gw_fcgi_limit_client(struct gw_fcgi_conn *c, uint32_t ms)
+{
+	(void)c;
+	(void)ms;
+}
+
 bool
 gw_fcgi_params_clean(const struct gw_fcgi_conn *c)
 {

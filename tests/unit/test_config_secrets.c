@@ -325,6 +325,7 @@ static const char *const printed = "version: 1\n"
 				   "      first_byte_s: 300\n"
 				   "      idle_s: 120\n"
 				   "      total_s: 0\n"
+				   "      client_idle_s: 300\n"
 				   "  \"5\":\n"
 				   "    type: discovered\n"
 				   "    openai_model_name: \"5\"\n"
@@ -336,7 +337,8 @@ static const char *const printed = "version: 1\n"
 				   "      connect_s: 0.001\n"
 				   "      first_byte_s: 300\n"
 				   "      idle_s: 120\n"
-				   "      total_s: 0\n";
+				   "      total_s: 0\n"
+				   "      client_idle_s: 300\n";
 
 static void
 printing(void)

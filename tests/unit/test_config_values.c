@@ -66,6 +66,7 @@ defaults_of_every_key(void)
 	is_int(m->timeouts.first_byte_ms, 300000, "values: first_byte_s");
 	is_int(m->timeouts.idle_ms, 120000, "values: idle_s");
 	is_int(m->timeouts.total_ms, 0, "values: total_s");
+	is_int(m->timeouts.client_idle_ms, 300000, "values: client_idle_s");
 	is_int((long long)c->n_default_keys, 0, "values: no default keys");
 	is_int(gw_config_default_key(c, "x", 1), -1,
 	       "values: no index of a key that is nowhere");
@@ -101,7 +102,7 @@ every_key_set(void)
 		"    proxy_url: https://h:8443/openai/v1/\n"
 		"    api_key: sk\n"
 		"    timeouts: {connect_s: 0, first_byte_s: null, idle_s: .5,\n"
-		"               total_s: 86400}\n"
+		"               total_s: 86400, client_idle_s: 0.5}\n"
 		"  r:\n"
 		"    type: discovered\n"
 		"    role: review er\n"
@@ -142,6 +143,7 @@ every_key_set(void)
 	       "values: null is the default");
 	is_int(w->timeouts.idle_ms, 500, "values: idle_s .5");
 	is_int(w->timeouts.total_ms, 86400000, "values: total_s, a day");
+	is_int(w->timeouts.client_idle_ms, 500, "values: client_idle_s .5");
 	is_str(r->role, "review er", "values: role is set");
 	is_int(r->strategy, GW_RANDOM, "values: random");
 	ok(gw_config_model(c, "w", 1) == w, "names: the alias leads to it");

@@ -76,6 +76,91 @@ test_ends(bool waits, const char *title)
 	is_int(right, SIZE_MAX_BYTES, title);
 }
 
+/* An answer that has to wait; nothing is read from then on. */
+static int
+stalled_conn(uint32_t limit_ms)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	int fd = dial(&server);
+
+	put_request(&out, 1, false, "-", "");
+	say(&server, fd, out.data, out.len);
+	gw_fcgi_limit_client(owner.conn, limit_ms);
+	(void)fill(sizeof(event), true);
+	turn(&server);
+	return fd;
+}
+
+/* Reads what is left; true when it ends without the end of the answer. */
+static bool
+is_cut(int fd)
+{
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	struct answer a;
+	bool cut;
+
+	hear(&server, fd, &in, &a);
+	cut = a.closed && a.id == 0;
+	forget(&a);
+	close(fd);
+	turn(&server);
+	return cut;
+}
+
+static void
+test_stalled(void)
+{
+	int fd = stalled_conn(10);
+
+	owner.stalled = owner.gone = 0;
+	while (!owner.stalled)
+		ev_run(server.loop, EVRUN_ONCE);
+	ok(owner.gone == 0 && server.front->n_conns == 0,
+	   "stall: a client takes nothing for its limit -> its owner is told "
+	   "so, once, and it is cut off");
+	ok(is_cut(fd), "stall: the answer has no end");
+
+	fd = stalled_conn(10);
+	owner_finish();
+	while (server.front->n_conns)
+		ev_run(server.loop, EVRUN_ONCE);
+	is_int(owner.stalled, 1, "stall: of a finished answer nobody is told");
+	ok(is_cut(fd), "stall: but it is cut off as well");
+}
+
+/* The timer is due, but the socket has room again: the process was stopped. */
+static void
+test_stalled_late(void)
+{
+	static char bin[1 << 20];
+	int fd = stalled_conn(1);
+
+	owner.stalled = 0;
+	while (recv(fd, bin, sizeof(bin), MSG_DONTWAIT) > 0)
+		;
+	poll(NULL, 0, 5); /* the limit has to pass */
+	gw_output_on_stall(server.loop, &owner.conn->stall_timer, EV_TIMER);
+	is_int(owner.stalled, 0, "stall: it has read meanwhile -> stays");
+	gw_fcgi_abort(owner.conn);
+	turn(&server);
+	close(fd);
+	turn(&server);
+}
+
+static void
+test_no_limit(void)
+{
+	int fd = stalled_conn(0);
+
+	ok(!ev_is_active(&owner.conn->stall_timer),
+	   "stall: a limit of 0 -> none");
+	owner.gone = 0;
+	close(fd);
+	while (!owner.gone)
+		ev_run(server.loop, EVRUN_ONCE);
+	ok(owner.stalled == 0, "stall: and who leaves has left");
+}
+
 int
 main(void)
 {
@@ -89,6 +174,9 @@ main(void)
 	ok(arrives(100, true, true),
 	   "output: bytes wait when the answer breaks off -> they arrive, and "
 	   "no end");
+	test_stalled();
+	test_stalled_late();
+	test_no_limit();
 	is_int(gw_fcgi_open_requests(server.front), 0,
 	       "output: at the end -> nothing is open");
 	owner_stop();
