@@ -2,10 +2,12 @@
 /* log.c - the log sink; the one mutable global besides signal flags. */
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -32,9 +34,27 @@ static struct {
 	const char *program;
 	long pid;
 	enum gw_log_level min;
-	bool is_file;	    /* writing to it never waits for a reader */
+	mode_t type;	    /* of standard error: S_IFREG, S_IFSOCK, ... */
+	int own_fd;	    /* a non-blocking way to it, or -1 */
 	unsigned long lost; /* lines since the last one written */
-} sink = {"rolemesh", 0, GW_LOG_INFO, false, 0};
+} sink = {"rolemesh", 0, GW_LOG_INFO, 0, -1, 0};
+
+/*
+ * Standard error is shared with other programs, so it stays in blocking mode;
+ * opened once more, a pipe or a terminal has a mode of its own. That fails for
+ * sockets, and for a pipe that belongs to another user.
+ */
+static void
+open_own(void)
+{
+	if (sink.own_fd >= 0)
+		close(sink.own_fd);
+	sink.own_fd = -1;
+	if (sink.type == S_IFIFO || sink.type == S_IFCHR)
+		sink.own_fd =
+			open("/proc/self/fd/2",
+			     O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
 
 void
 gw_log_init(const char *program)
@@ -44,7 +64,8 @@ gw_log_init(const char *program)
 
 	sink.program = program;
 	sink.pid = (long)getpid();
-	sink.is_file = fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+	sink.type = fstat(STDERR_FILENO, &st) == 0 ? st.st_mode & S_IFMT : 0;
+	open_own();
 	for (int i = 0; want && i < GW_LOG__MAX; i++)
 		if (strcmp(want, level_names[i]) == 0)
 			sink.min = (enum gw_log_level)i;
@@ -70,21 +91,33 @@ line_head(char *line, size_t cap, enum gw_event ev, const char *rid)
 	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
 }
 
+/* Does not wait; but for a pipe that could not be opened, of which several
+ * writers may take the last room after a look at it. */
+static ssize_t
+put(const char *line, size_t n)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	if (sink.own_fd >= 0)
+		return write(sink.own_fd, line, n);
+	if (sink.type == S_IFSOCK)
+		return send(STDERR_FILENO, line, n,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sink.type != S_IFREG &&
+	    (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT)))
+		return -1;
+	return write(STDERR_FILENO, line, n);
+}
+
 /*
  * Whoever reads the log may have stopped (a pipe that is full): a line is then
- * lost and counted rather than every stream held up. A pipe that polls writable
- * takes a whole line: GW_LOG_LINE_BYTES is below PIPE_BUF.
+ * lost and counted rather than every stream held up. A pipe takes a whole line
+ * or nothing: GW_LOG_LINE_BYTES is below PIPE_BUF.
  */
 static void
 write_out(const char *line, size_t n)
 {
-	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-
-	if (!sink.is_file && (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))) {
-		sink.lost++;
-		return;
-	}
-	if (write(STDERR_FILENO, line, n) == (ssize_t)n)
+	if (put(line, n) == (ssize_t)n)
 		sink.lost = 0;
 	else
 		sink.lost++;

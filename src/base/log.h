@@ -4,9 +4,11 @@
  *
  * The process manager (lighttpd, Apache, systemd, a terminal) collects it. A
  * line is written with one write(2) of at most GW_LOG_LINE_BYTES, so lines of
- * several processes never mix. Logging never blocks: while nobody reads, lines
- * are lost, and the next one written says lost=N. Repeating events can be limited; what was left
- * out is counted in the next line that goes through.
+ * several processes never mix. Logging never blocks: standard error is opened
+ * once more in a mode of its own (a pipe of another user cannot be; that one is
+ * asked before each line), and while nobody reads, lines are lost, and the next
+ * one written says lost=N. Repeating events can be limited; what was left out is
+ * counted in the next line that goes through.
  */
 #ifndef GW_BASE_LOG_H
 #define GW_BASE_LOG_H

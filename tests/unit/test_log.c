@@ -2,7 +2,9 @@
 /* test_log.c - the log never waits for whoever reads it. */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -60,6 +62,69 @@ words(void)
 	is_str(gw_log_word(out, sizeof(out), NULL), "-", "log: no word -> -");
 }
 
+static int other_writer = -1; /* to the same pipe, non-blocking */
+
+static void
+write_as_another(void)
+{
+	static const char page[4096];
+
+	while (other_writer >= 0 && write(other_writer, page, sizeof(page)) > 0)
+		;
+}
+
+/* The C library's, but for another writer that takes the room just seen. */
+int
+poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	struct timespec limit = {.tv_sec = timeout_ms / 1000};
+	int rc = ppoll(fds, n, &limit, NULL);
+
+	write_as_another();
+	return rc;
+}
+
+static void
+several_writers(void)
+{
+	int fd = stderr_to_pipe();
+	char page[4096];
+
+	gw_log_init("test");
+	other_writer = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK);
+	if (other_writer < 0)
+		exit(99);
+	gw_log(GW_EV_START, NULL, "a=line");
+	ok(true, "log: another writer takes the last room -> not waited for");
+	ok(read(fd, page, sizeof(page)) > 0,
+	   "log: a line or the other one's bytes are there");
+	ok(!(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK),
+	   "log: standard error itself stays as others expect it");
+	close(other_writer);
+	other_writer = -1;
+	close(fd);
+}
+
+static void
+to_a_socket(void)
+{
+	int ends[2];
+	char line[4096];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0 ||
+	    dup2(ends[1], STDERR_FILENO) < 0)
+		exit(99);
+	gw_log_init("test");
+	gw_log(GW_EV_START, NULL, "to=socket");
+	ok(recv(ends[0], line, sizeof(line), MSG_DONTWAIT) > 0,
+	   "log: a socket (systemd's) -> gets its lines");
+	for (int i = 0; i < 2000; i++)
+		gw_log(GW_EV_START, NULL, "filler=%s", line);
+	ok(true, "log: and does not block when nobody reads");
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int
 main(void)
 {
@@ -71,6 +136,7 @@ main(void)
 	filler[sizeof(filler) - 1] = '\0';
 	gw_log_init("test");
 	alarm(120); /* a log that blocks ends here */
+	signal(SIGPIPE, SIG_IGN);
 	for (int i = 0; i < LINES; i++)
 		gw_log(GW_EV_START, NULL, "filler=%s", filler);
 	ok(true, "log: nobody reads -> %d lines do not block", LINES);
@@ -90,5 +156,7 @@ main(void)
 	read_all(fd, text, sizeof(text));
 	ok(strstr(text, "lost=") == NULL, "log: said once");
 	words();
+	several_writers();
+	to_a_socket();
 	return done_testing();
 }
