@@ -118,8 +118,8 @@ const char *gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name);
 
 /*
  * gw_fcgi_params_clean - may parameters be put into a header or a log line?
- * False when one of what the client sent (HTTP_*, CONTENT_*, REQUEST_*,
- * REMOTE_*) holds a control byte other than a tab. No web server lets that
+ * False when one of what the client sent (HTTP_*, CONTENT_*, REQUEST_*)
+ * holds a control byte other than a tab. No web server lets that
  * pass; who speaks FastCGI himself can send it.
  */
 bool gw_fcgi_params_clean(const struct gw_fcgi_conn *c);

@@ -60,8 +60,7 @@ gw_record_params_sane(const unsigned char *p, size_t n)
 static bool
 is_clients(const unsigned char *name, size_t n)
 {
-	static const char *const prefixes[] = {"HTTP_", "CONTENT_", "REQUEST_",
-					       "REMOTE_"};
+	static const char *const prefixes[] = {"HTTP_", "CONTENT_", "REQUEST_"};
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(prefixes); i++)
 		if (n >= strlen(prefixes[i]) &&

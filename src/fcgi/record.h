@@ -47,7 +47,7 @@ bool gw_record_params_sane(const unsigned char *p, size_t n);
 
 /*
  * gw_record_params_clean - no control byte but a tab in what the client sent?
- * @p, @n  sane ones. Looks at HTTP_*, CONTENT_*, REQUEST_* and REMOTE_*; Apache
+ * @p, @n  sane ones. Looks at HTTP_*, CONTENT_* and REQUEST_*; Apache
  * puts newlines into others (SERVER_SIGNATURE).
  */
 bool gw_record_params_clean(const unsigned char *p, size_t n);

@@ -101,7 +101,8 @@ bool
 gw_fcgi_params_clean(const struct gw_fcgi_conn *c)
 {
 	for (size_t i = 0; i < c->n_params; i++)
-		if (strpbrk(c->param[i][1], "\r\n"))
+		if (strncmp(c->param[i][0], "REMOTE_", 7) != 0 &&
+		    strpbrk(c->param[i][1], "\r\n"))
 			return false;
 	return true;
 }
