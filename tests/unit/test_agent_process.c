@@ -191,6 +191,52 @@ environment(void)
 	       "environment: laid over ours -> ours is as before");
 }
 
+static bool
+has_variable(pid_t pid, const char *entry)
+{
+	static char text[1 << 20];
+	char path[64];
+	size_t len;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	len = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	return memmem(text, len, entry, strlen(entry) + 1) != NULL;
+}
+
+static void
+environment_of_guard(void)
+{
+	const char *argv[] = {"/bin/sh", "-c",
+			      "echo $AG_LONG | wc -c; echo ready; exec sleep "
+			      "1000",
+			      NULL};
+	static char longest[100000] = "AG_LONG=";
+	const char *env[] = {"LD_PRELOAD=/nonexistent/shim.so", "AG_OWN=1",
+			     longest, NULL};
+	struct ag_proc_stat stat = {0};
+	struct run r = {0};
+
+	memset(longest + strlen(longest), 'x', sizeof(longest) - 9);
+	run_argv(&r, argv, env);
+	run_until(is_ready, &r);
+	(void)ag_proc_stat(r.pid, &stat);
+	ok(has_variable(r.pid, "AG_OWN=1") &&
+		   has_variable(r.pid, "LD_PRELOAD=/nonexistent/shim.so"),
+	   "environment: meant for the command -> the command has it");
+	ok(!has_variable(stat.ppid, "AG_OWN=1") &&
+		   !has_variable(stat.ppid, "LD_PRELOAD=/nonexistent/shim.so"),
+	   "environment: meant for the command -> its guard does not");
+	ok(strstr(r.output, "99992\n") != NULL,
+	   "environment: 100 KB of it -> arrives whole");
+	ag_process_kill(r.process);
+	run_until(has_exited, &r);
+}
+
 static unsigned long long
 status_mask(const struct run *r, const char *name)
 {
@@ -400,6 +446,7 @@ main(void)
 	terminates();
 	killed_at_once();
 	environment();
+	environment_of_guard();
 	nothing_inherited();
 	large_output();
 	in_callbacks();

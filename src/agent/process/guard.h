@@ -2,9 +2,12 @@
 /*
  * guard.h - what the agent and rolemesh-guard say to each other.
  *
- * The guard is started as `rolemesh-guard FD -- program args...`. FD is one end
- * of a SOCK_SEQPACKET socket pair; each packet is one struct ag_guard_msg, both
- * ways. Both are built together: the format may change with any version.
+ * The guard is started as `rolemesh-guard FD ENV -- program args...`. FD is one
+ * end of a SOCK_SEQPACKET socket pair; each packet is one struct ag_guard_msg,
+ * both ways. ENV is a descriptor of a file with the command's whole environment
+ * (guard_env.h): on a command line everybody could read it, and in the guard's
+ * own environment it would change the guard. Both programs are built together:
+ * the format may change with any version.
  *
  * The guard says STARTED and later ENDED, or EXEC_FAILED alone, and exits only
  * when the command and all it left behind are gone. End of file on FD, or a

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #include "agent/process/guard.h"
+#include "agent/process/guard_env.h"
 #include "agent/process/guard_family.h"
 #include "agent/process/guard_start.h"
 #include "agent/process/proc_stat.h"
@@ -206,8 +208,7 @@ is_agent_socket(int fd)
 	socklen_t len = sizeof(int);
 	int type;
 
-	return fd > STDERR_FILENO &&
-	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
 	       type == SOCK_SEQPACKET;
 }
 
@@ -228,11 +229,11 @@ prepare(struct guard *g)
 }
 
 static int
-start(struct guard *g, char *const argv[])
+start(struct guard *g, char *const argv[], char *const env[])
 {
 	struct ag_proc_stat stat;
 
-	g->command = guard_start(argv, &g->report_fd);
+	g->command = guard_start(argv, env, &g->report_fd);
 	if (g->command < 0)
 		return -1;
 	if (ag_proc_stat(g->command, &stat) == 0)
@@ -240,22 +241,33 @@ start(struct guard *g, char *const argv[])
 	return 0;
 }
 
+/* -1 = none. */
+static int
+descriptor(const char *text)
+{
+	char *rest;
+	long fd = strtol(text, &rest, 10);
+
+	return *text && !*rest && fd > STDERR_FILENO && fd <= INT_MAX ? (int)fd
+								      : -1;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct guard g = {.report_fd = -1};
-	char *rest = argv[0];
+	char **env;
 
-	if (argc > 1)
-		g.agent_fd = (int)strtol(argv[1], &rest, 10);
-	if (argc < 4 || *rest || strcmp(argv[2], "--") != 0 ||
+	if (argc < 5 || strcmp(argv[3], "--") != 0 ||
+	    (g.agent_fd = descriptor(argv[1])) < 0 ||
 	    !is_agent_socket(g.agent_fd)) {
-		fputs("usage: rolemesh-guard FD -- program [argument ...] "
+		fputs("usage: rolemesh-guard FD ENV -- program [argument ...] "
 		      "(started by rolemesh-node-agent only)\n",
 		      stderr);
 		return EXIT_USAGE;
 	}
-	if (prepare(&g) != 0 || start(&g, argv + 3) != 0) {
+	env = guard_env_read(descriptor(argv[2]));
+	if (!env || prepare(&g) != 0 || start(&g, argv + 4, env) != 0) {
 		tell(&g, AG_GUARD_EXEC_FAILED, errno, 0);
 		return 1;
 	}

@@ -15,7 +15,7 @@
 #define EXIT_NOT_EXECUTED 127 /* as shells have it */
 
 static void
-become(char *const argv[], pid_t guard, int report_fd)
+become(char *const argv[], char *const env[], pid_t guard, int report_fd)
 {
 	sigset_t none;
 	int32_t error;
@@ -28,7 +28,7 @@ become(char *const argv[], pid_t guard, int report_fd)
 		signal(i, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	execvp(argv[0], argv);
+	execvpe(argv[0], argv, env);
 	error = errno;
 	if (write(report_fd, &error, sizeof(error)) < 0)
 		_exit(EXIT_NOT_EXECUTED); /* nobody is left to be told */
@@ -36,7 +36,7 @@ become(char *const argv[], pid_t guard, int report_fd)
 }
 
 pid_t
-guard_start(char *const argv[], int *report_fd)
+guard_start(char *const argv[], char *const env[], int *report_fd)
 {
 	pid_t guard = getpid(), pid;
 	int ends[2];
@@ -45,7 +45,7 @@ guard_start(char *const argv[], int *report_fd)
 		return -1;
 	pid = fork();
 	if (pid == 0)
-		become(argv, guard, ends[1]);
+		become(argv, env, guard, ends[1]);
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);

@@ -50,7 +50,8 @@ struct ag_process_spec {
 	const char *guard;	    /* path of rolemesh-guard */
 	const char *const *argv;    /* NULL at the end; [0] without a '/' is
 				     * looked up in PATH */
-	const char *const *env;	    /* NAME=value laid over our environment;
+	const char *const *env;	    /* NAME=value laid over our environment,
+				     * for the program, not for its guard;
 				     * NULL at the end, or NULL = none */
 };
 

@@ -12,10 +12,15 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #define GUARD_FD 3
+#define ENV_FD 4
 #define DIGITS 12
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3; where it is, hosts may insist */
+#endif
 
 static size_t
 count(const char *const *list)
@@ -59,18 +64,45 @@ overlay(const char *const *base, const char *const *over)
 	return env;
 }
 
+/* -1 = no memory or descriptor; errno is set. */
+static int
+write_env(const char *const *over)
+{
+	gw_auto_free const char **env = NULL;
+	gw_auto_fd int fd = -1;
+	int out;
+
+	env = overlay((const char *const *)environ, over);
+	fd = memfd_create("environment", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("environment", MFD_CLOEXEC);
+	if (!env || fd < 0)
+		return -1;
+	for (size_t i = 0; env[i]; i++) {
+		size_t len = strlen(env[i]) + 1;
+
+		if (write(fd, env[i], len) != (ssize_t)len)
+			return -1;
+	}
+	out = fd;
+	fd = -1;
+	return out;
+}
+
 static const char **
-guard_argv(const struct ag_process_spec *spec, const char *fd)
+guard_argv(const struct ag_process_spec *spec, const char *fd,
+	   const char *env_fd)
 {
 	size_t n = count(spec->argv);
-	const char **argv = calloc(n + 4, sizeof(*argv));
+	const char **argv = calloc(n + 5, sizeof(*argv));
 
 	if (!argv)
 		return NULL;
 	argv[0] = spec->guard;
 	argv[1] = fd;
-	argv[2] = "--";
-	memcpy(argv + 3, spec->argv, n * sizeof(*argv));
+	argv[2] = env_fd;
+	argv[3] = "--";
+	memcpy(argv + 4, spec->argv, n * sizeof(*argv));
 	return argv;
 }
 
@@ -80,9 +112,9 @@ lift(int *fd)
 {
 	int above;
 
-	if (*fd > GUARD_FD)
+	if (*fd > ENV_FD)
 		return 0;
-	above = fcntl(*fd, F_DUPFD_CLOEXEC, GUARD_FD + 1);
+	above = fcntl(*fd, F_DUPFD_CLOEXEC, ENV_FD + 1);
 	if (above < 0)
 		return -1;
 	close(*fd);
@@ -106,20 +138,19 @@ set_attributes(posix_spawnattr_t *attr)
 }
 
 static int
-spawn(const struct ag_process_spec *spec, int guard_fd, int output_fd,
-      pid_t *pid)
+spawn(const struct ag_process_spec *spec, int guard_fd, int env_fd,
+      int output_fd, pid_t *pid)
 {
-	char fd_text[DIGITS];
+	char fd_text[DIGITS], env_text[DIGITS];
 	gw_auto_free const char **argv = NULL;
-	gw_auto_free const char **env = NULL;
 	posix_spawn_file_actions_t act;
 	posix_spawnattr_t attr;
 	int rc;
 
 	snprintf(fd_text, sizeof(fd_text), "%d", GUARD_FD);
-	argv = guard_argv(spec, fd_text);
-	env = overlay((const char *const *)environ, spec->env);
-	if (!argv || !env)
+	snprintf(env_text, sizeof(env_text), "%d", ENV_FD);
+	argv = guard_argv(spec, fd_text, env_text);
+	if (!argv)
 		return ENOMEM;
 	rc = posix_spawn_file_actions_init(&act);
 	if (rc != 0)
@@ -134,10 +165,11 @@ spawn(const struct ag_process_spec *spec, int guard_fd, int output_fd,
 	    (rc = posix_spawn_file_actions_adddup2(&act, output_fd,
 						   STDERR_FILENO)) ||
 	    (rc = posix_spawn_file_actions_adddup2(&act, guard_fd, GUARD_FD)) ||
+	    (rc = posix_spawn_file_actions_adddup2(&act, env_fd, ENV_FD)) ||
 	    (rc = set_attributes(&attr)))
 		goto out;
 	rc = posix_spawn(pid, spec->guard, &act, &attr, (char *const *)argv,
-			 (char *const *)env);
+			 environ);
 out:
 	posix_spawnattr_destroy(&attr);
 no_attr:
@@ -151,7 +183,13 @@ ag_process_spawn(const struct ag_process_spec *spec, struct ag_spawned *out,
 {
 	gw_auto_fd int guard_fd = -1, child_guard_fd = -1;
 	gw_auto_fd int output_fd = -1, child_output_fd = -1;
+	gw_auto_fd int env_fd = write_env(spec->env);
 	int ends[2], rc;
+
+	if (env_fd < 0)
+		return gw_err_set(err, GW_ERR_INTERNAL, errno,
+				  "no file in memory for an environment: %s",
+				  strerror(errno));
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return gw_err_set(err, GW_ERR_INTERNAL, errno,
@@ -165,11 +203,11 @@ ag_process_spawn(const struct ag_process_spec *spec, struct ag_spawned *out,
 	child_output_fd = ends[1];
 	/* Only our ends: a program expects a pipe that waits for it. */
 	if (lift(&child_guard_fd) != 0 || lift(&child_output_fd) != 0 ||
-	    fcntl(guard_fd, F_SETFL, O_NONBLOCK) != 0 ||
+	    lift(&env_fd) != 0 || fcntl(guard_fd, F_SETFL, O_NONBLOCK) != 0 ||
 	    fcntl(output_fd, F_SETFL, O_NONBLOCK) != 0)
 		return gw_err_set(err, GW_ERR_INTERNAL, errno,
 				  "no descriptor: %s", strerror(errno));
-	rc = spawn(spec, child_guard_fd, child_output_fd, &out->guard);
+	rc = spawn(spec, child_guard_fd, env_fd, child_output_fd, &out->guard);
 	if (rc != 0)
 		return gw_err_set(err, GW_ERR_INTERNAL, rc,
 				  "cannot start %s: %s", spec->guard,
