@@ -25,8 +25,8 @@ print_one(const struct ag_config *c, size_t index, const struct ag_device *d,
 	struct ag_command command = {0};
 	int rc;
 
-	if (ag_command_build(c, m, d, c->port_base + (unsigned)index, &command,
-			     err) < 0)
+	if (ag_command_build(c, m, d, c->port_base + (unsigned)index, NULL,
+			     &command, err) < 0)
 		return -1;
 	rc = ag_command_text(&command, &text);
 	ag_command_release(&command);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/model/listening.h"
 #include "agent/queue/ticket.h"
 #include "body/body.h"
 #include "serve/deadline.h"
@@ -58,6 +59,7 @@ set_target(struct gw_request *r)
 		return GW_FINISH;
 	}
 	t->base_url = t->owned_url;
+	t->api_key = own(r)->ticket->model->key;
 	if (gw_default_model_json(r) < 0 ||
 	    gw_body_edit(r->receive.body, t->model_json, r->resolve.model,
 			 &r->err) < 0)
@@ -95,6 +97,13 @@ lost_its_server(const struct gw_request *r)
 	return r->relay.done && r->relay.failure != GW_TRANSFER_OK;
 }
 
+/* Between the connection and the first byte of a prompt. */
+static bool
+may_send(const struct gw_request *r)
+{
+	return own(r)->ticket && ag_listening_still(own(r)->ticket->model);
+}
+
 static void
 release(struct gw_request *r)
 {
@@ -129,6 +138,7 @@ const struct gw_pipeline ag_pipeline = {
 	.picks_again = true,
 	.limits_readers = true,
 	.own_bytes = sizeof(struct own),
+	.may_send = may_send,
 	.on_body = gw_receive_body,
 	.on_body_end = gw_receive_end,
 	.release = release,

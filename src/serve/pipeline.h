@@ -35,6 +35,9 @@ struct gw_pipeline {
 	/* Input events, for the stage that receives. */
 	void (*on_body)(struct gw_request *r, const char *p, size_t n);
 	void (*on_body_end)(struct gw_request *r);
+	/* The connection to the upstream stands. False: it is not the one that
+	 * was chosen, nothing is sent (STRANGER). NULL = always. */
+	bool (*may_send)(const struct gw_request *r);
 	/* Another upstream could take the request right now. NULL = never. */
 	bool (*has_another)(const struct gw_request *r);
 	/* Let go of what the program gave to a request, the hold on its

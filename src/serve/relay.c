@@ -31,6 +31,15 @@ static const struct {
 
 /* ---- transfer events ----------------------------------------------------- */
 
+static bool
+may_send(void *arg)
+{
+	const struct gw_request *r = arg;
+	const struct gw_pipeline *p = r->worker->pipeline;
+
+	return !p->may_send || p->may_send(r);
+}
+
 static void
 on_connected(void *arg)
 {
@@ -214,6 +223,7 @@ on_done(void *arg, enum gw_transfer_result result, const char *detail)
 }
 
 static const struct gw_transfer_ops ops = {
+	.may_send = may_send,
 	.on_connected = on_connected,
 	.on_head = on_head,
 	.on_data = on_data,

@@ -35,6 +35,7 @@ struct gw_transfer {
 	uint64_t connected_ms; /* when it first was, CLOCK_MONOTONIC */
 	uint64_t sent_ms;      /* when the request last began to go out */
 	curl_socket_t fd;      /* what it waits for, CURL_SOCKET_BAD = none */
+	bool barred;	       /* whoever was connected is to get nothing */
 	bool silent;	       /* nothing acknowledged, at the latest look */
 	bool vanished;	       /* ... and to be ended for that */
 	bool retried;	       /* its connection was dead; sent once more */

@@ -74,6 +74,8 @@ gw_curl_result(const struct gw_transfer *t, CURLcode code)
 	case CURLE_OK:
 		/* An end inside the head is none for libcurl. */
 		return t->head_done ? GW_TRANSFER_OK : GW_TRANSFER_CLOSED;
+	case CURLE_ABORTED_BY_CALLBACK:
+		return t->barred ? GW_TRANSFER_STRANGER : GW_TRANSFER_CLOSED;
 	case CURLE_COULDNT_CONNECT:
 		return connect_failure(t->easy);
 	case CURLE_COULDNT_RESOLVE_HOST:

@@ -165,6 +165,9 @@ on_prereq(void *arg, char *peer, char *local, int peer_port, int local_port)
 	(void)local;
 	(void)peer_port;
 	(void)local_port;
+	t->barred = t->ops && t->ops->may_send && !t->ops->may_send(t->arg);
+	if (t->barred)
+		return CURL_PREREQFUNC_ABORT;
 	t->retried = t->connected;
 	t->connected = true;
 	t->sent_ms = gw_mono_ms();

@@ -38,6 +38,10 @@ struct gw_transfer_head {
 
 /* Called on the event loop. Any of them may call gw_transfer_cancel(). */
 struct gw_transfer_ops {
+	/* The connection stands, a kept one perhaps, and nothing was sent yet.
+	 * False: nothing will be, it ends as STRANGER. Must not start, end or
+	 * cancel transfers. NULL = true. */
+	bool (*may_send)(void *arg);
 	/* The connection stands and the request goes out. May be NULL. */
 	void (*on_connected)(void *arg);
 	void (*on_head)(void *arg, const struct gw_transfer_head *head);

@@ -94,6 +94,17 @@ ends_with() {
   run ! grep CORS "$log_file"
 }
 
+@test "llama-server: LLAMA_API_KEY -> the same, but for control requests" {
+  LLAMA_API_KEY=sesame llama_start "$(fake_model m1)"
+  wait_until 10 llama_ready
+  gw_get "$url/v1/models"
+  assert_status 401
+  GW_KEY=sesame gw_get "$url/v1/models"
+  assert_status 200
+  gw_get "$url/fake/stats"
+  assert_status 200
+}
+
 @test "llama-server: models, tokens, script of a model file -> obeyed" {
   llama_start "$(fake_model m1 models=x,y tokens=2 'script={"usage": true}')"
   wait_until 10 llama_ready

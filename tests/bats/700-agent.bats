@@ -345,8 +345,9 @@ chat_of() {
     -H 'X-Forwarded-For: 1.2.3.4' -H 'Origin: https://x' -H 'Accept-Encoding: gzip'
   assert_status 200
   assert_equal "$(fake_last m1-alias '[.headers[][0] | ascii_downcase] | sort | join(" ")')" \
-    'accept anthropic-beta anthropic-version content-length content-type host traceparent tracestate user-agent x-request-id x-rolemesh-via'
+    'accept anthropic-beta anthropic-version authorization content-length content-type host traceparent tracestate user-agent x-request-id x-rolemesh-via'
   assert_equal "$(fake_header m1-alias X-Request-Id)" r-1
+  assert_equal "$(fake_header m1-alias Authorization)" "Bearer $(llama_key m1-alias)"
   assert_equal "$(fake_header m1-alias Host)" "127.0.0.1:$(llama_option m1-alias --port)"
 }
 
@@ -382,7 +383,8 @@ chat_of() {
   local json
   json=$(chat_json m1 '{"stream": true, "fake": {"raw_file": "chat-stream.http", "raw_split": 61}}')
   agent_chat a m1
-  gw_post "http://127.0.0.1:$(llama_option m1-alias --port)/v1/chat/completions" "$json"
+  GW_KEY=$(llama_key m1-alias) \
+    gw_post "http://127.0.0.1:$(llama_option m1-alias --port)/v1/chat/completions" "$json"
   cp "$body_file" "$GW_DIR/original"
   agent_post a /v1/chat/completions "$json"
   assert_status 200

@@ -173,18 +173,19 @@ YAML
   for name in chat-stream-usage chat-tools-stream completions-stream messages-stream \
     responses-stream; do
     name+=.http
-    replay "http://127.0.0.1:$(llama_option m-plan --port)" "$name" "$BATS_TEST_TMPDIR/want"
+    replay "http://127.0.0.1:$(llama_option m-plan --port)" "$name" "$BATS_TEST_TMPDIR/want" \
+      -H "Authorization: Bearer $(llama_key m-plan)"
     replay "$GW_URL" "$name" "$BATS_TEST_TMPDIR/got"
     cmp "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/got"
     [[ -s $BATS_TEST_TMPDIR/got ]]
   done
 }
 
-# replay URL FIXTURE FILE
+# replay URL FIXTURE FILE [CURL ARGS]
 replay() {
   curl -sSN --noproxy '*' --max-time 20 -o "$3" -H 'Content-Type: application/json' \
     --data-binary "{\"model\": \"planner\", \"stream\": true,
-      \"fake\": {\"raw_file\": \"$2\", \"raw_split\": 300}}" "$1/v1/chat/completions"
+      \"fake\": {\"raw_file\": \"$2\", \"raw_split\": 300}}" "${@:4}" "$1/v1/chat/completions"
 }
 
 @test "agent: a stream -> tokens reach the client while the answer is not complete" {

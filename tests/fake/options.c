@@ -235,12 +235,13 @@ void
 fake_options_read(struct fake_server *srv, int argc, char **argv)
 {
 	struct fake_options *opt = &srv->opt;
-	const char **text;
+	const char **text, *key = getenv("LLAMA_API_KEY");
 	int which;
 
 	*opt = (struct fake_options){.host = "127.0.0.1",
 				     .name = "fake",
 				     .idle_ms = 5000,
+				     .api_key = key && *key ? key : NULL,
 				     .exit_after_ms = -1,
 				     .max_requests = 100};
 	fake_script_init(&srv->base);

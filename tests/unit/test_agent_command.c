@@ -47,7 +47,8 @@ build(const char *title, const char *yaml, const char *device,
 	if (!c)
 		return false;
 	device_of(device, AG_VENDOR_NVIDIA, &d);
-	built = ag_command_build(c, &c->models[0], &d, 18080, out, &err) == 0;
+	built = ag_command_build(c, &c->models[0], &d, 18080, NULL, out,
+				 &err) == 0;
 	if (!built)
 		ok(false, "%s: %s", title, err.msg);
 	ag_config_free(c);

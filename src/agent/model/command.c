@@ -13,6 +13,7 @@
 
 #include "config/yaml.h"
 
+#define KEY_VARIABLE "LLAMA_API_KEY"
 #define ENV_TEXT_MAX 4096 /* bytes of what ag_device_env() says */
 
 /* A list of strings under construction, NULL behind the last one. */
@@ -133,6 +134,16 @@ put_arguments(struct list *l, const struct ag_config *c,
 	return 0;
 }
 
+static int
+put_variable(struct list *l, const char *name, const char *value)
+{
+	char *entry;
+
+	if (asprintf(&entry, "%s=%s", name, value) < 0)
+		entry = NULL;
+	return take(l, entry);
+}
+
 /* Does the model's `env` give this NAME=value another value? */
 static bool
 is_overridden(const struct ag_model_config *m, const char *entry)
@@ -145,12 +156,13 @@ is_overridden(const struct ag_model_config *m, const char *entry)
 
 static int
 put_environment(struct list *l, const struct ag_model_config *m,
-		const struct ag_device *d)
+		const struct ag_device *d, const char *key)
 {
 	struct gw_buf text GW_CLEANUP(gw_buf_release) =
 		GW_BUF_INIT(ENV_TEXT_MAX);
 
-	if (ag_device_env(d, &text) < 0)
+	if (ag_device_env(d, &text) < 0 ||
+	    (key && put_variable(l, KEY_VARIABLE, key) < 0))
 		return -1;
 	for (size_t at = 0; at < text.len; at += strlen(text.data + at) + 1)
 		if (!is_overridden(m, text.data + at) &&
@@ -158,13 +170,9 @@ put_environment(struct list *l, const struct ag_model_config *m,
 			return -1;
 	for (size_t i = 0; m->env && i < m->env->n; i++) {
 		const struct gw_yaml_member *v = &m->env->child[i];
-		char *entry;
 
-		if (gw_yaml_is_null(v->value))
-			continue;
-		if (asprintf(&entry, "%s=%s", v->key->text, v->value->text) < 0)
-			entry = NULL;
-		if (take(l, entry) < 0)
+		if (!gw_yaml_is_null(v->value) &&
+		    put_variable(l, v->key->text, v->value->text) < 0)
 			return -1;
 	}
 	return 0;
@@ -172,7 +180,7 @@ put_environment(struct list *l, const struct ag_model_config *m,
 
 int
 ag_command_build(const struct ag_config *c, const struct ag_model_config *m,
-		 const struct ag_device *d, unsigned port,
+		 const struct ag_device *d, unsigned port, const char *key,
 		 struct ag_command *out, struct gw_err *err)
 {
 	struct list argv = {0}, env = {.cap = 8};
@@ -180,7 +188,7 @@ ag_command_build(const struct ag_config *c, const struct ag_model_config *m,
 	/* There may be nothing to put in, and it still ends with NULL. */
 	env.item = calloc(env.cap, sizeof(*env.item));
 	if (env.item && put_arguments(&argv, c, m, port) == 0 &&
-	    put_environment(&env, m, d) == 0) {
+	    put_environment(&env, m, d, key) == 0) {
 		*out = (struct ag_command){.argv = argv.item, .env = env.item};
 		return 0;
 	}

@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/model/failure.h"
+#include "agent/model/listening.h"
 #include "agent/model/start.h"
 #include "base/clock.h"
 
@@ -119,6 +121,8 @@ forget_process(struct ag_model *m)
 	m->process = NULL;
 	m->pid = 0;
 	m->start_time = 0;
+	m->listener = (struct ag_listener){0};
+	explicit_bzero(m->key, sizeof(m->key));
 	give_back_port(m);
 	m->device = NULL;
 	c->ops->children_changed(c->arg);
@@ -175,6 +179,17 @@ on_ready(void *arg)
 	ag_devices_refresh(m->context->devices, 0);
 }
 
+/* m->error says why. */
+static void
+give_up(struct ag_model *m, const char *reason)
+{
+	ev_timer_stop(m->context->loop, &m->start_limit);
+	ag_readiness_stop(&m->readiness);
+	m->failing = true;
+	ag_process_terminate(m->process, m->context->config->stop_timeout_ms);
+	ag_model_enter(m, AG_STOPPING, reason);
+}
+
 static void
 on_start_limit(struct ev_loop *loop, ev_timer *t, int revents)
 {
@@ -183,28 +198,51 @@ on_start_limit(struct ev_loop *loop, ev_timer *t, int revents)
 
 	(void)loop;
 	(void)revents;
-	ag_readiness_stop(&m->readiness);
 	gw_err_set(&m->error, GW_ERR_MODEL_START_TIMEOUT, 0,
 		   "llama-server of model '%s' was not ready within "
 		   "llama_server_startup_timeout_s = %.10g s",
 		   m->config->model_id, limit_ms / 1000.0);
-	m->failing = true;
-	ag_process_terminate(m->process, m->context->config->stop_timeout_ms);
-	ag_model_enter(m, AG_STOPPING, "not ready in time");
+	give_up(m, "not ready in time");
+}
+
+/* Nobody else is asked anything, nor told the key. */
+static bool
+may_ask(void *arg)
+{
+	struct ag_model *m = arg;
+	enum ag_listening who = ag_listening_look(m);
+
+	if (who == AG_LISTENING_TAKEN)
+		give_up(m, "its port is somebody else's");
+	return who == AG_LISTENING_OURS;
+}
+
+static bool
+may_send(void *arg)
+{
+	return ag_listening_still(arg);
 }
 
 /* A start limit, and then the questions. */
 static void
-ask_whether_ready(struct ag_model *m, void (*then)(void *arg))
+ask_whether_ready(struct ag_model *m, const struct ag_readiness_ops *ops)
 {
 	const struct ag_model_context *c = m->context;
 
+	m->strangers = 0;
 	ev_timer_set(&m->start_limit, c->config->startup_timeout_ms / 1000.,
 		     0.);
 	ev_timer_start(c->loop, &m->start_limit);
 	ag_readiness_start(&m->readiness, c->loop, c->upstreams, m->port,
-			   c->config->probe_interval_ms, on_loading, then, m);
+			   m->key, c->config->probe_interval_ms, ops, m);
 }
+
+static const struct ag_readiness_ops start_ops = {
+	.may_ask = may_ask,
+	.may_send = may_send,
+	.on_loading = on_loading,
+	.on_ready = on_ready,
+};
 
 static void
 on_answers_again(void *arg)
@@ -215,6 +253,13 @@ on_answers_again(void *arg)
 	m->doubtful = false;
 	m->context->ops->trusted(m->context->arg, m);
 }
+
+static const struct ag_readiness_ops doubt_ops = {
+	.may_ask = may_ask,
+	.may_send = may_send,
+	.on_loading = on_loading,
+	.on_ready = on_answers_again,
+};
 
 /* ---- what others may ask for --------------------------------------------- */
 
@@ -236,7 +281,7 @@ ag_model_start(struct ag_model *m, struct ag_device *d)
 	}
 	m->device = d;
 	m->starts++;
-	ask_whether_ready(m, on_ready);
+	ask_whether_ready(m, &start_ops);
 	ag_model_enter(m, AG_STARTING, NULL);
 }
 
@@ -275,7 +320,7 @@ ag_model_doubt(struct ag_model *m)
 	if (m->state != AG_READY || m->doubtful)
 		return;
 	m->doubtful = true;
-	ask_whether_ready(m, on_answers_again);
+	ask_whether_ready(m, &doubt_ops);
 }
 
 void

@@ -5,9 +5,9 @@
 
 /*
  * ag_port_take - is 127.0.0.1:@port free, and no other agent's?
- * A stranger on the port would be taken for our llama-server, and versions of
- * llama-server that set SO_REUSEPORT share one without noticing: so it is tried
- * before each start, without that option. A llama-server that is being started
+ * llama-server cannot use a stranger's port, or, where it sets SO_REUSEPORT,
+ * shares one without noticing: so it is tried before each start, without that
+ * option. Who took it afterwards is seen later (listening.h). A llama-server that is being started
  * does not listen yet: until it does, and as long as it runs, a name that one
  * process of a host can have keeps the agents of one host apart.
  * Returns a descriptor that holds that name; closing it, or the end of this

@@ -27,6 +27,14 @@ ask_later(struct ag_readiness *r)
 						     : r->interval_ms;
 }
 
+static bool
+may_send(void *arg)
+{
+	const struct ag_readiness *r = arg;
+
+	return r->ops->may_send(r->arg);
+}
+
 static void
 on_head(void *arg, const struct gw_transfer_head *head)
 {
@@ -56,7 +64,7 @@ on_done(void *arg, enum gw_transfer_result result, const char *detail)
 	r->transfer = NULL;
 	if (good && r->models) {
 		ev_timer_stop(r->loop, &r->timer);
-		r->on_ready(r->arg);
+		r->ops->on_ready(r->arg);
 		return;
 	}
 	r->models = good;
@@ -66,10 +74,11 @@ on_done(void *arg, enum gw_transfer_result result, const char *detail)
 	}
 	ask_later(r);
 	if (r->status)
-		r->on_loading(r->arg); /* may stop us */
+		r->ops->on_loading(r->arg); /* may stop us */
 }
 
-static const struct gw_transfer_ops ops = {
+static const struct gw_transfer_ops transfer_ops = {
+	.may_send = may_send,
 	.on_head = on_head,
 	.on_data = on_data,
 	.on_done = on_done,
@@ -82,14 +91,21 @@ ask(struct ag_readiness *r)
 	char url[64];
 	struct gw_transfer_request req = {
 		.url = url,
+		.bearer = r->key,
 		.connect_ms = AG_READINESS_ASK_MS,
 		.total_ms = AG_READINESS_ASK_MS,
 	};
 
+	if (!r->ops->may_ask(r->arg)) {
+		if (r->loop)
+			ask_later(r);
+		return;
+	}
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/%s", r->port,
 		 r->models ? "v1/models" : "health");
 	r->status = 0;
-	r->transfer = gw_transfer_start(r->upstreams, &req, &ops, r, &ignored);
+	r->transfer = gw_transfer_start(r->upstreams, &req, &transfer_ops, r,
+					&ignored);
 	if (!r->transfer)
 		ask_later(r); /* out of memory: it may come back */
 }
@@ -97,19 +113,19 @@ ask(struct ag_readiness *r)
 void
 ag_readiness_start(struct ag_readiness *r, struct ev_loop *loop,
 		   struct gw_upstreams *upstreams, unsigned port,
-		   uint32_t interval_ms, void (*on_loading)(void *arg),
-		   void (*on_ready)(void *arg), void *arg)
+		   const char *key, uint32_t interval_ms,
+		   const struct ag_readiness_ops *ops, void *arg)
 {
 	*r = (struct ag_readiness){
 		.loop = loop,
 		.upstreams = upstreams,
 		.port = port,
+		.key = key,
 		.interval_ms = interval_ms,
 		.wait_ms = interval_ms < AG_READINESS_FIRST_MS
 				   ? interval_ms
 				   : AG_READINESS_FIRST_MS,
-		.on_loading = on_loading,
-		.on_ready = on_ready,
+		.ops = ops,
 		.arg = arg,
 	};
 	ev_timer_init(&r->timer, on_timer, 0., 0.);
@@ -126,4 +142,5 @@ ag_readiness_stop(struct ag_readiness *r)
 	if (r->transfer)
 		gw_transfer_cancel(r->transfer);
 	r->transfer = NULL;
+	r->loop = NULL;
 }

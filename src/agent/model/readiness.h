@@ -19,30 +19,44 @@
 #define AG_READINESS_FIRST_MS 50   /* the first wait; doubles up to interval */
 #define AG_READINESS_ASK_MS 5000   /* until one question is given up */
 
+/* Called on the loop. */
+struct ag_readiness_ops {
+	/* Before each question: is it llama-server that would get it? False: it
+	 * is asked again later. May stop it. */
+	bool (*may_ask)(void *arg);
+	/* The connection stands: is it still? False: nothing is sent. Must not
+	 * stop it. */
+	bool (*may_send)(void *arg);
+	void (*on_loading)(void *arg); /* it answers, but not with a 2xx; may
+					* come many times */
+	void (*on_ready)(void *arg);
+};
+
 struct ag_readiness {
 	struct ev_loop *loop;
 	struct gw_upstreams *upstreams;
 	unsigned port;
+	const char *key;
 	uint32_t interval_ms;
 	uint32_t wait_ms;
 	bool models;	  /* /health was good, /v1/models is asked */
 	int status;	  /* of the question under way, 0 = none yet */
 	struct gw_transfer *transfer;
 	ev_timer timer;
-	void (*on_loading)(void *arg); /* it answers, but not with a 2xx */
-	void (*on_ready)(void *arg);
+	const struct ag_readiness_ops *ops;
 	void *arg;
 };
 
 /*
  * ag_readiness_start - begin to ask http://127.0.0.1:@port.
+ * @key          Bearer of the questions; lives as long as it is asked
  * @interval_ms  between two questions in the long run
- * The callbacks run on the loop; on_loading may come many times.
+ * @ops          static; @arg is theirs
  */
 void ag_readiness_start(struct ag_readiness *r, struct ev_loop *loop,
 			struct gw_upstreams *upstreams, unsigned port,
-			uint32_t interval_ms, void (*on_loading)(void *arg),
-			void (*on_ready)(void *arg), void *arg);
+			const char *key, uint32_t interval_ms,
+			const struct ag_readiness_ops *ops, void *arg);
 
 /* ag_readiness_stop - ask no more; safe before start (all zero) and twice. */
 void ag_readiness_stop(struct ag_readiness *r);

@@ -31,6 +31,7 @@ GW_MUSTCHECK int ag_model_choose_port(const struct ag_model *m, unsigned *port,
 /*
  * ag_model_spawn - start llama-server for @m on @d; m->port is chosen.
  * @err  INTERNAL
+ * Fills m->key: whoever else reaches the port is served nothing.
  */
 GW_MUSTCHECK int ag_model_spawn(struct ag_model *m, const struct ag_device *d,
 				const struct ag_process_ops *ops,

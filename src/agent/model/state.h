@@ -17,12 +17,14 @@
 #include "agent/config/agent_config.h"
 #include "agent/device/device.h"
 #include "agent/model/readiness.h"
+#include "agent/process/listener.h"
 #include "agent/process/output_ring.h"
 #include "agent/process/process.h"
 #include "base/backoff.h"
 #include "base/err.h"
 
 #define AG_REASON_BYTES 256
+#define AG_KEY_BYTES 32 /* of random, twice as many digits */
 
 enum ag_state {
 #define STATE(name, word, next, text) AG_##name,
@@ -73,6 +75,9 @@ struct ag_model {
 	int port_hold;			/* keeps it ours (port.h), -1 = none */
 	pid_t pid;			/* 0 = none */
 	uint64_t start_time;		/* of pid */
+	char key[2 * AG_KEY_BYTES + 1];	/* what it asks callers for, "" = none */
+	struct ag_listener listener;	/* sockets of it that were seen to listen */
+	unsigned strangers;		/* looks in a row that found others' */
 	struct ag_readiness readiness;
 	ev_timer start_limit;
 	struct ag_output_ring output;

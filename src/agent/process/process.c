@@ -330,6 +330,12 @@ ag_process_free(struct ag_process *p)
 		release(p);
 }
 
+pid_t
+ag_process_guard(const struct ag_process *p)
+{
+	return p->guard_child.pid;
+}
+
 uint64_t
 ag_process_start_time(pid_t pid)
 {

@@ -85,6 +85,12 @@ void ag_process_kill(struct ag_process *p);
 void ag_process_free(struct ag_process *p);
 
 /*
+ * ag_process_guard - pid of its guard: the command and all that it started are
+ * its descendants, wherever they went. Its number is ours until on_exit.
+ */
+pid_t ag_process_guard(const struct ag_process *p);
+
+/*
  * ag_process_start_time - field 22 of /proc/PID/stat (clock ticks since boot).
  * Returns 0 when there is no such process.
  */

@@ -326,6 +326,11 @@ llama_option() {
   _llama_started "$1" ".argv | .[index(\"$2\") + 1]" | tail -n 1
 }
 
+# llama_key ALIAS - what the last one asks its callers for.
+llama_key() {
+  tr '\0' '\n' <"/proc/$(llama_last "$1" .pid)/environ" | sed -n 's/^LLAMA_API_KEY=//p'
+}
+
 # llama_pids [ALIAS] - those that live, in the order of their start.
 llama_pids() {
   local pid
