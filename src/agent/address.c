@@ -19,11 +19,8 @@
 static void
 end_leftovers(const char *folder, void *arg)
 {
-	char path[PATH_MAX];
-
 	(void)arg;
-	snprintf(path, sizeof(path), "%s/" AG_CHILDREN_NAME, folder);
-	ag_children_end_leftovers(path);
+	ag_children_end_leftovers(folder);
 }
 
 /*
@@ -47,11 +44,10 @@ ag_address_prepare(struct gw_site *s, struct ag_agent *a, struct gw_err *err)
 	if (gw_site_listen(s, c->listen_host, c->listen_port, leftover,
 			   "--port or listen_port", err) < 0 ||
 	    gw_folder_create(&s->folder, instance, &leftover, err) < 0 ||
-	    gw_site_fill(s, err) < 0)
+	    gw_site_fill(s, err) < 0 ||
+	    ag_children_init(&a->children, s->folder.path, err) < 0)
 		return -1;
 	gw_site_need(s, SOCKET_NAME, 0);
-	snprintf(a->children_path, sizeof(a->children_path),
-		 "%s/" AG_CHILDREN_NAME, s->folder.path);
 	return gw_site_write_conf(s, "agent.conf.in", NULL, 0,
 				  c->max_body_bytes, err);
 }

@@ -17,6 +17,7 @@
 #include "agent/device/device.h"
 #include "agent/gateway_line/gateway_line.h"
 #include "agent/model/model.h"
+#include "agent/process/children.h"
 #include "agent/queue/schedule.h"
 #include "serve/endpoint.h"
 #include "serve/pipeline.h"
@@ -35,7 +36,7 @@ struct ag_agent {
 	struct ag_scheduler *scheduler;	/* NULL until the devices are known */
 	struct ag_gateway_line *line;
 	char guard[PATH_MAX];		/* rolemesh-guard */
-	char children_path[PATH_MAX];	/* children.c; "" = not kept */
+	struct ag_children children;	/* which of them run, on disk */
 	int64_t started_wall_s;
 	/* run.c's: a model went to another state */
 	void (*on_model_changed)(void *run);

@@ -22,11 +22,11 @@ print_one(const struct ag_config *c, size_t index, const struct ag_device *d,
 {
 	gw_auto_buf struct gw_buf text = GW_BUF_INIT(LINE_MAX_BYTES);
 	const struct ag_model_config *m = &c->models[index];
+	struct ag_command_start how = {.port = c->port_base + (unsigned)index};
 	struct ag_command command = {0};
 	int rc;
 
-	if (ag_command_build(c, m, d, c->port_base + (unsigned)index, NULL,
-			     &command, err) < 0)
+	if (ag_command_build(c, m, d, &how, &command, err) < 0)
 		return -1;
 	rc = ag_command_text(&command, &text);
 	ag_command_release(&command);

@@ -5,25 +5,11 @@
  */
 #include "agent/parts.h"
 
-#include "agent/process/children.h"
 #include "agent/report.h"
 
+_Static_assert(AG_CHILDREN_MAX >= AG_MODELS_MAX, "room for every model");
+
 /* ---- for the models ------------------------------------------------------ */
-
-static void
-model_changed(void *arg, struct ag_model *m)
-{
-	struct ag_agent *a = arg;
-
-	if (a->scheduler)
-		ag_scheduler_model_changed(a->scheduler, m);
-	/* The gateway sends no request to what failed: tell it at once, and
-	 * when that is over, too. */
-	if (m->state == AG_FAILED || m->state == AG_READY ||
-	    m->state == AG_STOPPED)
-		ag_gateway_line_urgent(a->line);
-	a->on_model_changed(a->run);
-}
 
 static void
 model_trusted(void *arg, struct ag_model *m)
@@ -51,8 +37,24 @@ children_changed(void *arg)
 				.start_time = m->start_time,
 			};
 	}
-	if (a->children_path[0])
-		ag_children_write(a->children_path, child, n);
+	ag_children_write(&a->children, child, n);
+}
+
+static void
+model_changed(void *arg, struct ag_model *m)
+{
+	struct ag_agent *a = arg;
+
+	if (a->scheduler)
+		ag_scheduler_model_changed(a->scheduler, m);
+	/* The gateway sends no request to what failed: tell it at once, and
+	 * when that is over, too. */
+	if (m->state == AG_FAILED || m->state == AG_READY ||
+	    m->state == AG_STOPPED)
+		ag_gateway_line_urgent(a->line);
+	if (m->state == AG_READY)
+		children_changed(a);
+	a->on_model_changed(a->run);
 }
 
 static struct ag_device *
@@ -131,6 +133,7 @@ ag_parts_new(struct ag_agent *a, void (*on_ready)(void *arg), void *arg,
 		.config = a->config,
 		.devices = a->devices,
 		.guard = a->guard,
+		.mark = a->children.mark,
 		.ops = &model_ops,
 		.arg = a,
 	};

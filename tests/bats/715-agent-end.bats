@@ -327,23 +327,28 @@ both_killed() {
   agent_kill a
 }
 
-# The wrapper dies with its guard, by the kernel; its child does not.
-survivor() {
+# survivors PATTERN - the wrapper dies with its guard, by the kernel; its
+# children do not, nor who left for a session of its own.
+survivors() {
   local processes
   processes=$(gw_processes)
-  awk '$2 ~ /fake_llama$/ { print $1 }' <<<"$processes"
+  awk -v pattern="$1" '$0 ~ pattern { print $1 }' <<<"$processes"
 }
 
 @test "agent: killed together with its guard -> the next start ends what survived" {
-  local left
-  agent 'models:' "$(model m1 wrapper=1)"
+  local left daemon
+  agent 'models:' "$(model m1 wrapper=1 daemon=1)"
   agent_chat a m1
   both_killed
-  left=$(survivor)
+  left=$(survivors 'fake_llama ')
+  daemon=$(survivors 'sleep 600')
   alive "$left"
+  alive "$daemon"
   agent_start a
   wait_until 5 gone "$left"
-  agent_log_has a "event=leftover_killed pid=$(llama_last m1 .pid)"
+  wait_until 5 gone "$daemon"
+  agent_log_has a "event=leftover_killed pid=$left"
+  agent_log_has a "event=leftover_killed pid=$daemon"
   agent_chat a m1
   assert_status 200
   assert_equal "$(llama_option m1 --port)" "$AGENT_LLAMA_PORTS_a" 'its own port again'
@@ -363,5 +368,5 @@ survivor() {
   mv "$file.new" "$file"
   agent_start a
   alive "$(gw_pid stranger)"
-  run ! agent_log_has a event=leftover_killed
+  run ! agent_log_has a "event=leftover_killed pid=$(gw_pid stranger)"
 }

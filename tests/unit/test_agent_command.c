@@ -40,6 +40,7 @@ build(const char *title, const char *yaml, const char *device,
       struct ag_command *out)
 {
 	struct ag_config *c = expect_agent_loads(title, yaml, NULL);
+	struct ag_command_start how = {.port = 18080};
 	struct gw_err err = {0};
 	struct ag_device d;
 	bool built;
@@ -47,8 +48,7 @@ build(const char *title, const char *yaml, const char *device,
 	if (!c)
 		return false;
 	device_of(device, AG_VENDOR_NVIDIA, &d);
-	built = ag_command_build(c, &c->models[0], &d, 18080, NULL, out,
-				 &err) == 0;
+	built = ag_command_build(c, &c->models[0], &d, &how, out, &err) == 0;
 	if (!built)
 		ok(false, "%s: %s", title, err.msg);
 	ag_config_free(c);

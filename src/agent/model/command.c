@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/process/leftovers.h"
 #include "config/yaml.h"
 
 #define KEY_VARIABLE "LLAMA_API_KEY"
@@ -156,13 +157,12 @@ is_overridden(const struct ag_model_config *m, const char *entry)
 
 static int
 put_environment(struct list *l, const struct ag_model_config *m,
-		const struct ag_device *d, const char *key)
+		const struct ag_device *d, const struct ag_command_start *how)
 {
 	struct gw_buf text GW_CLEANUP(gw_buf_release) =
 		GW_BUF_INIT(ENV_TEXT_MAX);
 
-	if (ag_device_env(d, &text) < 0 ||
-	    (key && put_variable(l, KEY_VARIABLE, key) < 0))
+	if (ag_device_env(d, &text) < 0)
 		return -1;
 	for (size_t at = 0; at < text.len; at += strlen(text.data + at) + 1)
 		if (!is_overridden(m, text.data + at) &&
@@ -175,20 +175,25 @@ put_environment(struct list *l, const struct ag_model_config *m,
 		    put_variable(l, v->key->text, v->value->text) < 0)
 			return -1;
 	}
-	return 0;
+	/* Of one name the last one counts. */
+	return (how->key && put_variable(l, KEY_VARIABLE, how->key) < 0) ||
+			       (how->mark && put_variable(l, AG_MARK_VARIABLE,
+							  how->mark) < 0)
+		       ? -1
+		       : 0;
 }
 
 int
 ag_command_build(const struct ag_config *c, const struct ag_model_config *m,
-		 const struct ag_device *d, unsigned port, const char *key,
+		 const struct ag_device *d, const struct ag_command_start *how,
 		 struct ag_command *out, struct gw_err *err)
 {
 	struct list argv = {0}, env = {.cap = 8};
 
 	/* There may be nothing to put in, and it still ends with NULL. */
 	env.item = calloc(env.cap, sizeof(*env.item));
-	if (env.item && put_arguments(&argv, c, m, port) == 0 &&
-	    put_environment(&env, m, d, key) == 0) {
+	if (env.item && put_arguments(&argv, c, m, how->port) == 0 &&
+	    put_environment(&env, m, d, how) == 0) {
 		*out = (struct ag_command){.argv = argv.item, .env = env.item};
 		return 0;
 	}

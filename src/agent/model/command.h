@@ -17,23 +17,30 @@ struct ag_command {
 	char **env; /* NAME=value, beside the agent's own environment */
 };
 
+/* What one start has and another has not. */
+struct ag_command_start {
+	unsigned port;	  /* TCP, on 127.0.0.1 */
+	const char *key;  /* what it is to ask callers for, or NULL: in the
+			   * environment, everybody can read command lines */
+	const char *mark; /* AG_MARK_VARIABLE (leftovers.h), or NULL */
+};
+
 /*
  * ag_command_build - how a model is started on a device.
- * @port  TCP port on 127.0.0.1
- * @key   what it is to ask callers for, or NULL: in the environment, because
- *        everybody can read command lines
- * @out   filled on success; the caller releases it
- * @err   INTERNAL (no memory)
+ * @how  read during the call
+ * @out  filled on success; the caller releases it
+ * @err  INTERNAL (no memory)
  * The order is: program, --model, --alias, --host, --port, structured keys in
  * the order of flags.def, server_args in the order of the file. server_args:
  * `a_b: 1` is --a-b 1, true a bare --a-b, false and null nothing, a list the
- * option once for each entry. The environment: LLAMA_API_KEY, the device's
+ * option once for each entry. The environment: the device's
  * (ag_device_env), then the model's `env` in the order of the file.
  */
 GW_MUSTCHECK int ag_command_build(const struct ag_config *c,
 				  const struct ag_model_config *m,
-				  const struct ag_device *d, unsigned port,
-				  const char *key, struct ag_command *out, struct gw_err *err);
+				  const struct ag_device *d,
+				  const struct ag_command_start *how,
+				  struct ag_command *out, struct gw_err *err);
 void ag_command_release(struct ag_command *c);
 
 /*

@@ -6,15 +6,14 @@
 #include "agent/model/start.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "agent/config/file_check.h"
 #include "agent/model/command.h"
 #include "agent/model/placement.h"
 #include "agent/model/port.h"
 #include "base/log.h"
+#include "base/secret.h"
 
 static bool
 has_device(const struct ag_model *m)
@@ -93,21 +92,6 @@ ag_model_choose_port(const struct ag_model *m, unsigned *port, int *hold,
 		m->config->model_id, first, spare, spare + AG_SPARE_PORTS - 1);
 }
 
-/* Digits, so that it is one word everywhere. */
-static int
-make_key(char key[2 * AG_KEY_BYTES + 1], struct gw_err *err)
-{
-	unsigned char bits[AG_KEY_BYTES];
-
-	if (getrandom(bits, sizeof(bits), GRND_NONBLOCK) != sizeof(bits))
-		return gw_err_set(err, GW_ERR_INTERNAL, errno,
-				  "no random numbers for a key: %s",
-				  strerror(errno));
-	for (size_t i = 0; i < sizeof(bits); i++)
-		snprintf(key + 2 * i, 3, "%02x", bits[i]);
-	return 0;
-}
-
 int
 ag_model_spawn(struct ag_model *m, const struct ag_device *d,
 	       const struct ag_process_ops *ops, struct ag_process **process,
@@ -115,10 +99,18 @@ ag_model_spawn(struct ag_model *m, const struct ag_device *d,
 {
 	struct ag_command command = {0};
 	struct ag_process_spec spec = {.guard = m->context->guard};
+	struct ag_command_start how = {
+		.port = m->port,
+		.key = m->key,
+		.mark = m->context->mark,
+	};
 
-	if (make_key(m->key, err) < 0 ||
-	    ag_command_build(m->context->config, m->config, d, m->port, m->key,
-			     &command, err) < 0)
+	if (gw_secret_hex(m->key, AG_KEY_BYTES) < 0)
+		return gw_err_set(err, GW_ERR_INTERNAL, errno,
+				  "no random numbers for a key: %s",
+				  strerror(errno));
+	if (ag_command_build(m->context->config, m->config, d, &how, &command,
+			     err) < 0)
 		return -1;
 	spec.argv = (const char *const *)command.argv;
 	spec.env = (const char *const *)command.env;

@@ -55,6 +55,7 @@ struct ag_model_context {
 	const struct ag_config *config;
 	struct ag_devices *devices;
 	const char *guard;		/* path of rolemesh-guard */
+	const char *mark;		/* of what this agent starts (leftovers.h) */
 	const struct ag_model_ops *ops;
 	void *arg;
 };

@@ -12,7 +12,33 @@
 #define STAT_BYTES 1024 /* a name of 64 bytes and 50 numbers */
 #define FIELD_STATE 3
 #define FIELD_PPID 4
+#define FIELD_GROUP 5
+#define FIELD_SESSION 6
 #define FIELD_START_TIME 22
+
+static void
+take_field(int field, const char *p, struct ag_proc_stat *out)
+{
+	switch (field) {
+	case FIELD_STATE:
+		out->state = *p;
+		break;
+	case FIELD_PPID:
+		out->ppid = (pid_t)strtol(p, NULL, 10);
+		break;
+	case FIELD_GROUP:
+		out->group = (pid_t)strtol(p, NULL, 10);
+		break;
+	case FIELD_SESSION:
+		out->session = (pid_t)strtol(p, NULL, 10);
+		break;
+	case FIELD_START_TIME:
+		out->start_time = strtoull(p, NULL, 10);
+		break;
+	default:
+		break;
+	}
+}
 
 int
 ag_proc_stat(pid_t pid, struct ag_proc_stat *out)
@@ -37,10 +63,7 @@ ag_proc_stat(pid_t pid, struct ag_proc_stat *out)
 		if (!p)
 			break;
 		p++;
-		if (field == FIELD_PPID)
-			out->ppid = (pid_t)strtol(p, NULL, 10);
-		if (field == FIELD_START_TIME)
-			out->start_time = strtoull(p, NULL, 10);
+		take_field(field, p, out);
 	}
 	return p ? 0 : -1;
 }

@@ -7,7 +7,8 @@
 #include <sys/types.h>
 
 struct ag_proc_stat {
-	pid_t ppid;
+	char state;	     /* R, S, ...; Z and X run no more */
+	pid_t ppid, group, session;
 	uint64_t start_time; /* field 22: clock ticks since boot */
 };
 
