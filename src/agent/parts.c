@@ -12,7 +12,7 @@ _Static_assert(AG_CHILDREN_MAX >= AG_MODELS_MAX, "room for every model");
 /* ---- for the models ------------------------------------------------------ */
 
 static void
-model_trusted(void *arg, struct ag_model *m)
+model_settled(void *arg, struct ag_model *m)
 {
 	struct ag_agent *a = arg;
 
@@ -67,7 +67,7 @@ room_for(void *arg, const struct ag_model *m)
 
 static const struct ag_model_ops model_ops = {
 	.changed = model_changed,
-	.trusted = model_trusted,
+	.settled = model_settled,
 	.children_changed = children_changed,
 	.room_for = room_for,
 };

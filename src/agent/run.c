@@ -179,7 +179,9 @@ on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 	(void)loop;
 	(void)revents;
 	for (size_t i = 0; i < a->models.n; i++) {
-		if (!a->models.model[i].waiting)
+		const struct ag_model *m = &a->models.model[i];
+
+		if (!m->waiting && !m->preload_due)
 			continue;
 		ag_devices_refresh(a->devices, AG_SAMPLE_AGE_MS);
 		ag_scheduler_wake(a->scheduler);

@@ -54,6 +54,8 @@ static struct ag_config config;
 static struct ag_model_config configs[N_MODELS];
 static struct ag_model model[N_MODELS];
 static bool broken[N_MODELS]; /* its file is missing */
+static bool looked_for[N_MODELS]; /* its files are */
+static bool out_of_reach[N_MODELS]; /* ... on a file system that hangs */
 static unsigned doubts[N_MODELS];
 static struct ag_scheduler *s;
 static struct client clients[N_CLIENTS];
@@ -85,8 +87,8 @@ ag_devices_on_sample(struct ag_devices *d, void (*sampled)(void *arg),
 
 /* ---- instead of model.c and start.c -------------------------------------- */
 
-int
-ag_model_check(const struct ag_model *m, struct gw_err *err)
+static int
+check(const struct ag_model *m, struct gw_err *err)
 {
 	if (broken[m->index])
 		return gw_err_set(err, GW_ERR_MODEL_START_FAILED, 0, "no file");
@@ -109,19 +111,41 @@ fails(struct ag_model *m)
 void
 ag_model_start(struct ag_model *m, struct ag_device *d)
 {
-	if (ag_model_check(m, &m->error) < 0) {
+	if (check(m, &m->error) < 0) {
 		fails(m);
 		return;
 	}
+	if (looked_for[m->index] || out_of_reach[m->index])
+		return;
 	m->device = d;
 	m->starts++;
 	ag_model_enter(m, AG_STARTING, NULL);
 }
 
+bool
+ag_model_is_startable(const struct ag_model *m)
+{
+	struct gw_err ignored;
+
+	return check(m, &ignored) == 0 && !looked_for[m->index];
+}
+
+bool
+ag_model_is_looked_for(const struct ag_model *m)
+{
+	return looked_for[m->index];
+}
+
+bool
+ag_model_is_out_of_reach(const struct ag_model *m)
+{
+	return out_of_reach[m->index];
+}
+
 void
 ag_model_examine(struct ag_model *m)
 {
-	if (m->state == AG_STOPPED && ag_model_check(m, &m->error) < 0)
+	if (m->state == AG_STOPPED && check(m, &m->error) < 0)
 		fails(m);
 }
 
@@ -174,6 +198,8 @@ reset(size_t n_devices)
 	memset(configs, 0, sizeof(configs));
 	memset(model, 0, sizeof(model));
 	memset(broken, 0, sizeof(broken));
+	memset(looked_for, 0, sizeof(looked_for));
+	memset(out_of_reach, 0, sizeof(out_of_reach));
 	memset(doubts, 0, sizeof(doubts));
 	memset(clients, 0, sizeof(clients));
 	n_clients = 0;

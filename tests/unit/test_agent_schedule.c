@@ -390,6 +390,7 @@ preload(void)
 	configs[D].preload = false;
 	ag_model_enter(&model[B], AG_FAILED, "no file");
 	ag_scheduler_preload(s);
+	settle();
 	ok(model[A].state == AG_STARTING && model[A].device == gpu0 &&
 		   model[C].state == AG_STARTING && model[C].device == gpu1,
 	   "preload: empty devices -> one model each");
@@ -403,6 +404,7 @@ preload(void)
 	in_group(A, 400);
 	in_group(C, 400);
 	ag_scheduler_preload(s);
+	settle();
 	ok(model[A].state == AG_STARTING && model[C].state == AG_STARTING &&
 		   model[B].state == AG_STOPPED,
 	   "preload: one device -> those that fit beside each other");
@@ -449,9 +451,68 @@ unused(void)
 	end();
 }
 
+/* The files of a model are looked for, off the loop. */
+static void
+looked_for_first(void)
+{
+	struct client *a, *b;
+
+	begin(1);
+	looked_for[A] = true;
+	a = asks(A);
+	b = asks(B);
+	ok(waits(a) && waits(b) && model[A].state == AG_STOPPED &&
+		   model[B].state == AG_STOPPED,
+	   "files: looked for since a moment -> later ones wait");
+	looked_for[A] = false;
+	ag_scheduler_wake(s);
+	settle();
+	ok(model[A].state == AG_STARTING && model[B].state == AG_STOPPED,
+	   "files: there -> started before later ones");
+	end();
+
+	begin(1);
+	is_ready(B, gpu0);
+	looked_for[A] = true;
+	asks(A);
+	ok(model[B].state == AG_READY,
+	   "files: not known to be there -> nobody has to go");
+	end();
+}
+
+static void
+hanging(void)
+{
+	unsigned passed = 0;
+
+	begin(1);
+	is_ready(B, gpu0);
+	out_of_reach[A] = true;
+	asks(A);
+	for (int i = 0; i < 2 * MAX; i++) {
+		struct client *b = asks(B);
+
+		passed += runs(b);
+		ends(b);
+	}
+	ok(passed == 2 * MAX && model[B].state == AG_READY,
+	   "files: the file system hangs -> any number may pass");
+	end();
+
+	begin(1);
+	out_of_reach[A] = true;
+	asks(A);
+	asks(B);
+	ok(model[A].state == AG_STOPPED && model[B].state == AG_STARTING,
+	   "files: the file system hangs -> later ones are started");
+	end();
+}
+
 int
 main(void)
 {
+	looked_for_first();
+	hanging();
 	chosen_device();
 	room_goes_first();
 	stay_together();

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/model/failure.h"
 #include "agent/model/listening.h"
@@ -55,30 +54,55 @@ fail(struct ag_model *m)
 }
 
 /*
- * The wait is over. What ran and crashed, or was to be preloaded, comes back by
- * itself where there is room; the rest waits for a request. What is still known
- * to be impossible goes on waiting, so that nobody is sent here in vain.
+ * What ran and crashed, or was to be preloaded, comes back by itself where
+ * there is room; the rest waits for a request.
  */
 static void
-on_retry(struct ev_loop *loop, ev_timer *t, int revents)
+come_back(struct ag_model *m)
 {
-	struct ag_model *m = t->data;
 	const struct ag_model_context *c = m->context;
-	struct ag_device *d;
+	struct ag_device *d = m->resident ? c->ops->room_for(c->arg, m) : NULL;
 
-	(void)loop;
-	(void)revents;
-	if (ag_model_check(m, &m->error) < 0) {
-		/* A device that is missing may show by the next time. */
-		ag_devices_refresh(c->devices, AG_SAMPLE_AGE_MS);
-		arm_retry(m);
-		return;
-	}
-	d = m->resident ? c->ops->room_for(c->arg, m) : NULL;
 	if (d)
 		ag_model_start(m, d);
 	else
 		ag_model_enter(m, AG_STOPPED, "may be tried again");
+}
+
+/* Its files were looked for. Elsewhere than here it means nothing any more. */
+static void
+on_seen(void *arg, const char *why)
+{
+	struct ag_model *m = arg;
+
+	if (m->state != AG_STOPPED && m->state != AG_FAILED)
+		return;
+	if (why) {
+		gw_err_set(&m->error, GW_ERR_MODEL_START_FAILED, 0, "%s", why);
+		fail(m);
+		return;
+	}
+	if (m->state == AG_FAILED)
+		come_back(m);
+	m->context->ops->settled(m->context->arg, m);
+}
+
+/* The wait is over. What is still known to be impossible goes on waiting, so
+ * that nobody is sent here in vain. */
+static void
+on_retry(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct ag_model *m = t->data;
+
+	(void)loop;
+	(void)revents;
+	if (ag_model_check_device(m, &m->error) == 0) {
+		ag_look_begin(&m->look);
+		return;
+	}
+	/* A device that is missing may show by the next time. */
+	ag_devices_refresh(m->context->devices, AG_SAMPLE_AGE_MS);
+	arm_retry(m);
 }
 
 /* ---- the process --------------------------------------------------------- */
@@ -102,15 +126,6 @@ on_output(void *arg, const char *p, size_t n)
 }
 
 static void
-give_back_port(struct ag_model *m)
-{
-	if (m->port_hold >= 0)
-		close(m->port_hold);
-	m->port_hold = -1;
-	m->port = 0;
-}
-
-static void
 forget_process(struct ag_model *m)
 {
 	const struct ag_model_context *c = m->context;
@@ -123,7 +138,7 @@ forget_process(struct ag_model *m)
 	m->start_time = 0;
 	m->listener = (struct ag_listener){0};
 	explicit_bzero(m->key, sizeof(m->key));
-	give_back_port(m);
+	ag_model_give_back_port(m);
 	m->device = NULL;
 	c->ops->children_changed(c->arg);
 }
@@ -251,7 +266,7 @@ on_answers_again(void *arg)
 
 	ev_timer_stop(m->context->loop, &m->start_limit);
 	m->doubtful = false;
-	m->context->ops->trusted(m->context->arg, m);
+	m->context->ops->settled(m->context->arg, m);
 }
 
 static const struct ag_readiness_ops doubt_ops = {
@@ -266,16 +281,22 @@ static const struct ag_readiness_ops doubt_ops = {
 void
 ag_model_start(struct ag_model *m, struct ag_device *d)
 {
+	bool there = ag_model_check_device(m, &m->error) == 0;
+
+	if (there && !ag_look_is_fresh(&m->look)) {
+		ag_look_begin(&m->look);
+		return;
+	}
 	ev_timer_stop(m->context->loop, &m->retry);
 	m->failing = false;
 	ag_output_ring_clear(&m->output);
-	if (ag_model_check(m, &m->error) < 0 ||
+	if (!there ||
 	    ag_model_choose_port(m, &m->port, &m->port_hold, &m->error) < 0 ||
 	    ag_model_spawn(m, d, &process_ops, &m->process, &m->error) < 0) {
 		/* No memory, no descriptors: a start that failed. */
 		if (m->error.code == GW_ERR_INTERNAL)
 			m->error.code = GW_ERR_MODEL_START_FAILED;
-		give_back_port(m);
+		ag_model_give_back_port(m);
 		fail(m);
 		return;
 	}
@@ -288,8 +309,12 @@ ag_model_start(struct ag_model *m, struct ag_device *d)
 void
 ag_model_examine(struct ag_model *m)
 {
-	if (m->state == AG_STOPPED && ag_model_check(m, &m->error) < 0)
+	if (m->state != AG_STOPPED)
+		return;
+	if (ag_model_check_device(m, &m->error) < 0)
 		fail(m);
+	else
+		ag_look_begin(&m->look);
 }
 
 static void
@@ -335,6 +360,7 @@ ag_model_shut_down(struct ag_model *m, uint32_t grace_ms)
 {
 	m->resident = false;
 	ev_timer_stop(m->context->loop, &m->retry);
+	ag_look_stop(&m->look);
 	if (!m->process)
 		return;
 	m->failing = false;
@@ -365,6 +391,9 @@ init(struct ag_model *m, const struct ag_model_context *c, size_t index)
 		.first_ms = AG_RESTART_FIRST_MS,
 		.max_ms = AG_RESTART_MAX_MS,
 	};
+	ag_look_init(&m->look, c->loop, c->config->llama_server_bin,
+		     m->config->path, m->config->model_id,
+		     c->config->startup_timeout_ms, on_seen, m);
 	ev_timer_init(&m->start_limit, on_start_limit, 0., 0.);
 	m->start_limit.data = m;
 	ev_timer_init(&m->retry, on_retry, 0., 0.);
@@ -395,9 +424,10 @@ ag_models_free(struct ag_models *all)
 
 		ev_timer_stop(m->context->loop, &m->start_limit);
 		ev_timer_stop(m->context->loop, &m->retry);
+		ag_look_stop(&m->look);
 		ag_readiness_stop(&m->readiness);
 		ag_process_free(m->process);
-		give_back_port(m);
+		ag_model_give_back_port(m);
 	}
 	free(all->model);
 	*all = (struct ag_models){0};

@@ -39,13 +39,16 @@ void ag_models_free(struct ag_models *all);
 /*
  * ag_model_start - run it on a device.
  * @m  STOPPED or FAILED
- * It is STARTING afterwards, or FAILED when something is known to be missing.
+ * It is STARTING afterwards, or FAILED when no device is there. Or as it was:
+ * then its files are looked for, and it becomes FAILED, or ops->settled asks for
+ * the next step.
  */
 void ag_model_start(struct ag_model *m, struct ag_device *d);
 
 /*
- * ag_model_examine - is what it needs there? A STOPPED model that cannot be
- * started is FAILED afterwards, so that nobody is sent to it in vain.
+ * ag_model_examine - is what it needs there? A STOPPED model without a device is
+ * FAILED afterwards, and one without its files soon, so that nobody is sent to
+ * it in vain.
  */
 void ag_model_examine(struct ag_model *m);
 

@@ -7,8 +7,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "agent/config/file_check.h"
 #include "agent/model/command.h"
 #include "agent/model/placement.h"
 #include "agent/model/port.h"
@@ -29,28 +29,35 @@ has_device(const struct ag_model *m)
 }
 
 int
-ag_model_check(const struct ag_model *m, struct gw_err *err)
+ag_model_check_device(const struct ag_model *m, struct gw_err *err)
 {
-	const char *program = m->context->config->llama_server_bin;
-	const char *path = m->config->path, *why;
-
-	why = ag_why_no_program(program);
-	if (why)
-		return gw_err_set(err, GW_ERR_MODEL_START_FAILED, 0,
-				  "llama_server_bin cannot be executed: %s: %s",
-				  program, why);
-	why = ag_why_no_weights(path);
-	if (why)
-		return gw_err_set(err, GW_ERR_MODEL_START_FAILED, 0,
-				  "the file of model '%s' cannot be used: %s: "
-				  "%s",
-				  m->config->model_id, path, why);
 	if (!has_device(m))
 		return gw_err_set(err, GW_ERR_NO_DEVICE, 0,
 				  "no device of this node can hold the model "
 				  "'%s'; the node's inventory lists them",
 				  m->config->model_id);
 	return 0;
+}
+
+bool
+ag_model_is_startable(const struct ag_model *m)
+{
+	struct gw_err ignored;
+
+	return ag_model_check_device(m, &ignored) == 0 &&
+	       ag_look_is_fresh(&m->look);
+}
+
+bool
+ag_model_is_looked_for(const struct ag_model *m)
+{
+	return ag_look_is_quick(&m->look);
+}
+
+bool
+ag_model_is_out_of_reach(const struct ag_model *m)
+{
+	return ag_look_hangs(&m->look);
 }
 
 /* Returns what ag_port_take() does. */
@@ -90,6 +97,15 @@ ag_model_choose_port(const struct ag_model *m, unsigned *port, int *hold,
 		"spare ones %u to %u are taken by other programs; "
 		"choose another llama_server_port_base",
 		m->config->model_id, first, spare, spare + AG_SPARE_PORTS - 1);
+}
+
+void
+ag_model_give_back_port(struct ag_model *m)
+{
+	if (m->port_hold >= 0)
+		close(m->port_hold);
+	m->port_hold = -1;
+	m->port = 0;
 }
 
 int

@@ -11,13 +11,23 @@
 #define AG_SPARE_PORTS 64 /* tried beyond the models' own */
 
 /*
- * ag_model_check - is everything there that can be looked at? The devices are
- * known.
- * @err  MODEL_START_FAILED: the program or the model file is missing, unreadable
- *       or no file; NO_DEVICE: none that it may run on is there and large enough
+ * ag_model_check_device - is a device there that it may run on? The devices are
+ * known. What it needs of the file system is look.h's business.
+ * @err  NO_DEVICE: none is there and large enough
  * Returns 0 / -1.
  */
-GW_MUSTCHECK int ag_model_check(const struct ag_model *m, struct gw_err *err);
+GW_MUSTCHECK int ag_model_check_device(const struct ag_model *m,
+				       struct gw_err *err);
+
+/* ag_model_is_startable - ag_model_start() would start it now. */
+bool ag_model_is_startable(const struct ag_model *m);
+
+/* ag_model_is_looked_for - its files are, since a moment only: what comes after
+ * it should wait for the answer.
+ * ag_model_is_out_of_reach - they are, for long: a file system hangs, and others
+ * go first. */
+bool ag_model_is_looked_for(const struct ag_model *m);
+bool ag_model_is_out_of_reach(const struct ag_model *m);
 
 /*
  * ag_model_choose_port - llama_server_port_base + index of the model, or the
@@ -27,6 +37,9 @@ GW_MUSTCHECK int ag_model_check(const struct ag_model *m, struct gw_err *err);
  */
 GW_MUSTCHECK int ag_model_choose_port(const struct ag_model *m, unsigned *port,
 				      int *hold, struct gw_err *err);
+
+/* ag_model_give_back_port - what ag_model_choose_port() took; safe twice. */
+void ag_model_give_back_port(struct ag_model *m);
 
 /*
  * ag_model_spawn - start llama-server for @m on @d; m->port is chosen.

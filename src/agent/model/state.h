@@ -16,6 +16,7 @@
 
 #include "agent/config/agent_config.h"
 #include "agent/device/device.h"
+#include "agent/model/look.h"
 #include "agent/model/readiness.h"
 #include "agent/process/listener.h"
 #include "agent/process/output_ring.h"
@@ -39,8 +40,9 @@ struct ag_model;
 struct ag_model_ops {
 	/* It went to another state: m->state, m->reason. */
 	void (*changed)(void *arg, struct ag_model *m);
-	/* It was READY but in doubt, and answers again: requests may begin. */
-	void (*trusted)(void *arg, struct ag_model *m);
+	/* What kept it from being started or used is settled: it was READY but
+	 * in doubt and answers again, or what it needs is there. */
+	void (*settled)(void *arg, struct ag_model *m);
 	/* The pid of one of them came or went. */
 	void (*children_changed)(void *arg);
 	/* A device that takes it right now without ending another model, or
@@ -79,6 +81,7 @@ struct ag_model {
 	char key[2 * AG_KEY_BYTES + 1];	/* what it asks callers for, "" = none */
 	struct ag_listener listener;	/* sockets of it that were seen to listen */
 	unsigned strangers;		/* looks in a row that found others' */
+	struct ag_look look;		/* is what it needs there? */
 	struct ag_readiness readiness;
 	ev_timer start_limit;
 	struct ag_output_ring output;
@@ -105,6 +108,7 @@ struct ag_model {
 	unsigned running;		/* requests forwarded now */
 	unsigned waiting;		/* requests in the queue for it */
 	uint64_t last_used_ms;
+	bool preload_due;		/* start it where there is room */
 	ev_timer idle;
 };
 

@@ -5,6 +5,8 @@
  */
 #include "agent/queue/queue.h"
 
+#include "agent/model/start.h"
+
 void
 ag_queue_wake(struct ag_scheduler *s)
 {
@@ -82,6 +84,8 @@ ag_queue_in_the_way(const struct ag_scheduler *s, const struct ag_queue *q,
 {
 	const struct ag_ticket *oldest = TAILQ_FIRST(&q->waiting);
 
+	while (oldest && ag_model_is_out_of_reach(oldest->model))
+		oldest = TAILQ_NEXT(oldest, link);
 	if (!oldest || oldest->model == m || oldest->model->device == q->device)
 		return false;
 	return !ag_place_same_group(oldest->model, m) ||

@@ -68,14 +68,13 @@ make_room(struct ag_scheduler *s, struct ag_queue *q, struct ag_model *m)
 	};
 	enum ag_room_step step = ag_rule_make_room(&e);
 	char reason[AG_REASON_BYTES];
-	struct gw_err ignored;
 
 	if (step == AG_ROOM_MEASURE)
 		ag_devices_refresh(s->devices, AG_SETTLE_MS);
 	if (step != AG_ROOM_END)
 		return;
 	/* What cannot be started takes nobody's place. */
-	if (ag_model_check(m, &ignored) < 0) {
+	if (!ag_model_is_startable(m)) {
 		ag_model_start(m, q->device);
 		return;
 	}
@@ -137,10 +136,13 @@ start_next(struct ag_scheduler *s, struct ag_queue *q)
 	{
 		struct ag_model *m = t->model;
 
-		if (m->state != AG_STOPPED)
+		if (m->state != AG_STOPPED || ag_model_is_out_of_reach(m))
 			continue;
 		if (ag_place_fits(s->models, m, q->device)) {
 			ag_model_start(m, q->device);
+			/* Or a later one takes its place meanwhile. */
+			if (ag_model_is_looked_for(m))
+				return;
 			continue;
 		}
 		if (go_elsewhere(s, q, m))
@@ -180,6 +182,37 @@ start_idle_timers(struct ag_scheduler *s)
 	}
 }
 
+/* In the order of the configuration, once their files are known to be there. */
+static void
+preload(struct ag_scheduler *s)
+{
+	for (size_t i = 0; i < s->models.n; i++) {
+		struct ag_model *m = &s->models.model[i];
+		struct ag_device *d;
+		char id[300];
+
+		if (!m->preload_due || ag_model_is_out_of_reach(m))
+			continue;
+		if (ag_model_is_looked_for(m))
+			return;
+		if (m->state == AG_STOPPED) {
+			d = ag_scheduler_room_for(s, m);
+			if (d)
+				ag_model_start(m, d);
+			if (ag_model_is_looked_for(m))
+				return;
+			m->resident = d;
+			if (!d)
+				gw_log(GW_EV_PRELOAD_SKIPPED, NULL, "model=%s",
+				       gw_log_quote(
+					       id, sizeof(id),
+					       m->config->model_id,
+					       strlen(m->config->model_id)));
+		}
+		m->preload_due = false;
+	}
+}
+
 static void
 on_run(struct ev_loop *loop, ev_timer *t, int revents)
 {
@@ -187,6 +220,7 @@ on_run(struct ev_loop *loop, ev_timer *t, int revents)
 
 	(void)loop;
 	(void)revents;
+	preload(s);
 	for (size_t i = 0; i < s->n_queues; i++) {
 		while (answer_one(s, &s->queues[i]))
 			;
@@ -236,23 +270,10 @@ ag_scheduler_room_for(struct ag_scheduler *s, const struct ag_model *m)
 void
 ag_scheduler_preload(struct ag_scheduler *s)
 {
-	for (size_t i = 0; i < s->models.n; i++) {
-		struct ag_model *m = &s->models.model[i];
-		struct ag_device *d;
-		char id[300];
-
-		if (!m->config->preload || m->state != AG_STOPPED)
-			continue;
-		d = ag_scheduler_room_for(s, m);
-		if (d) {
-			ag_model_start(m, d);
-			continue;
-		}
-		m->resident = false;
-		gw_log(GW_EV_PRELOAD_SKIPPED, NULL, "model=%s",
-		       gw_log_quote(id, sizeof(id), m->config->model_id,
-				    strlen(m->config->model_id)));
-	}
+	for (size_t i = 0; i < s->models.n; i++)
+		s->models.model[i].preload_due =
+			s->models.model[i].config->preload;
+	ag_queue_wake(s);
 }
 
 static void

@@ -62,7 +62,8 @@ void ag_scheduler_model_changed(struct ag_scheduler *s, struct ag_model *m);
 struct ag_device *ag_scheduler_room_for(struct ag_scheduler *s,
 					const struct ag_model *m);
 
-/* ag_scheduler_preload - start what is to be preloaded, as far as it fits. */
+/* ag_scheduler_preload - start what is to be preloaded, as far as it fits, in
+ * the order of the configuration; soon. */
 void ag_scheduler_preload(struct ag_scheduler *s);
 
 /* ag_scheduler_load - requests of a device; none when @s is NULL. */
