@@ -82,3 +82,56 @@ model() {
   agent_stop a
   assert_equal "$agent_status" 0 'exit status'
 }
+
+# in_folders - conf/a.yaml with a model beside it, over/b.yaml with one of its own.
+in_folders() {
+  mkdir -p "$GW_DIR/conf/weights" "$GW_DIR/conf/bin" "$GW_DIR/over" "$GW_DIR/elsewhere"
+  ln -s "$FAKE_LLAMA_SERVER" "$GW_DIR/conf/bin/server"
+  fake_model conf/weights/m1 >/dev/null
+  fake_model over/m1 message=other >/dev/null
+  agent_ports a 8
+  cat >"$GW_DIR/conf/a.yaml" <<YAML
+llama_server_bin: bin/server
+llama_server_port_base: $AGENT_LLAMA_PORTS_a
+devices: [cpu:0]
+models: [{model_id: m1, path: weights/m1.gguf}]
+YAML
+  cat >"$GW_DIR/over/b.yaml" <<YAML
+models: [{model_id: m1, path: ./m1.gguf}]
+YAML
+}
+
+# model_of [AGENT ARGS] - the path that would be started.
+model_of() {
+  run -0 agent_run --dry-run "$@"
+  sed -nE 's/.* --model ([^ ]+) .*/\1/p' <<<"$output"
+}
+
+@test "files: relative paths -> from the folder of the file they stand in, wherever the agent is started" {
+  in_folders
+  local from
+  for from in "$GW_DIR" "$GW_DIR/conf" "$GW_DIR/elsewhere" /; do
+    cd "$from"
+    run -0 agent_run --check --config "$GW_DIR/conf/a.yaml"
+    assert_equal "$output" "$GW_DIR/conf/a.yaml: ok"
+    assert_equal "$(model_of --config "$GW_DIR/conf/a.yaml")" "$GW_DIR/conf/weights/m1.gguf"
+  done
+  cd "$GW_DIR"
+  run -0 agent_run --check --config conf/a.yaml
+  assert_equal "$output" 'conf/a.yaml: ok'
+  assert_equal "$(model_of --config conf/a.yaml)" "$GW_DIR/conf/weights/m1.gguf"
+  assert_equal "$(model_of --config conf/a.yaml --config-override over/b.yaml)" "$GW_DIR/over/./m1.gguf"
+  cd conf
+  assert_equal "$(model_of --config a.yaml)" weights/m1.gguf
+  run -0 agent_run --check --config a.yaml --config-override ../over/b.yaml
+  assert_equal "$output" 'a.yaml: ok'
+}
+
+@test "files: relative paths, started elsewhere -> it serves" {
+  in_folders
+  cp "$GW_DIR/conf/a.yaml" "$GW_DIR/agent-a.yaml" # beside nothing: not this one
+  cd "$GW_DIR/elsewhere"
+  agent_start a --config "$GW_DIR/conf/a.yaml"
+  agent_chat a m1
+  assert_status 200
+}

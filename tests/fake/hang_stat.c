@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hang_stat.c - a file system that hangs, for programs that have this preloaded:
- * stat() and access() of the path $HANG_STAT do not return before the file
- * $HANG_STAT_GO is there.
+ * hang_stat.c - a file system that hangs, for programs that have this
+ * preloaded: stat() and access() of the path $HANG_STAT do not return before
+ * the file $HANG_STAT_GO is there.
  */
 #include <dlfcn.h>
 #include <stdlib.h>

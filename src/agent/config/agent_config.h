@@ -39,7 +39,7 @@ enum ag_flag {
 
 struct ag_model_config {
 	char *model_id;		/* what the gateway asks for; unique */
-	char *path;		/* of the weights, absolute or as written */
+	char *path;		/* of the weights */
 	struct gw_keys roles;	/* may be empty: then it is served locally only */
 	bool preload;		/* start it with the agent */
 	char *group;		/* models of one group may share a device; NULL */

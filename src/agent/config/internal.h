@@ -27,6 +27,10 @@ extern const struct gw_kind ag_kind_device_names; /* [gw_keys] */
 extern const struct gw_kind ag_kind_roles;	  /* [gw_keys] */
 extern const struct gw_kind ag_kind_meta;	  /* tree; fills meta_json, too */
 
+/* paths.c: made absolute, from the folder of their file [char *] */
+extern const struct gw_kind ag_kind_path;
+extern const struct gw_kind ag_kind_program; /* unless it has no slash */
+
 /* flags.c: text for the command line [char *] */
 extern const struct gw_kind ag_kind_count;
 extern const struct gw_kind ag_kind_layers;

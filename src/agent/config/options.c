@@ -27,6 +27,8 @@ static const struct gw_record model_record = {
 #define KIND_DEVICE_NAMES &ag_kind_device_names
 #define KIND_ROLES &ag_kind_roles
 #define KIND_META &ag_kind_meta
+#define KIND_PATH &ag_kind_path
+#define KIND_PROGRAM &ag_kind_program
 #define KIND_COUNT &ag_kind_count
 #define KIND_LAYERS &ag_kind_layers
 #define KIND_SPLIT &ag_kind_split
