@@ -35,7 +35,7 @@ agent() {
 ${1:-}
 models: [{model_id: m-plan, path: $(fake_model m-plan), roles: [planner]}]
 YAML
-  agent_start a
+  GW_LOG_LEVEL=debug agent_start a
 }
 
 assert_local_service() {
@@ -52,7 +52,7 @@ dispatcher_is() {
 
 # failures - how often the gateway could not be told; failed N - for wait_until.
 failures() {
-  grep -c 'event=gateway_failed' "$GW_DIR/agent-a.log"
+  grep -cE 'event=gateway_(failed|retry)' "$GW_DIR/agent-a.log"
 }
 
 failed() {
@@ -67,7 +67,7 @@ registrations_are() {
 # The first three: each is at least half of what it may be, and that doubles.
 assert_waits_grow() {
   local -a waits
-  mapfile -t waits < <(sed -nE 's/.*event=gateway_failed .*retry_in_ms=([0-9]+) .*/\1/p' \
+  mapfile -t waits < <(sed -nE 's/.*event=gateway_(failed|retry) .*retry_in_ms=([0-9]+) .*/\2/p' \
     "$GW_DIR/agent-a.log")
   ((waits[0] < waits[1] && waits[1] < waits[2])) || _fail "waits: ${waits[*]}"
 }
@@ -103,6 +103,25 @@ assert_waits_grow() {
   gw_chat planner
   assert_status 200
   wait_until 10 registrations_are 2
+}
+
+@test "agent: the gateway goes, comes back, refuses -> one line each, however often it was tried" {
+  fake_start gateway
+  NODE_GATEWAY=$FAKE_URL_gateway agent 'heartbeat_interval_s: 0.3'
+  wait_until 10 agent_log_has a event=gateway_registered
+  fake_stop gateway
+  wait_until 20 failed 3
+  assert_equal "$(log_lines gateway_failed)" 1 'lines when it went'
+  assert_equal "$(log_lines gateway_back)" 0 'lines while it is away'
+  fake_start gateway
+  wait_until 20 agent_log_has a 'event=gateway_back .*failures=[3-9]'
+  fake_mode gateway '{"heartbeat_status": 401}'
+  wait_until 20 failed 5
+  assert_equal "$(log_lines gateway_back)" 1 'lines when it came back'
+}
+
+log_lines() { # log_lines EVENT
+  grep -c "event=$1 " "$GW_DIR/agent-a.log" || true
 }
 
 @test "agent: the gateway forgot its node in between -> the agent registers again, nothing failed" {
@@ -227,7 +246,7 @@ not_a_gateway() {
   NODE_GATEWAY=$FAKE_URL_gateway agent
   assert_local_service
   wait_until 20 failed 2
-  agent_log_has a "event=gateway_failed .*failures=2 retry_in_ms=[0-9]+ reason=.*$2"
+  agent_log_has a "event=gateway_(failed|retry) .*failures=2 retry_in_ms=[0-9]+ reason=.*$2"
   dispatcher_is '[.registered, (.error | length > 0)]' '[false,true]'
   assert_local_service
   assert_equal "$(fake_last gateway .path)" /v1/nodes/register

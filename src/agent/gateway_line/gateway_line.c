@@ -44,6 +44,9 @@ struct ag_gateway_line {
 	uint64_t heartbeat_ms; /* when the last one was sent */
 	struct gw_backoff backoff;
 	char why[WHY_BYTES]; /* the last failure, "" after a success */
+	bool away;	  /* it failed, and no heartbeat was answered since */
+	int away_status;  /* ... last with this status, 0 = without one */
+	uint64_t away_ms; /* ... since then */
 	int64_t last_ok_wall_s;
 	void (*left)(void *arg);
 	void *left_arg;
@@ -72,6 +75,31 @@ finish_leaving(struct ag_gateway_line *d)
 
 /* ---- what an answer means ------------------------------------------------ */
 
+/* One line when it goes; whether it cannot be reached, or wants another key, is
+ * worth another one. */
+static enum gw_event
+note_failure(struct ag_gateway_line *d)
+{
+	bool new = !d->away || d->away_status != d->exchange.status;
+
+	if (!d->away)
+		d->away_ms = gw_mono_ms();
+	d->away = true;
+	d->away_status = d->exchange.status;
+	return new ? GW_EV_GATEWAY_FAILED : GW_EV_GATEWAY_RETRY;
+}
+
+static void
+note_success(struct ag_gateway_line *d)
+{
+	if (d->away)
+		gw_log(GW_EV_GATEWAY_BACK, NULL,
+		       "url=%s failures=%u away_ms=%" PRIu64,
+		       d->with.config->dispatcher_base_url, d->backoff.failures,
+		       gw_mono_ms() - d->away_ms);
+	d->away = false;
+}
+
 static void
 failed(struct ag_gateway_line *d, enum gw_transfer_result result)
 {
@@ -91,7 +119,7 @@ failed(struct ag_gateway_line *d, enum gw_transfer_result result)
 	/* A known node has to be heard of before it is stale. */
 	if (d->registered && ms > d->interval_ms)
 		ms = d->interval_ms;
-	gw_log(GW_EV_GATEWAY_FAILED, NULL,
+	gw_log(note_failure(d), NULL,
 	       "url=%s%s failures=%u retry_in_ms=%" PRIu32 " reason=%s",
 	       d->with.config->dispatcher_base_url, paths[d->what],
 	       d->backoff.failures, ms,
@@ -128,6 +156,7 @@ succeeded(struct ag_gateway_line *d)
 		return;
 	}
 	/* Only now: a registration may be taken and forgotten at once. */
+	note_success(d);
 	gw_backoff_reset(&d->backoff);
 	d->known = true;
 	wait_ms(d, d->urgent ? AG_GATEWAY_URGENT_MS : d->interval_ms);
