@@ -24,6 +24,7 @@ failures_that_move(void)
 		[GW_TRANSFER_CONNECT_TIMEOUT] = {"connect timed out", true,
 						 504},
 		[GW_TRANSFER_UNREACHABLE] = {"unreachable", true, 502},
+		[GW_TRANSFER_STRANGER] = {"another program", true, 502},
 		[GW_TRANSFER_DNS] = {"no such host", true, 502},
 		[GW_TRANSFER_TLS] = {"TLS", true, 502},
 		[GW_TRANSFER_UNACKNOWLEDGED] = {"unacknowledged", true, 502},

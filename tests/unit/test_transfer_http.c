@@ -419,6 +419,7 @@ test_repick(void)
 		bool may = i == GW_TRANSFER_REFUSED ||
 			   i == GW_TRANSFER_CONNECT_TIMEOUT ||
 			   i == GW_TRANSFER_UNREACHABLE ||
+			   i == GW_TRANSFER_STRANGER ||
 			   i == GW_TRANSFER_DNS || i == GW_TRANSFER_TLS ||
 			   i == GW_TRANSFER_UNACKNOWLEDGED ||
 			   i == GW_TRANSFER_INTERNAL ||
