@@ -388,8 +388,8 @@ in_flight_is() {
 @test "nodes: heartbeats stop -> stale, visible, no traffic; they return -> fresh again" {
   gw_setup
   fake_start three
-  gw_config <<<'models: {reviewer: {type: discovered}}'
-  local before
+  gw_config <<<'{gateway: {probe_ttl_s: 0}, models: {reviewer: {type: discovered}}}'
+  local before probes
   ROLE_MESH_NODE_STALE_AFTER_S=3 gw_start
   gw_post /v1/nodes/register "$(jq -cn --arg url "$FAKE_URL_three" \
     '{node_id: "n1", base_url: $url, roles: ["reviewer"]}')"
@@ -399,6 +399,7 @@ in_flight_is() {
 
   wait_until 10 node_is n1 stale
   before=$(fake_count three)
+  probes=$(fake_count three /v1/models)
   assert_json '.rolemesh.nodes[0].last_seen_s >= 3' true
   assert_json '.rolemesh.unavailable_models[0].reason' "the only node of role 'reviewer' is stale"
   gw_chat reviewer
@@ -408,6 +409,8 @@ in_flight_is() {
   assert_equal "$(fake_count three)" "$before" 'requests the node got'
   gw_get /v1/models/reviewer
   assert_error 503 no_available_node
+  gw_get /v1/models
+  assert_equal "$(fake_count three /v1/models)" "$probes" 'probes of it'
 
   wait_until 20 beaten_and_used
 }

@@ -60,6 +60,14 @@ first_byte(void)
 	up_connected();
 	pass(100000);
 	ok(is_open(), "first byte: 0 -> no limit");
+	limits(FIRST_BYTE, 1, 0);
+	ask(CHAT, CHAT_D);
+	up_connected();
+	pass(FIRST_BYTE - 1);
+	up_done(GW_TRANSFER_UNACKNOWLEDGED);
+	pass(100000);
+	ok(is_open() && started == 2,
+	   "first byte: another upstream -> counts from its own connection");
 }
 
 /* The process was stopped: the limit is over, and bytes wait in a socket. */

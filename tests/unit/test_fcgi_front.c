@@ -3,6 +3,7 @@
  * test_fcgi_front.c - requests cut anywhere, sent ahead, damaged or too large;
  * answers larger than the socket. Who leaves: test_fcgi_gone.c.
  */
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "fcgi_owner.h"
@@ -11,6 +12,8 @@
 /* What is promised, whatever the constants say. */
 #define PARAMS_MAX (128u << 10)
 #define QUEUE_MAX (64u << 20)
+
+#define LOOKS 100 /* at something that comes after a few */
 
 static unsigned waits;
 
@@ -148,6 +151,9 @@ test_damage(void)
 	put_record(&b, GW_RECORD_BEGIN, 1, "\0\2\0\0\0\0\0\0", 8, 0);
 	refuses(&b, "another role");
 	gw_buf_clear(&b);
+	put_begin(&b, 0, true);
+	refuses(&b, "a request without a number");
+	gw_buf_clear(&b);
 	put_begin(&b, 1, true);
 	put_begin(&b, 1, true);
 	refuses(&b, "BEGIN twice");
@@ -230,6 +236,33 @@ test_another_body(void)
 	ok(echoes(fd, &in, 1, "my own"),
 	   "front: another request is refused, its body fed already -> this "
 	   "one gets its own");
+}
+
+/* Records of another request's number, between those of one: not its own. */
+static void
+test_another_number(void)
+{
+	gw_auto_buf struct gw_buf pairs = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+
+	put_pair(&pairs, "MODE", "echo");
+	put_begin(&out, 1, true);
+	put_params(&out, 1, &pairs, 20);
+	put_record(&out, GW_RECORD_STDIN, 9, "not mine", 8, 0);
+	put_record(&out, GW_RECORD_STDIN, 1, "", 0, 0);
+	put_begin(&out, 2, true);
+	put_params(&out, 2, &pairs, 20);
+	put_record(&out, GW_RECORD_STDIN, 2, "all ", 4, 0);
+	put_record(&out, GW_RECORD_STDIN, 9, "", 0, 0);
+	put_record(&out, GW_RECORD_STDIN, 2, "of it", 5, 0);
+	put_record(&out, GW_RECORD_STDIN, 9, "", 0, 0);
+	put_record(&out, GW_RECORD_STDIN, 2, "", 0, 0);
+	say(&server, fd, out.data, out.len);
+	ok(echoes(fd, &in, 1, ""), "front: a body of another -> is not taken");
+	ok(echoes(fd, &in, 2, "all of it"),
+	   "front: the end of another's body -> does not end this one");
 }
 
 /* A request whose parameters have @bytes in all; is it answered? */
@@ -481,6 +514,36 @@ test_connection_limit(void)
 	turn(&server);
 }
 
+/* No descriptor is left: nothing is accepted, until there is one again. */
+static void
+test_descriptors(void)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct rlimit before, none;
+	bool served = false;
+	struct answer a;
+
+	put_request(&out, 1, false, "echo", "late");
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &none);
+	if (fd < 0 ||
+	    connect(fd, (struct sockaddr *)&server.at, server.at_len) < 0)
+		abort();
+	say(&server, fd, out.data, out.len);
+	hear(&server, fd, &in, &a);
+	ok(!a.id && !a.closed, "front: no descriptor is left -> waits");
+	forget(&a);
+	setrlimit(RLIMIT_NOFILE, &before);
+	for (int i = 0; i < LOOKS && !served; i++) {
+		ev_run(server.loop, EVRUN_ONCE); /* at most the pause */
+		served = echoes(fd, &in, 1, "late");
+	}
+	ok(served, "front: there is one again -> it is served");
+}
+
 static void
 test_stop(void)
 {
@@ -530,6 +593,7 @@ main(void)
 	test_damage();
 	test_pair_lengths();
 	test_another_body();
+	test_another_number();
 	test_large_params();
 	test_given_up_body();
 	test_early_answer_unread();
@@ -541,6 +605,7 @@ main(void)
 	test_kept_water();
 	test_queue_limit();
 	test_connection_limit();
+	test_descriptors();
 	is_int(open_now, 0, "front: at the end -> no request is forgotten");
 	is_int(waits, 0, "front: of all that was written -> nothing waited");
 	test_stop();

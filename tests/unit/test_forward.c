@@ -356,6 +356,47 @@ short_answers(void)
 }
 
 static void
+longest_short_answer(void)
+{
+	static char text[HOLD_MAX + 1];
+
+	memset(text, 'h', HOLD_MAX);
+	chain_set_up();
+	ask(CHAT, CHAT_P);
+	up_head(200, JSON, HOLD_MAX);
+	up_data(text);
+	up_done(GW_TRANSFER_OK);
+	ok(got("Content-Length: 32768\r\n") == 1 &&
+		   strcmp(got_body(), text) == 0,
+	   "stream: the longest that is held -> leaves whole");
+}
+
+/* When to come again: of an error of ours, only what we say. */
+static void
+our_errors(void)
+{
+	struct gw_request *r;
+
+	chain_set_up();
+	ask(CHAT, CHAT_P);
+	up_retry_after = "7";
+	up_head(200, JSON, 9);
+	up_retry_after = "";
+	up_data("{ ");
+	up_done(GW_TRANSFER_BROKEN);
+	ok(got("Status: 502") == 1 && got("Retry-After: 7") == 0,
+	   "stream: it breaks off -> our error, without the upstream's word");
+	chain_set_up();
+	ask(CHAT, CHAT_P);
+	r = conn.request;
+	gw_err_set(&r->err, GW_ERR_MODEL_START_FAILED, 0, "not now");
+	r->err.retry_after_s = 99;
+	gw_pipeline_resume(r);
+	ok(got("Status: 503") == 1 && got("Retry-After: 99\r\n") == 1,
+	   "forward: an error that knows when to come again -> says so");
+}
+
+static void
 long_answers(void)
 {
 	chain_set_up();
@@ -558,6 +599,8 @@ main(void)
 	client_leaves();
 	body_memory();
 	short_answers();
+	longest_short_answer();
+	our_errors();
 	long_answers();
 	upstream_errors();
 	event_streams();

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "internal.h" /* of shm: to damage it */
 #include "nodes/node_view.h"
+#include "nodes/role_lists.h"
 #include "tap.h"
 
 #define STALE_MS 1000
@@ -47,6 +49,27 @@ touch(const char *id, const char *status, uint64_t now_ms)
 	if (reg_node_touch(reg, id, status, status ? strlen(status) : 0, now_ms,
 			   &err) < 0)
 		fatal("touch", &err);
+}
+
+/* Called once, at the end of the next walk over all nodes. */
+static void (*behind_walk)(void);
+
+bool __real_reg_node_next(const struct reg *r, uint32_t *slot,
+			  struct reg_node *out);
+bool __wrap_reg_node_next(const struct reg *r, uint32_t *slot,
+			  struct reg_node *out);
+
+bool
+__wrap_reg_node_next(const struct reg *r, uint32_t *slot, struct reg_node *out)
+{
+	void (*act)(void) = behind_walk;
+	bool found = __real_reg_node_next(r, slot, out);
+
+	if (!found && act) {
+		behind_walk = NULL;
+		act();
+	}
+	return found;
 }
 
 /* The candidates of a role as "node/model node/model". */
@@ -202,6 +225,109 @@ changes(void)
 	       "view: a clock that is behind gives age 0");
 }
 
+static void
+someone_registers(void)
+{
+	put("late", "[{\"model_id\":\"l\",\"roles\":[\"late\"]}]", NOW);
+}
+
+static void
+change_behind_the_walk(void)
+{
+	behind_walk = someone_registers;
+	put("n3", A_B, NOW);
+	is_str(fresh("late", NOW), "",
+	       "view: registered while it is refreshed -> not yet there");
+	is_str(fresh("late", NOW), "late/l", "view: ... but the next time");
+}
+
+/* More roles than buckets: some share one with those that are there. */
+static void
+many_roles(void)
+{
+	unsigned strangers = 0;
+	char role[16];
+
+	fresh("a", NOW);
+	fresh("b", NOW);
+	for (int i = 0; i < 8 * GW_ROLE_BUCKETS; i++) {
+		snprintf(role, sizeof(role), "role-%d", i);
+		strangers += *fresh(role, NOW) != '\0';
+	}
+	is_int(strangers, 0, "view: no role gets the nodes of another");
+}
+
+/* The block behind the first of a payload: a walk does not look at it. */
+static _Atomic uint32_t *
+owner_of_second(const char *id, enum reg_payload which)
+{
+	struct reg_slot *slot = &reg->seg->slots[node(id)->reg.ref.slot];
+	uint64_t link = which == REG_RECORD ? slot->record : slot->status;
+	uint32_t first = reg_link_head(link);
+
+	return &reg->seg->blocks[reg->seg->blocks[first].next].owner;
+}
+
+#define LONG_ID "an-id-of-some-length"
+
+static void
+put_long(const char *role)
+{
+	char models[1000];
+	size_t n = (size_t)snprintf(models, sizeof(models),
+				    "[{\"model_id\":\"m\",\"roles\":[\"%s\"",
+				    role);
+
+	for (int i = 0; i < 14; i++)
+		n += (size_t)snprintf(models + n, sizeof(models) - n,
+				      ",\"%040d\"", i);
+	snprintf(models + n, sizeof(models) - n, "]}]");
+	put(LONG_ID, models, NOW);
+}
+
+static void
+touch_long(const char *state)
+{
+	char status[900];
+
+	snprintf(status, sizeof(status),
+		 "{\"models\":{\"m\":{\"state\":\"%s\"}},\"x\":\"%0600d\"}",
+		 state, 0);
+	touch(LONG_ID, status, NOW);
+}
+
+/* What cannot be read now is read as soon as it can be, without a change. */
+static void
+unreadable(void)
+{
+	_Atomic uint32_t *owner;
+	uint32_t kept;
+
+	put_long("old");
+	touch_long("ready");
+	is_str(fresh("old", NOW), LONG_ID "/m", "view: a node of long texts");
+	touch_long("failed");
+	gw_node_view_refresh(view);
+	is_str(fresh("old", NOW), "", "view: its model has failed");
+	touch_long("ready");
+	owner = owner_of_second(LONG_ID, REG_STATUS);
+	kept = atomic_exchange(owner, 0);
+	is_str(fresh("old", NOW), "",
+	       "view: a status that cannot be read -> as it was");
+	atomic_store(owner, kept);
+	is_str(fresh("old", NOW), LONG_ID "/m",
+	       "view: it can be read again -> the new one");
+	put_long("new");
+	owner = owner_of_second(LONG_ID, REG_RECORD);
+	kept = atomic_exchange(owner, 0);
+	is_str(fresh("old", NOW), LONG_ID "/m",
+	       "view: a record that cannot be read -> as it was");
+	atomic_store(owner, kept);
+	is_str(fresh("new", NOW), LONG_ID "/m",
+	       "view: it can be read again -> the new one");
+	is_str(fresh("old", NOW), "", "view: ... instead of the old one");
+}
+
 int
 main(void)
 {
@@ -222,6 +348,9 @@ main(void)
 	failed_models();
 	odd_status();
 	changes();
+	change_behind_the_walk();
+	many_roles();
+	unreadable();
 	gw_node_view_free(view);
 	reg_close(reg);
 	return done_testing();

@@ -281,6 +281,28 @@ judge_unseen(void)
 	return seen_ms ? "a removed node was seen" : NULL;
 }
 
+/* A registration that is looked at: its status goes when its record comes. */
+static void
+register_again(void)
+{
+	char bytes[NEW_BYTES];
+
+	memset(bytes, 'R', sizeof(bytes));
+	if (reg_node_put(me, "a", bytes, sizeof(bytes), 200, 100000, NULL,
+			 &err))
+		printf("# put: %s\n", err.msg);
+}
+
+static const char *
+judge_versions(void)
+{
+	return after.record_version != before.record_version &&
+			       after.status_version == before.status_version
+		       ? "the status of the last registration looks like its "
+			 "own"
+		       : NULL;
+}
+
 static const struct overtaking nodes[] = {
 	{"walk: replaced", prepare_node, replaced, walk, judge_walk},
 	{"walk: new status", prepare_node, new_status, walk, judge_walk},
@@ -288,6 +310,8 @@ static const struct overtaking nodes[] = {
 	{"walk: another in the slot", prepare_node, succeeded, walk,
 	 judge_walk},
 	{"walk: comes back", prepare_node, came_back, walk, judge_walk},
+	{"walk: while it is replaced", prepare_node, note_after, register_again,
+	 judge_versions},
 	{"record: replaced", prepare_node, replaced, read_record, judge_record},
 	{"record: new status", prepare_node, new_status, read_record,
 	 judge_record},

@@ -104,6 +104,11 @@ test_turns(void)
 	ok(reg_turn_open(r, name, &again, &err) == 0 && again == first &&
 		   reg_turn_next(r, again) == 4,
 	   "turn: ... and not that of one in use");
+	/* t2 has waited longest now, but somebody is about to draw from it. */
+	ok(reg_turn_open(other, "t2", &second, &err) == 0 &&
+		   reg_turn_open(r, "and another", &again, &err) == 0 &&
+		   again != second,
+	   "turn: ... nor that of one just opened again");
 	is_int((long long)reg_turn_next(r, REG_TURNS_MAX), 0,
 	       "turn: index out of range -> 0");
 	ok(reg_verify(r, &err) == 0, "turn: verifies");
@@ -172,6 +177,53 @@ test_leases(void)
 	       "lease: ... and free");
 	is_int(reg_lease_take(r, (struct reg_node_ref){REG_NODES_MAX, 0}), -1,
 	       "lease: slot out of range -> -1");
+	reg_close(r);
+}
+
+/* After a search in vain nobody searches for a while, unless there is one. */
+static void
+test_lease_given_back(void)
+{
+	struct reg_node_ref a;
+	struct reg *r, *other;
+	int32_t mine;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	other = seg_open(0);
+	a = add_node(r, "a");
+	mine = reg_lease_take(r, a);
+	for (int i = 0; i < REG_LEASES_MAX; i++)
+		if (!r->seg->leases[i])
+			r->seg->leases[i] =
+				reg_held(other->row, other->row_generation,
+					 a.slot, a.generation);
+	is_int(reg_lease_take(r, a), -1,
+	       "lease: all taken by the living -> -1");
+	reg_lease_drop(r, mine);
+	is_int((long long)r->swept_ms, 0, "lease: one is dropped -> no pause");
+	is_int(reg_lease_take(r, a), mine, "lease: ... and it is taken again");
+	reg_close(other);
+	reg_close(r);
+}
+
+/* Its row has another owner: it was given up for dead, whyever. */
+static void
+test_lost_row(void)
+{
+	struct reg *r, *other;
+	_Atomic uint64_t *identity;
+	uint64_t heir;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	other = seg_open(0);
+	heir = other->identity ^ 1;
+	identity = &r->seg->rows[other->row].identity;
+	atomic_store(identity, heir);
+	reg_close(other);
+	ok(atomic_load(identity) == heir,
+	   "row: close -> a row that is another's now stays so");
 	reg_close(r);
 }
 
@@ -420,6 +472,8 @@ main(void)
 	test_round_robin();
 	test_turns();
 	test_leases();
+	test_lease_given_back();
+	test_lost_row();
 	test_lease_death();
 	test_many();
 	test_counters();

@@ -334,6 +334,26 @@ forget_connections(int fd)
 	pass(10000); /* more than libcurl keeps one */
 }
 
+/* llama-server closes a connection that was idle for five seconds. */
+static void
+idle_connections(void)
+{
+	struct owner o = {0};
+	int fd = kept_connection(), fresh;
+
+	pass(3000);
+	ok(exchanges(fd), "transfer: a connection idle for 3 s -> used again");
+	pass(5000);
+	start(&o);
+	fresh = upstream_accept();
+	ok(upstream_reads(fresh, body),
+	   "transfer: idle for 5 s -> another one, though it is still open");
+	upstream_says(fresh, OK_HEAD "\r\n0123456789");
+	ok(ends_as(&o, GW_TRANSFER_OK), "transfer: ... and it is answered");
+	close(fd);
+	forget_connections(fresh);
+}
+
 /* ---- ends ---------------------------------------------------------------- */
 
 struct answer {
@@ -658,6 +678,7 @@ main(void)
 	fd = kept_connection();
 	ok(exchanges(fd), "transfer: a kept connection -> is used again");
 	forget_connections(fd);
+	idle_connections();
 	test_dead_connection();
 	test_late_close(RETRY_WITHIN_MS, true);
 	test_late_close(RETRY_WITHIN_MS + 1, false);
