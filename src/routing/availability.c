@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * availability.c - probes' outcomes and the registry, joined into answers.
- * Sends nothing itself (upstream/probe.h does) and writes no replies.
+ * Sends nothing itself (probe/probe.h does) and writes no replies.
  */
 #include "routing/availability.h"
 

@@ -6,7 +6,10 @@
  * whoever comes later. What belongs to nobody alone: `phase` (where it is),
  * `err` (set once, by whoever failed), `conn` (NULL once the answer has ended
  * or the client is gone) and `own` (the program's part, with parts of its own).
- * The request keeps the configuration it began with.
+ * The request keeps the configuration it began with. request.c gives the parts
+ * their first values and takes back what they own; what a part points to has
+ * functions of its own (the body is edited for its upstream, and given up when
+ * it was sent).
  *
  * Memory: gw_request_new() to gw_request_free(), by the worker and the
  * pipeline.

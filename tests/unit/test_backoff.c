@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_agent_backoff.c - how long until the next attempt. */
+/* test_backoff.c - how long until the next attempt. */
 #include "base/backoff.h"
 #include "tap.h"
 
