@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "fcgi/conn.h"
 #include "fcgi_owner.h"
 #include "tap.h"
 
@@ -13,7 +14,8 @@
 #define PARAMS_MAX (128u << 10)
 #define QUEUE_MAX (64u << 20)
 
-#define LOOKS 100 /* at something that comes after a few */
+#define LOOKS 100   /* at something that comes after a few */
+#define LIMIT_S 300 /* what blocks for ever ends here */
 
 static unsigned waits;
 
@@ -472,6 +474,27 @@ test_kept_water(void)
 	turn(&server);
 }
 
+/* An idle connection does not keep the memory of the largest answer. */
+static void
+test_kept_memory(void)
+{
+	gw_auto_buf struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	struct answer a;
+
+	put_request(&out, 1, true, "l3072", "");
+	say(&server, fd, out.data, out.len);
+	hear(&server, fd, &in, &a);
+	ok(a.id == 1 && server.front->conns &&
+		   server.front->conns->out.cap <= GW_FCGI_HIGH_WATER,
+	   "front: 3 MiB were queued -> their memory is given back");
+	forget(&a);
+	close(fd);
+	fd = -1;
+	turn(&server);
+}
+
 static void
 test_queue_limit(void)
 {
@@ -584,6 +607,7 @@ main(void)
 {
 	setenv("GW_LOG_LEVEL", "error", 1);
 	gw_log_init("test_fcgi_front");
+	alarm(LIMIT_S);
 	start();
 	test_cuts(false);
 	test_cuts(true);
@@ -603,6 +627,7 @@ main(void)
 	test_slow_reader();
 	test_ahead_in_answer();
 	test_kept_water();
+	test_kept_memory();
 	test_queue_limit();
 	test_connection_limit();
 	test_descriptors();

@@ -5,6 +5,54 @@
  */
 #include "serve_chain.h"
 
+#define ID_MAX 128	/* what is promised */
+#define PATH_BYTES 1023 /* decoded */
+
+/* ---- accept -------------------------------------------------------------- */
+
+/* Is an X-Request-Id of @n bytes the request's? */
+static bool
+keeps_id(size_t n)
+{
+	char id[ID_MAX + 2], line[ID_MAX + 32];
+
+	memset(id, 'i', n);
+	id[n] = '\0';
+	snprintf(line, sizeof(line), "X-Request-Id: %s\r\n", id);
+	chain_set_up();
+	client("GET", "/nowhere");
+	param("HTTP_X_REQUEST_ID", id);
+	arrive();
+	ok(got("X-Request-Id: ") == 1, "accept: an answer has one id");
+	return got(line) == 1;
+}
+
+static int
+status_of_path(size_t n)
+{
+	char path[PATH_BYTES + 8];
+
+	memset(path, 'p', sizeof(path));
+	path[0] = '/';
+	memcpy(path + 1, "%70", 3); /* one byte of the decoded one */
+	path[n + 2] = '\0';
+	chain_set_up();
+	client("GET", path);
+	arrive();
+	return last.status;
+}
+
+static void
+accept_limits(void)
+{
+	ok(keeps_id(ID_MAX), "accept: an id of 128 bytes -> is kept");
+	ok(!keeps_id(ID_MAX + 1), "accept: one byte more -> another one");
+	is_int(status_of_path(PATH_BYTES), 404,
+	       "accept: a path of 1,023 bytes -> looked for");
+	is_int(status_of_path(PATH_BYTES + 1), 413,
+	       "accept: one byte more -> 413");
+}
+
 /* ---- authenticate -------------------------------------------------------- */
 
 /* Which key it was, as the request with these headers sees it. */
@@ -301,6 +349,7 @@ models(void)
 int
 main(void)
 {
+	accept_limits();
 	accepted_keys();
 	node_keys();
 	refused_keys();
