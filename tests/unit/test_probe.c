@@ -97,11 +97,18 @@ static struct reg *other; /* "another process": a second attachment */
 static char shm_name[64];
 static int done_calls;
 
+static void (*in_done)(void); /* called once, by the next on_done() */
+
 static void
 on_done(void *arg)
 {
+	void (*act)(void) = in_done;
+
 	(void)arg;
 	done_calls++;
+	in_done = NULL;
+	if (act)
+		act();
 }
 
 static struct reg *
@@ -256,6 +263,34 @@ leaving_early_still_publishes(void)
 	run = run_one("http://left");
 	ok(gw_probe_run_is_done(run) && reachable(run, 0) && started == 1,
 	   "probe: its result was published");
+	gw_probe_run_free(run);
+}
+
+static struct gw_probe_run *again;
+
+static void
+ask_again(void)
+{
+	again = run_one("http://again");
+}
+
+/* Whoever is told may ask at once: that is another question. */
+static void
+asked_again_when_told(void)
+{
+	struct gw_probe_run *run;
+
+	begin_test();
+	config.gateway.probe_ttl_ms = 0;
+	run = run_one("http://again");
+	in_done = ask_again;
+	answer(0, 503, GW_TRANSFER_OK);
+	ok(started == 2 && done_calls == 1 && !gw_probe_run_is_done(again),
+	   "probe: asked again while it is told -> asked once more");
+	answer(1, 200, GW_TRANSFER_OK);
+	ok(done_calls == 2 && reachable(again, 0) && !reachable(run, 0),
+	   "probe: ... and each has its own answer");
+	gw_probe_run_free(again);
 	gw_probe_run_free(run);
 }
 
@@ -514,6 +549,7 @@ main(void)
 	several_targets();
 	two_runs_share();
 	leaving_early_still_publishes();
+	asked_again_when_told();
 	another_process_probes();
 	deadline();
 	old_results();

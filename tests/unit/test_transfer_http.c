@@ -354,6 +354,65 @@ idle_connections(void)
 	forget_connections(fresh);
 }
 
+static size_t
+read_blanks(void *arg, uint64_t offset, char *out, size_t cap)
+{
+	(void)arg;
+	(void)offset;
+	memset(out, ' ', cap);
+	return cap;
+}
+
+/* libcurl would wait for a 100 Continue that llama-server does not send. */
+static void
+large_body_expects_nothing(void)
+{
+	const struct gw_transfer_request req = {.url = url,
+						.post = true,
+						.body_len = 8u << 20,
+						.read = read_blanks};
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	struct owner o = {0};
+	struct gw_err err = {0};
+	char bytes[4096];
+	ssize_t n = 0;
+	int fd;
+
+	o.t = gw_transfer_start(upstreams, &req, &ops, &o, &err);
+	fd = upstream_accept();
+	while (!in.len || !strstr(in.data, "\r\n\r\n")) {
+		if (fd < 0 || !is_readable(fd) ||
+		    (n = recv(fd, bytes, sizeof(bytes), 0)) <= 0 ||
+		    gw_buf_append(&in, bytes, (size_t)n) < 0)
+			break;
+	}
+	ok(in.len && strstr(in.data, "Content-Length: 8388608\r\n") &&
+		   !strcasestr(in.data, "\r\nExpect:"),
+	   "transfer: a large body -> is sent without asking before");
+	if (!o.done)
+		gw_transfer_cancel(o.t);
+	forget_connections(fd);
+}
+
+/* What comes behind a body is no second head. */
+static void
+trailers(void)
+{
+	struct owner o = {0};
+	int fd;
+
+	start(&o);
+	fd = upstream_accept();
+	upstream_reads(fd, body);
+	upstream_says(fd, "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n"
+			  "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n");
+	upstream_says(fd, "0\r\nContent-Type: c/d\r\nX: y\r\n\r\n");
+	ok(ends_as(&o, GW_TRANSFER_OK) && o.heads == 1 &&
+		   strcmp(o.type, "a/b") == 0,
+	   "transfer: trailers -> the owner was told of one head");
+	forget_connections(fd);
+}
+
 /* ---- ends ---------------------------------------------------------------- */
 
 struct answer {
@@ -679,6 +738,8 @@ main(void)
 	ok(exchanges(fd), "transfer: a kept connection -> is used again");
 	forget_connections(fd);
 	idle_connections();
+	large_body_expects_nothing();
+	trailers();
 	test_dead_connection();
 	test_late_close(RETRY_WITHIN_MS, true);
 	test_late_close(RETRY_WITHIN_MS + 1, false);
