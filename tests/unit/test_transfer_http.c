@@ -34,6 +34,7 @@
 
 static long long mono_ns = 1000000 * NS_PER_MS;
 static long long silent_ms = -1; /* since the last acknowledgement, -1 = ask */
+static unsigned unanswered = 5;	 /* times that the kernel has sent it again */
 
 int
 clock_gettime(clockid_t id, struct timespec *ts)
@@ -55,7 +56,7 @@ getsockopt(int fd, int level, int name, void *out, socklen_t *len)
 	memset(info, 0, *len);
 	info->tcpi_last_ack_recv = (uint32_t)silent_ms;
 	info->tcpi_unacked = 1;
-	info->tcpi_retransmits = 5;
+	info->tcpi_retransmits = (uint8_t)unanswered;
 	return 0;
 }
 
@@ -702,7 +703,16 @@ test_silent(void)
 	fd = upstream_accept();
 	upstream_reads(fd, body);
 	silent_ms = 0;
-	pass(SILENT_MS + 2000);
+	pass(SILENT_MS - 2000);
+	silent_ms = 0; /* it acknowledges, and thinks */
+	pass(SILENT_MS - 1);
+	ok(!o.asked && !o.done,
+	   "transfer: it acknowledges -> may think longer");
+	unanswered = 1;
+	pass(SILENT_MS);
+	ok(!o.asked && !o.done, "transfer: one packet was lost -> goes on");
+	unanswered = 5;
+	pass(2000);
 	ok(o.done == 1 && o.asked == 1 &&
 		   o.result == GW_TRANSFER_UNACKNOWLEDGED,
 	   "transfer: silent, and there is another node -> is ended at once");
