@@ -352,6 +352,28 @@ YAML
   assert_match "$(steps_of a hangs)" '^stopped>starting starting>stopping stopping>failed '
 }
 
+# answered_by ID - it is ready and answers; for wait_until.
+answered_by() {
+  agent_chat a "$1" >/dev/null
+  [[ $status_code == 200 ]]
+}
+
+# However often a start was too slow: once it is ready, its limit is over.
+@test "agent: ready in time -> the limit of its start does not end it later" {
+  local process
+  gw_setup
+  own_agent <<YAML
+llama_server_startup_timeout_s: 2
+models: [{model_id: m1, path: $(fake_model m1)}]
+YAML
+  agent_start a
+  wait_until 30 answered_by m1
+  process=$(agent_model a m1 '[.state, .pid]')
+  assert_match "$process" '"ready"'
+  wait_ms 2500
+  assert_equal "$(agent_model a m1 '[.state, .pid]')" "$process" 'it goes on'
+}
+
 no_llama() {
   [[ -z $(llama_pids) ]]
 }
