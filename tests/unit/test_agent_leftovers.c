@@ -56,6 +56,28 @@ ends(pid_t pid)
 	return !runs(pid);
 }
 
+/*
+ * It is on the way to `sleep`: while a program is being executed there is no
+ * environment to be read. Who sleeps is through.
+ */
+static bool
+sleeps(pid_t pid)
+{
+	char path[64], comm[32] = "";
+	struct ag_proc_stat stat;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(comm, sizeof(comm), f))
+		comm[0] = '\0';
+	fclose(f);
+	return strcmp(comm, "sleep\n") == 0 && ag_proc_stat(pid, &stat) == 0 &&
+	       stat.state == 'S';
+}
+
 static struct pair
 start(const char *script, const char *mark)
 {
@@ -81,6 +103,8 @@ start(const char *script, const char *mark)
 	if (!f || fscanf(f, "%d", &p.other) != 1)
 		exit(1);
 	fclose(f);
+	for (int i = 0; i < 5000 && !sleeps(p.other); i++)
+		usleep(2000);
 	p.leader_start = start_of(p.leader);
 	p.other_start = start_of(p.other);
 	return p;
@@ -108,7 +132,7 @@ clear(const struct pair *p)
 /* A child that cleared its environment, in the session of one that did not. */
 #define CLEARED                                                                \
 	"setsid sh -c 'env -i sh -c \"echo \\$\\$; " SLEEPS "\" & wait' & "    \
-							    "wait"
+	"wait"
 
 static void
 search(const struct pair *p, const char *mark, uint64_t alive_at)
