@@ -148,29 +148,42 @@ none_left(struct gw_request *r)
 		gw_transfer_reason((enum gw_transfer_result)r->relay.failure));
 }
 
+/* The one of @n candidates at place @at among those that were not tried yet. */
+static const struct gw_candidate *
+untried(const struct gw_picked *p, const struct gw_candidate *all, size_t n,
+	size_t at)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!was_tried(p, all[i].node->reg.ref) && at-- == 0)
+			return &all[i];
+	return NULL;
+}
+
 static int
 pick_discovered(struct gw_request *r)
 {
 	const struct gw_policy *policy =
 		gw_policies[r->resolve.model->strategy];
-	const struct gw_candidate *all, *next;
 	struct gw_picked *p = &gw_routed(r)->pick;
+	const struct gw_candidate *all;
 	size_t n =
 		gw_node_view_fresh(gw_routing(r)->nodes, r->resolve.model->role,
 				   gw_mono_ms(), &all);
-	size_t at;
+	size_t left = 0;
 
 	note_tried(p);
-	if (n == 0)
+	for (size_t i = 0; i < n; i++)
+		left += !was_tried(p, all[i].node->reg.ref);
+	if (left == 0)
 		return none_left(r);
-	at = policy->choose(gw_routing(r), r->resolve.model, n);
-	/* A retry takes the next node that was not tried yet. */
-	for (size_t i = 0; i < n; i++) {
-		next = &all[(at + i) % n];
-		if (!was_tried(p, next->node->reg.ref))
-			return take_candidate(r, next);
-	}
-	return none_left(r);
+	/* First attempts are what the policy counts: one that was left for
+	 * another node takes nobody's turn, and falls on any of the others. */
+	if (p->n_tried)
+		policy = &gw_policy_random;
+	return take_candidate(
+		r,
+		untried(p, all, n,
+			policy->choose(gw_routing(r), r->resolve.model, left)));
 }
 
 bool

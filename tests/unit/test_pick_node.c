@@ -242,13 +242,17 @@ every_end(void)
 static void
 every_move(void)
 {
+	const char *second;
+
 	nodes(3);
 	ask(CHAT_D);
 	is_str(running(), "on n1", "moves: the first node");
 	refuse();
-	is_str(running(), "on n2", "moves: the second, and only it");
+	second = strcmp(running(), "on n3") == 0 ? "on n3" : "on n2";
+	is_str(running(), second, "moves: another one, and only it");
 	refuse();
-	is_str(running(), "on n3", "moves: the third, and only it");
+	is_str(running(), strcmp(second, "on n2") == 0 ? "on n3" : "on n2",
+	       "moves: the third, and only it");
 	refuse();
 	is_str(running(), "none", "moves: none was left");
 	ok(got("Status: 502") == 1 && started == 3, "moves: 502 in the end");
@@ -288,6 +292,28 @@ no_lease_left(void)
 	is_int(got("Status: 200"), 1, "leases: none left -> served, uncounted");
 	ok(reg_lease_take(routing.reg, node.ref) < 0,
 	   "leases: and nobody else's is dropped");
+}
+
+/* A request that was left for another node takes no turn of those behind it. */
+static void
+first_attempts_in_turn(void)
+{
+	bool in_turn = true;
+
+	nodes(3);
+	for (int i = 0; i < 9; i++) {
+		const char *urls[] = {"http://n1" CHAT, "http://n2" CHAT,
+				      "http://n3" CHAT};
+
+		started = 0;
+		ask(CHAT_D);
+		in_turn &= strcmp(transfers[0].url, urls[i % 3]) == 0;
+		if (i % 2)
+			refuse();
+		leave();
+	}
+	ok(in_turn, "pick: every second one is refused -> first attempts stay "
+		    "in turn");
 }
 
 /* ---- which node ---------------------------------------------------------- */
@@ -434,6 +460,7 @@ main(void)
 	every_end();
 	every_move();
 	no_lease_left();
+	first_attempts_in_turn();
 	not_twice();
 	another_in_its_place();
 	others();
