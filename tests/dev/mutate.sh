@@ -165,7 +165,8 @@ make_folder() {
 # What make has to build for a test: its program, and what that starts.
 targets() {
   case $1 in
-  *.bats) echo all "$bats_programs" ;;
+  # all-am: "all" is a make of its own, beside this one in the same folder.
+  *.bats) echo all-am "$bats_programs" ;;
   *.sh) ;;
   test_regdump) echo regdump "$1" ;;
   test_agent_*) echo rolemesh-guard "$1" ;;
