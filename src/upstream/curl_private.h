@@ -16,7 +16,6 @@
 
 #define GW_IDLE_EASY_MAX 256  /* easy handles kept for reuse */
 #define GW_HEAD_VALUE_MAX 256 /* bytes of a header value we hand on */
-#define GW_HEADERS_MAX (64u << 10) /* bytes of an answer's heads and trailers */
 
 struct gw_transfer {
 	struct gw_upstreams *upstreams;

@@ -17,6 +17,8 @@
 
 #include "base/err.h"
 
+#define GW_HEADERS_MAX (64u << 10) /* bytes of an answer's heads and trailers */
+
 enum gw_transfer_result {
 #define RESULT(name, code, retry, text) GW_TRANSFER_##name,
 #include "upstream/transfer_result.def"

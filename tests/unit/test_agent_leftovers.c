@@ -202,20 +202,59 @@ marks(void)
 	clear(&c);
 }
 
-static void
-long_environment(void)
+/* Where the mark begins in the environment of a process. */
+static size_t
+place_of_mark(pid_t pid)
 {
-	static char longest[100000];
-	struct ag_leftovers left = {.mark = MARK};
+	static const char mark[] = AG_MARK_VARIABLE "=" MARK;
+	static char text[200000];
+	char path[64], *found;
+	ssize_t n, have = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 &&
+	       (n = read(fd, text + have, sizeof(text) - (size_t)have)) > 0)
+		have += n;
+	close(fd);
+	found = memmem(text, (size_t)have, mark, sizeof(mark));
+	return found ? (size_t)(found - text) : 0;
+}
+
+static struct pair
+start_behind(size_t bytes)
+{
+	static char longest[100001];
 	struct pair p;
 
-	memset(longest, 'x', sizeof(longest) - 1);
+	memset(longest, 'x', bytes);
+	longest[bytes] = '\0';
 	setenv("AG_TEST_LONG", longest, 1);
 	p = start(IN_SESSION, MARK);
 	unsetenv("AG_TEST_LONG");
+	return p;
+}
+
+static void
+long_environment(void)
+{
+	struct ag_leftovers left = {.mark = MARK};
+	struct pair p = start_behind(100000);
+	size_t at = place_of_mark(p.other);
+
 	lose_leader(&p);
 	ag_leftovers_kill(&left);
-	ok(ends(p.other), "mark: behind 100 KB of environment -> killed");
+	ok(at > 100000 && ends(p.other),
+	   "mark: behind 100 KB of environment -> killed");
+	clear(&p);
+	/* What is read at a time ends in the middle of it. */
+	p = start_behind(100000 - at + 65536 - 20);
+	at = place_of_mark(p.other);
+	lose_leader(&p);
+	ag_leftovers_kill(&left);
+	ok(at == 65536 - 20 && ends(p.other),
+	   "mark: in two pieces of what is read -> killed");
 	clear(&p);
 }
 

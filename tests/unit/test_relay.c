@@ -337,6 +337,19 @@ compressed(void)
 	       "relay: decoded: an end in the middle is none");
 	r = begin();
 	up_head(200, "text/event-stream", -1);
+	ok(gw_relay_decode(r) == 0, "relay: decoded: once more");
+	conn.fills = true;
+	ok(!up()->ops->on_data(r, (char *)coded, len - 4),
+	   "relay: decoded: a first piece that has to wait");
+	drain();
+	ok(up()->ops->on_data(r, (char *)coded, len - 4) &&
+		   up()->ops->on_data(r, (char *)coded + len - 4, 4) &&
+		   conn.out_len == sizeof(zeros),
+	   "relay: decoded: the piece behind it from its beginning");
+	up_done(GW_TRANSFER_OK);
+	is_int(r->relay.failure, GW_TRANSFER_OK, "relay: decoded: to the end");
+	r = begin();
+	up_head(200, "text/event-stream", -1);
 	ok(gw_relay_decode(r) == 0 &&
 		   up()->ops->on_data(r, (char *)coded, len) &&
 		   conn.out_len == sizeof(zeros),

@@ -414,6 +414,38 @@ trailers(void)
 	forget_connections(fd);
 }
 
+/* A head of so many bytes, its blank line included. */
+static bool
+head_ends_as(size_t bytes, enum gw_transfer_result result)
+{
+	static const char begin[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
+				    "Connection: close\r\nX: ";
+	static char head[GW_HEADERS_MAX + 100];
+	struct owner o = {0};
+	bool as;
+	int fd;
+
+	memset(head, 'x', sizeof(head));
+	memcpy(head, begin, sizeof(begin) - 1);
+	memcpy(head + bytes - 4, "\r\n\r\n", 5);
+	start(&o);
+	fd = upstream_accept();
+	upstream_reads(fd, body);
+	upstream_says(fd, head);
+	as = ends_as(&o, result);
+	forget_connections(fd);
+	return as;
+}
+
+static void
+size_of_head(void)
+{
+	ok(head_ends_as(GW_HEADERS_MAX, GW_TRANSFER_OK),
+	   "transfer: a head of 64 KiB -> is one");
+	ok(head_ends_as(GW_HEADERS_MAX + 1, GW_TRANSFER_HEADERS_TOO_LARGE),
+	   "transfer: one byte more -> the upstream floods");
+}
+
 /* ---- ends ---------------------------------------------------------------- */
 
 struct answer {
@@ -499,8 +531,8 @@ test_repick(void)
 		bool may = i == GW_TRANSFER_REFUSED ||
 			   i == GW_TRANSFER_CONNECT_TIMEOUT ||
 			   i == GW_TRANSFER_UNREACHABLE ||
-			   i == GW_TRANSFER_STRANGER ||
-			   i == GW_TRANSFER_DNS || i == GW_TRANSFER_TLS ||
+			   i == GW_TRANSFER_STRANGER || i == GW_TRANSFER_DNS ||
+			   i == GW_TRANSFER_TLS ||
 			   i == GW_TRANSFER_UNACKNOWLEDGED ||
 			   i == GW_TRANSFER_INTERNAL ||
 			   i == GW_TRANSFER_KEY_REFUSED ||
@@ -750,6 +782,7 @@ main(void)
 	idle_connections();
 	large_body_expects_nothing();
 	trailers();
+	size_of_head();
 	test_dead_connection();
 	test_late_close(RETRY_WITHIN_MS, true);
 	test_late_close(RETRY_WITHIN_MS + 1, false);
