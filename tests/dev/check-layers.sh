@@ -111,6 +111,13 @@ circles() {
   printf '%s\n' "$pairs" | tsort 2>&1 >/dev/null | sed 's/^tsort: //'
 }
 
+# unlisted: files of tests that the makefile does not know
+unlisted() {
+  for file in tests/bats/*.bats tests/unit/test_*.c tests/fuzz/fuzz_*.c; do
+    grep -qF "$file" Makefile.am || echo "$file is not in Makefile.am"
+  done
+}
+
 long_files() {
   find src shm -name '*.c' -o -name '*.h' | while read -r f; do
     lines=$(wc -l <"$f")
@@ -155,6 +162,7 @@ none 'style: JSON -> never printed by hand' \
 none 'style: time limits -> not by the loop, whose time is the wall clock' \
   "$(grep -rn '\bev_now *(' src --include='*.c')"
 none 'style: file length -> within 450 lines' "$(long_files)"
+none 'tests: each file of tests -> is run by make check' "$(unlisted)"
 none 'style: marks of unfinished work -> none' \
   "$(grep -rnE '\b(TODO|FIXME|XXX|HACK)\b' src shm lighttpd configs bootstrap)"
 
