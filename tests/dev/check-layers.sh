@@ -152,8 +152,9 @@ none 'layers: webserver -> knows nothing of the gateway, its configuration inclu
 none 'layers: serve -> knows neither registry nor nodes' \
   "$(includes '(reg\.h|nodes/|probe/)' | grep '^src/serve/')"
 none 'layers: the guard -> nothing but libc and its own files' \
-  "$(grep -nE '^#[[:space:]]*include[[:space:]]+"' src/agent/process/guard*.[ch] src/agent/process/proc_stat.[ch] |
-    grep -vE '"(agent/process/(guard[a-z_]*|proc_stat)|base/cleanup)\.h"')"
+  "$(grep -nE '^#[[:space:]]*include[[:space:]]+"' src/agent/process/guard*.[ch] src/agent/process/proc_stat.[ch] \
+    src/agent/process/family.[ch] |
+    grep -vE '"(agent/process/(guard[a-z_]*|proc_stat|family)|base/cleanup)\.h"')"
 none 'style: unbounded string functions -> not used' \
   "$(grep -rnE '\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets) *\(' \
     src shm --include='*.c' --include='*.h')"

@@ -9,7 +9,6 @@
 #include "agent/process/listener.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -18,12 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/process/proc_stat.h"
+#include "agent/process/family.h"
 #include "base/cleanup.h"
 
 #define ROW_BYTES 512
 #define STATE_LISTEN 0x0a
-#define MEMBERS_MAX 4096 /* of one family; the others are not believed */
 
 /* ---- sockets ------------------------------------------------------------- */
 
@@ -132,39 +130,6 @@ ag_listener_within(const struct ag_listener *now,
 
 /* ---- processes ----------------------------------------------------------- */
 
-struct family {
-	size_t n;
-	pid_t pid[MEMBERS_MAX]; /* [0] is the root */
-};
-
-static bool
-is_member(const struct family *f, pid_t pid)
-{
-	for (size_t i = 0; i < f->n; i++)
-		if (f->pid[i] == pid)
-			return true;
-	return false;
-}
-
-static bool
-add_members(struct family *f, DIR *proc)
-{
-	struct ag_proc_stat stat;
-	size_t before = f->n;
-	struct dirent *e;
-	pid_t pid;
-
-	while ((e = readdir(proc)) && f->n < MEMBERS_MAX) {
-		if (!isdigit((unsigned char)e->d_name[0]))
-			continue;
-		pid = (pid_t)strtol(e->d_name, NULL, 10);
-		if (ag_proc_stat(pid, &stat) == 0 && is_member(f, stat.ppid) &&
-		    !is_member(f, pid))
-			f->pid[f->n++] = pid;
-	}
-	return f->n > before && f->n < MEMBERS_MAX;
-}
-
 /* Takes the sockets off @left that this process holds. */
 static void
 tick_off(pid_t pid, struct ag_listener *left, bool *unreadable)
@@ -199,22 +164,14 @@ tick_off(pid_t pid, struct ag_listener *left, bool *unreadable)
 bool
 ag_listener_is_of(const struct ag_listener *l, pid_t root)
 {
-	gw_auto_free struct family *f = malloc(sizeof(*f));
+	gw_auto_free struct ag_family *f = malloc(sizeof(*f));
 	struct ag_listener left = *l;
-	DIR *proc = opendir("/proc");
 	bool unreadable = false;
 
-	if (!f || !proc || !l->n || l->more) {
-		if (proc)
-			closedir(proc);
+	if (!f || !l->n || l->more)
 		return false;
-	}
-	f->pid[0] = root;
-	f->n = 1;
-	/* Once more while it grew: a child's pid may be the smaller one. */
-	while (add_members(f, proc))
-		rewinddir(proc);
-	closedir(proc);
+	/* Those beyond AG_FAMILY_MAX are not believed. */
+	ag_family_find(f, root, NULL);
 	for (size_t i = 0; i < f->n && left.n; i++)
 		tick_off(f->pid[i], &left, &unreadable);
 	for (size_t i = 0; i < left.n; i++)
