@@ -16,7 +16,6 @@
 #include "fcgi/record.h"
 
 #define GW_FCGI_RECEIVE_BYTES (2 * GW_RECORD_MAX_BYTES)
-#define GW_FCGI_HATCH_BYTES (GW_FCGI_PARAMS_MAX + 2 * GW_RECORD_MAX_BYTES)
 
 enum gw_fcgi_input {
 	GW_INPUT_IDLE,	  /* between requests */
@@ -43,7 +42,6 @@ struct gw_fcgi_conn {
 	bool closed;	/* freed when the last hold ends */
 	bool keep;	/* FCGI_KEEP_CONN */
 	bool counted;	/* in front->n_requests */
-	bool fed;	/* libfcgi has the next STDIN record already */
 	bool finishing; /* the answer is complete, its queue may not be */
 	bool wrote;	/* bytes of this answer have left */
 	bool breaking;	/* the answer broke off: close when the queue left */
@@ -77,7 +75,7 @@ struct gw_fcgi_front {
 	const struct gw_fcgi_ops *ops;
 	void *arg;
 	int listen_fd;
-	struct gw_hatch *hatch;
+	struct gw_writer *writer;
 	ev_io acceptable;
 	ev_timer accept_pause;
 	ev_prepare flush;
@@ -89,7 +87,7 @@ struct gw_fcgi_front {
 	long unix_credit; /* 0 = not asked yet */
 	struct gw_log_limit limit;
 	char receive[GW_FCGI_RECEIVE_BYTES];
-	char batch[2 * GW_RECORD_MAX_BYTES];
+	char record[GW_RECORD_MAX_BYTES]; /* one without its padding */
 	char merged[GW_RECORD_MAX_BYTES];
 	char body[65536];
 };

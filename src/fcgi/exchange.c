@@ -6,116 +6,190 @@
 #include "fcgi/exchange.h"
 
 #include <fcgiapp.h>
+#include <limits.h>
+#include <stdint.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
-struct gw_hatch {
-	int in, out; /* we write `in`, libfcgi reads `out` */
-	int capacity;
-};
+#define PARAM_PLACES 128u /* a power of two */
+#define PARAMS_INDEXED 96 /* a request has about thirty */
+
+/* Stands for `feed` where libfcgi wants a descriptor: no socket has it. */
+#define FEED_FD INT_MAX
+
+/* What libfcgi reads next, instead of a socket. */
+static struct {
+	const char *p;
+	size_t n;
+	bool used; /* OS_Read() below was called at all */
+} feed;
 
 struct gw_exchange {
-	struct gw_hatch *hatch;
+	struct gw_writer *writer;
 	int fd;
-	unsigned unread; /* gw_exchange_read() calls that were fed */
 	FCGX_Request fcgx;
+	/* Where parameters are in fcgx.envp, by param_place(); 0 = nowhere. */
+	uint8_t param[PARAM_PLACES];
+	bool all_indexed;
 };
 
-static int
-hatch_open(struct gw_hatch *h)
-{
-	int pair[2];
+/* A request of nobody's, whose output stream writes for all of them. */
+struct gw_writer {
+	FCGX_Request fcgx;
+	bool ready;
+};
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+/*
+ * libfcgi reads through this function of its own platform layer (fcgios.h).
+ * The one of the program takes its place, as the dynamic linker looks symbols
+ * up (ELF); gw_writer_new() makes sure of it.
+ */
+int OS_Read(int fd, char *buf, size_t len);
+
+__attribute__((visibility("default"), used)) int
+OS_Read(int fd, char *buf, size_t len)
+{
+	feed.used = true;
+	if (fd != FEED_FD)
+		return (int)read(fd, buf, len);
+	if (len > feed.n)
+		len = feed.n;
+	memcpy(buf, feed.p, len);
+	feed.p += len;
+	feed.n -= len;
+	return (int)len; /* 0: libfcgi wants more than there is, and fails */
+}
+
+static int
+accept_from(FCGX_Request *fcgx, const char *records, size_t n)
+{
+	feed.p = records;
+	feed.n = n;
+	FCGX_InitRequest(fcgx, -1, 0);
+	fcgx->ipcFd = FEED_FD;
+	/* Else FCGX_Accept_r starts by closing ipcFd. */
+	fcgx->keepConnection = 1;
+	return FCGX_Accept_r(fcgx) == 0 ? 0 : -1;
+}
+
+/* ---- the writer ---------------------------------------------------------- */
+
+static int
+writer_ready(struct gw_writer *w)
+{
+	static const char empty_request[] =
+		"\1\1\0\1\0\10\0\0" /* BEGIN_REQUEST ... */
+		"\0\1\1\0\0\0\0\0"  /* ... responder, kept */
+		"\1\4\0\1\0\0\0\0"; /* no PARAMS */
+
+	if (w->ready)
+		return 0;
+	if (accept_from(&w->fcgx, empty_request, sizeof(empty_request) - 1) < 0)
 		return -1;
-	h->in = pair[0];
-	h->out = pair[1];
-	/* Best effort; a request that does not fit is refused, not hung. */
-	(void)setsockopt(h->in, SOL_SOCKET, SO_SNDBUF, &h->capacity,
-			 sizeof(h->capacity));
+	FCGX_FreeStream(&w->fcgx.in);
+	w->ready = true;
 	return 0;
 }
 
-struct gw_hatch *
-gw_hatch_new(size_t capacity, struct gw_err *err)
+static void
+writer_spent(struct gw_writer *w)
 {
-	struct gw_hatch *h = calloc(1, sizeof(*h));
-
-	if (h)
-		h->capacity = (int)capacity;
-	if (!h || FCGX_Init() != 0 || hatch_open(h) < 0) {
-		gw_err_set(err, GW_ERR_INTERNAL, errno,
-			   "libfcgi cannot be set up: %s", strerror(errno));
-		free(h);
-		return NULL;
-	}
-	return h;
+	FCGX_Free(&w->fcgx, 0);
+	w->ready = false;
 }
 
-static void
-hatch_close(struct gw_hatch *h)
+struct gw_writer *
+gw_writer_new(struct gw_err *err)
 {
-	if (h->in >= 0)
-		close(h->in);
-	if (h->out >= 0)
-		close(h->out);
-	h->in = h->out = -1;
+	struct gw_writer *w = calloc(1, sizeof(*w));
+
+	if (!w || FCGX_Init() != 0 || writer_ready(w) < 0 || !feed.used) {
+		gw_err_set(err, GW_ERR_INTERNAL, 0,
+			   "libfcgi cannot be set up%s",
+			   feed.used ? ""
+				     : ": it does not read through this "
+				       "program's OS_Read()");
+		gw_writer_free(w);
+		return NULL;
+	}
+	return w;
 }
 
 void
-gw_hatch_free(struct gw_hatch *h)
+gw_writer_free(struct gw_writer *w)
 {
-	if (!h)
+	if (!w)
 		return;
-	hatch_close(h);
-	free(h);
+	if (w->ready)
+		writer_spent(w);
+	free(w);
 }
 
-static int
-hatch_put(struct gw_hatch *h, const char *p, size_t n)
+/* ---- parameters ---------------------------------------------------------- */
+
+static unsigned
+param_place(const char *name, size_t len)
 {
-	ssize_t put = send(h->in, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	unsigned h = (unsigned)len;
 
-	return put == (ssize_t)n ? 0 : -1;
+	h = h * 31 + (unsigned char)name[0];
+	h = h * 31 + (unsigned char)name[len / 2];
+	h = h * 31 + (unsigned char)name[len - 1];
+	return (h ^ h >> 7) % PARAM_PLACES;
 }
 
-/* What nobody will read must not reach the next request. */
 static void
-hatch_drain(struct gw_hatch *h)
+index_params(struct gw_exchange *x)
 {
-	char bin[8192];
+	size_t n = 0;
 
-	while (recv(h->out, bin, sizeof(bin), MSG_DONTWAIT) > 0)
-		;
+	memset(x->param, 0, sizeof(x->param));
+	/* envp[0] is libfcgi's own FCGI_ROLE. */
+	while (x->fcgx.envp[n] && x->fcgx.envp[n + 1] && n < PARAMS_INDEXED) {
+		const char *entry = x->fcgx.envp[++n];
+		const char *end = strchr(entry, '=');
+		unsigned at;
+
+		if (!end || end == entry)
+			continue;
+		at = param_place(entry, (size_t)(end - entry));
+		while (x->param[at])
+			at = (at + 1) % PARAM_PLACES;
+		x->param[at] = (uint8_t)n;
+	}
+	x->all_indexed = n < PARAMS_INDEXED;
 }
+
+const char *
+gw_exchange_param(const struct gw_exchange *x, const char *name)
+{
+	size_t len = strlen(name);
+	unsigned at = param_place(name, len);
+
+	for (; x->param[at]; at = (at + 1) % PARAM_PLACES) {
+		const char *entry = x->fcgx.envp[x->param[at]];
+
+		if (strncmp(entry, name, len) == 0 && entry[len] == '=')
+			return entry + len + 1;
+	}
+	return x->all_indexed ? NULL : FCGX_GetParam(name, x->fcgx.envp);
+}
+
+/* ---- an exchange --------------------------------------------------------- */
 
 struct gw_exchange *
-gw_exchange_begin(struct gw_hatch *h, int fd, const char *records, size_t n,
-		  unsigned reads)
+gw_exchange_begin(struct gw_writer *w, int fd, const char *records, size_t n)
 {
 	struct gw_exchange *x = malloc(sizeof(*x));
 
-	if (!x || (h->in < 0 && hatch_open(h) < 0) ||
-	    hatch_put(h, records, n) < 0) {
-		hatch_drain(h);
+	if (!x || accept_from(&x->fcgx, records, n) < 0) {
 		free(x);
 		return NULL;
 	}
-	x->hatch = h;
+	x->writer = w;
 	x->fd = fd;
-	x->unread = reads;
-	FCGX_InitRequest(&x->fcgx, -1, 0);
-	x->fcgx.ipcFd = h->out;
-	/* Else FCGX_Accept_r starts by closing ipcFd. */
-	x->fcgx.keepConnection = 1;
-	if (FCGX_Accept_r(&x->fcgx) != 0) {
-		/* It closed ipcFd, to wait for another connection. */
-		h->out = -1;
-		hatch_close(h);
-		free(x);
-		return NULL;
-	}
 	x->fcgx.ipcFd = fd;
+	index_params(x);
 	return x;
 }
 
@@ -124,8 +198,6 @@ gw_exchange_free(struct gw_exchange *x)
 {
 	if (!x)
 		return;
-	if (x->unread)
-		hatch_drain(x->hatch);
 	/* Not FCGX_Finish_r: after a failed write it would close the fd and
 	 * poll up to two seconds for the peer to do the same. */
 	FCGX_Free(&x->fcgx, 0);
@@ -133,46 +205,60 @@ gw_exchange_free(struct gw_exchange *x)
 }
 
 int
-gw_exchange_feed(struct gw_exchange *x, const char *records, size_t n,
-		 unsigned reads)
-{
-	x->unread += reads;
-	return hatch_put(x->hatch, records, n);
-}
-
-int
-gw_exchange_read(struct gw_exchange *x, char *out, size_t n)
+gw_exchange_read(struct gw_exchange *x, const char *records, size_t n,
+		 char *out, size_t content)
 {
 	char none;
 	int got;
 
-	x->fcgx.ipcFd = x->hatch->out;
-	got = FCGX_GetStr(n ? out : &none, n ? (int)n : 1, x->fcgx.in);
+	feed.p = records;
+	feed.n = n;
+	x->fcgx.ipcFd = FEED_FD;
+	got = FCGX_GetStr(content ? out : &none, content ? (int)content : 1,
+			  x->fcgx.in);
 	x->fcgx.ipcFd = x->fd;
-	if (got != (int)n)
-		return -1;
-	x->unread--;
-	return 0;
+	return got == (int)content ? 0 : -1;
 }
 
-const char *
-gw_exchange_param(const struct gw_exchange *x, const char *name)
+void
+gw_exchange_read_all(struct gw_exchange *x)
 {
-	return FCGX_GetParam(name, x->fcgx.envp);
+	FCGX_FreeStream(&x->fcgx.in);
+}
+
+/* Its own streams are for the end, or for nothing: 9 KiB. */
+static FCGX_Request *
+borrow_writer(struct gw_exchange *x)
+{
+	FCGX_FreeStream(&x->fcgx.out);
+	FCGX_FreeStream(&x->fcgx.err);
+	if (writer_ready(x->writer) < 0)
+		return NULL;
+	x->writer->fcgx.requestId = x->fcgx.requestId;
+	x->writer->fcgx.ipcFd = x->fd;
+	return &x->writer->fcgx;
 }
 
 int
 gw_exchange_write(struct gw_exchange *x, const char *p, size_t n, bool last)
 {
-	FCGX_Stream *out = x->fcgx.out;
+	bool own = last && x->fcgx.out;
+	FCGX_Request *fcgx = own ? &x->fcgx : borrow_writer(x);
+	int rc;
 
+	if (!fcgx)
+		return -1;
 	if (n)
-		FCGX_PutStr(p, (int)n, out);
+		FCGX_PutStr(p, (int)n, fcgx->out);
 	if (last) {
-		FCGX_FClose(x->fcgx.err);
-		FCGX_FClose(out);
+		FCGX_FClose(fcgx->err);
+		FCGX_FClose(fcgx->out);
 	} else {
-		FCGX_FFlush(out);
+		FCGX_FFlush(fcgx->out);
 	}
-	return FCGX_GetError(out) == 0 ? 0 : -1;
+	rc = FCGX_GetError(fcgx->out) == 0 ? 0 : -1;
+	/* A stream that was closed, or failed, writes no more. */
+	if (!own && (last || rc < 0))
+		writer_spent(x->writer);
+	return rc;
 }

@@ -3,11 +3,14 @@
  * exchange.h - libfcgi behind a door that cannot block.
  *
  * libfcgi reads 8 KiB at a time from ipcFd and blocks when the record it is in
- * has not arrived. Here only whole records without padding are written into a
- * socket pair, the hatch, that ipcFd points at while libfcgi reads. It consumes
- * exactly what was put in, so the pair is empty between two calls and one pair
- * serves every connection of the process. Writing goes to the real socket; the
- * caller has made sure that it has room.
+ * has not arrived. Here it reads from memory, in which whole records without
+ * padding lie: it reads through a function that the program replaces
+ * (exchange.c). It consumes exactly what it is given. Writing goes to the real
+ * socket; the caller has made sure that it has room.
+ *
+ * Its streams hold 17 KiB of buffers. An exchange gives its input up when the
+ * request was read, and its output with the first part of an answer that comes
+ * in parts; then the process's one writer writes for it.
  *
  * One thread a process.
  */
@@ -19,44 +22,41 @@
 
 #include "base/err.h"
 
-struct gw_hatch;    /* one per process */
+struct gw_writer;   /* one per process */
 struct gw_exchange; /* one request and its answer, as libfcgi sees them */
 
-/* gw_hatch_new - NULL with err INTERNAL. @capacity  most bytes of one feed. */
-GW_MUSTCHECK struct gw_hatch *gw_hatch_new(size_t capacity, struct gw_err *err);
-void gw_hatch_free(struct gw_hatch *h);
+/* gw_writer_new - NULL with err INTERNAL: memory is out, or this libfcgi cannot
+ * be made to read from memory. Freed after the last exchange. */
+GW_MUSTCHECK struct gw_writer *gw_writer_new(struct gw_err *err);
+void gw_writer_free(struct gw_writer *w);
 
 /*
  * gw_exchange_begin - let libfcgi parse the start of a request.
  * @fd       the connection; stays the caller's
  * @records  BEGIN_REQUEST and PARAMS up to the empty one, without padding, the
- *           lengths inside checked (record.h); the STDIN records behind them
- * may follow when they are there already
- * @reads    gw_exchange_read() calls that those STDIN records make possible
+ *           lengths inside checked (record.h)
  * Returns an exchange the caller frees, or NULL when libfcgi refused.
  */
-GW_MUSTCHECK struct gw_exchange *gw_exchange_begin(struct gw_hatch *h, int fd,
-						   const char *records,
-						   size_t n, unsigned reads);
+GW_MUSTCHECK struct gw_exchange *
+gw_exchange_begin(struct gw_writer *w, int fd, const char *records, size_t n);
 
-/* gw_exchange_free - forget it, and what was fed and not read; writes nothing,
- * does not close the fd. */
+/* gw_exchange_free - forget it; writes nothing, does not close the fd. */
 void gw_exchange_free(struct gw_exchange *x);
 
-/* gw_exchange_feed - whole STDIN records to be read next, by @reads calls of
- * gw_exchange_read(). 0 / -1. */
-GW_MUSTCHECK int gw_exchange_feed(struct gw_exchange *x, const char *records,
-				  size_t n, unsigned reads);
-
 /*
- * gw_exchange_read - the content of what was fed.
- * @n  exactly the content bytes of the fed records; 0 = the end of the body was
- *     fed
+ * gw_exchange_read - the content of the request's next STDIN record.
+ * @records  the record, without padding
+ * @content  bytes of it, which @out has room for; 0 = it ends the body
  * Returns 0, or -1 when libfcgi saw something else.
  */
-GW_MUSTCHECK int gw_exchange_read(struct gw_exchange *x, char *out, size_t n);
+GW_MUSTCHECK int gw_exchange_read(struct gw_exchange *x, const char *records,
+				  size_t n, char *out, size_t content);
+
+/* gw_exchange_read_all - the body was read; nothing is read after this. */
+void gw_exchange_read_all(struct gw_exchange *x);
 
 /* gw_exchange_param - a CGI parameter or NULL; valid as long as the exchange.
+ * @name  not empty
  */
 const char *gw_exchange_param(const struct gw_exchange *x, const char *name);
 

@@ -4,9 +4,9 @@
  *
  * libfcgi speaks the protocol; this module decides when it may. libfcgi blocks
  * on every read until its record is there and takes EAGAIN for a dead stream,
- * so bytes are received here without blocking, complete records are handed to
- * libfcgi through a private socket pair ("the hatch"), and answers are written
- * only when the socket is known to have room.
+ * so bytes are received here without blocking, libfcgi gets complete records
+ * from memory (exchange.h), and answers are written only when the socket is
+ * known to have room.
  *
  * One thread a process; nothing here blocks. A connection belongs to its front
  * and is valid until it was closed or finished; after on_gone or a finish the

@@ -196,8 +196,8 @@ gw_fcgi_front_new(struct ev_loop *loop, const struct gw_fcgi_ops *ops,
 	};
 	f->listen_fd = -1;
 	gw_client_watch_init(f);
-	f->hatch = gw_hatch_new(GW_FCGI_HATCH_BYTES, err);
-	if (!f->hatch)
+	f->writer = gw_writer_new(err);
+	if (!f->writer)
 		goto fail;
 	ev_prepare_init(&f->flush, gw_output_on_flush);
 	f->flush.data = f;
@@ -289,6 +289,6 @@ gw_fcgi_front_free(struct gw_fcgi_front *f)
 		ev_prepare_stop(f->loop, &f->flush);
 	}
 	gw_client_watch_free(f);
-	gw_hatch_free(f->hatch);
+	gw_writer_free(f->writer);
 	free(f);
 }

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define SHORT_BODY_BYTES (32u << 10)
-
 static void take_records(struct gw_fcgi_conn *c, const char *p, size_t n);
 
 void
@@ -89,42 +87,11 @@ take_begin(struct gw_fcgi_conn *c, const struct gw_record *rec)
 		gw_conn_gone(c);
 }
 
-/*
- * A short request has arrived whole: its body passes the hatch together with
- * its parameters. Returns the gw_exchange_read() calls that makes possible.
- */
-static unsigned
-add_short_body(struct gw_fcgi_conn *c, const char *rest, size_t n)
-{
-	struct gw_record body, end;
-	char head[GW_RECORD_HEAD_BYTES];
-
-	if (gw_record_read(rest, n, &body) != 1 ||
-	    body.type != GW_RECORD_STDIN || body.id != c->request_id ||
-	    body.content_len == 0 || body.content_len > SHORT_BODY_BYTES)
-		return 0;
-	if (gw_record_read(rest + body.whole_len, n - body.whole_len, &end) !=
-		    1 ||
-	    end.type != GW_RECORD_STDIN || end.id != c->request_id ||
-	    end.content_len != 0)
-		return 0;
-	if (gw_buf_reserve(&c->params, (size_t)body.content_len +
-					       2 * GW_RECORD_HEAD_BYTES) < 0)
-		return 0;
-	put_record_head(head, &body);
-	if (gw_buf_append(&c->params, head, sizeof(head)) < 0 ||
-	    gw_buf_append(&c->params, body.content, body.content_len) < 0)
-		return 0;
-	put_record_head(head, &end);
-	return gw_buf_append(&c->params, head, sizeof(head)) < 0 ? 0 : 2;
-}
-
 static void
-take_params_end(struct gw_fcgi_conn *c, const char *rest, size_t n)
+take_params_end(struct gw_fcgi_conn *c)
 {
 	struct gw_fcgi_front *f = c->front;
 	void *request;
-	unsigned reads;
 
 	if (!gw_record_params_sane((unsigned char *)c->params_content.data,
 				   c->params_content.len)) {
@@ -133,10 +100,8 @@ take_params_end(struct gw_fcgi_conn *c, const char *rest, size_t n)
 	}
 	c->clean = gw_record_params_clean(
 		(unsigned char *)c->params_content.data, c->params_content.len);
-	reads = add_short_body(c, rest, n);
-	c->fed = reads > 0;
-	c->exchange = gw_exchange_begin(f->hatch, c->fd, c->params.data,
-					c->params.len, reads);
+	c->exchange = gw_exchange_begin(f->writer, c->fd, c->params.data,
+					c->params.len);
 	if (!c->exchange) {
 		gw_conn_protocol_error(c, "libfcgi refused the parameters");
 		return;
@@ -157,8 +122,7 @@ take_params_end(struct gw_fcgi_conn *c, const char *rest, size_t n)
 }
 
 static void
-take_params(struct gw_fcgi_conn *c, const struct gw_record *rec,
-	    const char *rest, size_t n)
+take_params(struct gw_fcgi_conn *c, const struct gw_record *rec)
 {
 	char head[GW_RECORD_HEAD_BYTES];
 
@@ -175,7 +139,7 @@ take_params(struct gw_fcgi_conn *c, const struct gw_record *rec,
 		return;
 	}
 	if (rec->content_len == 0)
-		take_params_end(c, rest, n);
+		take_params_end(c);
 }
 
 static void
@@ -183,53 +147,50 @@ body_ended(struct gw_fcgi_conn *c)
 {
 	c->input = GW_INPUT_COMPLETE;
 	ev_timer_stop(c->front->loop, &c->input_timer);
+	if (c->exchange)
+		gw_exchange_read_all(c->exchange);
 	if (c->request)
 		c->front->ops->on_body_end(c->request);
 	else if (c->finishing && !c->exchange)
 		gw_input_next_request(c);
 }
 
-/*
- * @end  the record that ends the body when it arrived together with this one:
- *       both then pass the hatch in one write
- */
-static void
-take_stdin(struct gw_fcgi_conn *c, const struct gw_record *rec,
-	   const struct gw_record *end)
+/* One STDIN record through libfcgi, its content to the owner. */
+static int
+read_record(struct gw_fcgi_conn *c, const struct gw_record *rec)
 {
 	struct gw_fcgi_front *f = c->front;
-	size_t n;
+	size_t n = (size_t)GW_RECORD_HEAD_BYTES + rec->content_len;
+	const char *bytes = (const char *)rec->content - GW_RECORD_HEAD_BYTES;
+
+	if (n != rec->whole_len) {
+		put_record(f->record, rec);
+		bytes = f->record;
+	}
+	return gw_exchange_read(c->exchange, bytes, n, f->body,
+				rec->content_len);
+}
+
+static void
+take_stdin(struct gw_fcgi_conn *c, const struct gw_record *rec)
+{
+	struct gw_fcgi_front *f = c->front;
 
 	if (c->input != GW_INPUT_BODY) {
 		gw_conn_protocol_error(c, "unexpected STDIN");
 		return;
 	}
-	ev_timer_again(f->loop, &c->input_timer);
-	if (c->exchange) {
-		n = put_record(f->batch, rec);
-		if (end)
-			n += put_record(f->batch + n, end);
-		if ((!c->fed && gw_exchange_feed(c->exchange, f->batch, n,
-						 end ? 2 : 1) < 0) ||
-		    gw_exchange_read(c->exchange, f->body, rec->content_len) <
-			    0) {
-			gw_conn_protocol_error(c, "libfcgi refused the body");
-			return;
-		}
-		c->fed = false;
-		if (rec->content_len && c->request)
-			f->ops->on_body(c->request, f->body, rec->content_len);
-		if (c->closed)
-			return;
-		if (end && c->exchange &&
-		    gw_exchange_read(c->exchange, f->body, 0) < 0) {
-			gw_conn_protocol_error(
-				c, "libfcgi refused the end of the body");
-			return;
-		}
+	if (c->exchange && read_record(c, rec) < 0) {
+		gw_conn_protocol_error(c, "libfcgi refused the body");
+		return;
 	}
-	if (end || rec->content_len == 0)
+	if (rec->content_len == 0) {
 		body_ended(c);
+		return;
+	}
+	ev_timer_again(f->loop, &c->input_timer);
+	if (c->exchange && c->request)
+		f->ops->on_body(c->request, f->body, rec->content_len);
 }
 
 /* Whole, of this request's body, and not its end? */
@@ -243,8 +204,7 @@ is_body(const struct gw_fcgi_conn *c, const char *p, size_t n,
 
 /*
  * A client that sends a byte at a time fills the socket with thousands of tiny
- * records; each passage through the hatch costs three system calls. So
- * neighbours become one record, in f->merged.
+ * records. So neighbours become one, in f->merged.
  * @rec  the first one at @p; replaced when others were added to it
  * Returns the bytes of all that it stands for now.
  */
@@ -271,6 +231,7 @@ merge_body(struct gw_fcgi_conn *c, const char *p, size_t n,
 	out[5] = (char)len;
 	rec->content = (unsigned char *)out + GW_RECORD_HEAD_BYTES;
 	rec->content_len = (uint16_t)len;
+	rec->whole_len = GW_RECORD_HEAD_BYTES + len;
 	return taken;
 }
 
@@ -279,19 +240,11 @@ static size_t
 take_body(struct gw_fcgi_conn *c, const char *p, size_t n,
 	  struct gw_record *rec)
 {
-	size_t taken = rec->whole_len;
-	struct gw_record end;
-	bool ends;
+	size_t taken =
+		rec->content_len ? merge_body(c, p, n, rec) : rec->whole_len;
 
-	/* What libfcgi has already it has as it came. */
-	if (rec->content_len && !c->fed)
-		taken = merge_body(c, p, n, rec);
-	ends = rec->content_len &&
-	       gw_record_read(p + taken, n - taken, &end) == 1 &&
-	       end.type == GW_RECORD_STDIN && end.id == rec->id &&
-	       end.content_len == 0;
-	take_stdin(c, rec, ends ? &end : NULL);
-	return taken + (ends ? end.whole_len : 0);
+	take_stdin(c, rec);
+	return taken;
 }
 
 /* Returns the bytes taken from the record(s) at @p. */
@@ -304,7 +257,7 @@ take_record(struct gw_fcgi_conn *c, const char *p, size_t n,
 	} else if (rec->id == 0 || rec->id != c->request_id) {
 		/* Management records: none of the servers sends any. */
 	} else if (rec->type == GW_RECORD_PARAMS) {
-		take_params(c, rec, p + rec->whole_len, n - rec->whole_len);
+		take_params(c, rec);
 	} else if (rec->type == GW_RECORD_ABORT) {
 		gw_conn_gone(c);
 	} else if (rec->type == GW_RECORD_STDIN) {
