@@ -72,6 +72,25 @@ gw_buf_puts(struct gw_buf *b, const char *s)
 }
 
 int
+gw_buf_join(struct gw_buf *b, ...)
+{
+	size_t before = b->len;
+	const char *s;
+	va_list ap;
+	int rc = 0;
+
+	va_start(ap, b);
+	while (rc == 0 && (s = va_arg(ap, const char *)))
+		rc = gw_buf_puts(b, s);
+	va_end(ap);
+	if (rc < 0 && b->data) {
+		b->len = before;
+		b->data[before] = '\0';
+	}
+	return rc;
+}
+
+int
 gw_buf_printf(struct gw_buf *b, const char *fmt, ...)
 {
 	va_list ap, again;

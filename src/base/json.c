@@ -75,12 +75,13 @@ yajl_failed(yajl_handle y, const char *text, size_t len, const struct depth *d,
 static int
 check_text(const char *text, size_t len, int max_depth, struct gw_err *err)
 {
-	struct depth d = { .max = max_depth };
+	struct depth d = {.max = max_depth};
 	yajl_handle y = yajl_alloc(&check, NULL, &d);
 	int rc = 0;
 
 	if (!y)
-		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
+		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+				  "out of memory");
 	if (yajl_parse(y, (const unsigned char *)text, len) != yajl_status_ok ||
 	    yajl_complete_parse(y) != yajl_status_ok)
 		rc = yajl_failed(y, text, len, &d, err);
@@ -129,11 +130,12 @@ gw_json_parse_object(const char *text, size_t len, int max_depth,
 	if (o && json_object_is_type(o, json_type_object) &&
 	    is_blank(text + end, len - end))
 		return o;
-	/* yajl takes an unfinished string behind the object for "more to come". */
+	/* yajl takes an unfinished string behind the object for "more to come".
+	 */
 	gw_err_set(err, GW_ERR_INVALID_JSON, 0,
-		   o && json_object_is_type(o, json_type_object) ?
-			   "there is text behind the JSON object" :
-			   "the body must be a JSON object");
+		   o && json_object_is_type(o, json_type_object)
+			   ? "there is text behind the JSON object"
+			   : "the body must be a JSON object");
 	json_object_put(o);
 	return NULL;
 }

@@ -11,12 +11,14 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/line.h"
 #include "base/utf8.h"
 
 #define LIMIT_WINDOW_MS 10000
 #define LIMIT_LINES 5
 
-_Static_assert(GW_LOG_LINE_BYTES <= PIPE_BUF, "a line is one atomic write");
+_Static_assert(GW_LOG_LINE_BYTES <= GW_LOG_BATCH_BYTES, "a line fits");
+_Static_assert(GW_LOG_BATCH_BYTES <= PIPE_BUF, "a batch is one atomic write");
 
 static const struct {
 	const char *word;
@@ -37,7 +39,14 @@ static struct {
 	mode_t type;	    /* of standard error: S_IFREG, S_IFSOCK, ... */
 	int own_fd;	    /* a non-blocking way to it, or -1 */
 	unsigned long lost; /* lines since the last one written */
-} sink = {"rolemesh", 0, GW_LOG_INFO, 0, -1, 0};
+	bool collects;
+	size_t waiting;		 /* bytes of the batch */
+	unsigned long n_waiting; /* lines */
+	time_t stamp_s;		 /* what `stamp` says; 0 = nothing */
+	char stamp[24];		 /* YYYY-MM-DDTHH:MM:SS. */
+} sink = {.program = "rolemesh", .min = GW_LOG_INFO, .own_fd = -1};
+
+static char batch[GW_LOG_BATCH_BYTES];
 
 /*
  * Standard error is shared with other programs, so it stays in blocking mode;
@@ -71,24 +80,40 @@ gw_log_init(const char *program)
 			sink.min = (enum gw_log_level)i;
 }
 
-static size_t
-line_head(char *line, size_t cap, enum gw_event ev, const char *rid)
+static void
+put_time(struct gw_line *l)
 {
 	struct timespec now;
 	struct tm tm;
-	int n;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	n = snprintf(line, cap,
-		     "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s[%ld] level=%s "
-		     "event=%s ",
-		     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		     tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, sink.program,
-		     sink.pid, level_names[events[ev].level], events[ev].word);
-	if (rid && n > 0 && (size_t)n < cap)
-		n += snprintf(line + n, cap - (size_t)n, "rid=%s ", rid);
-	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
+	if (now.tv_sec != sink.stamp_s) {
+		gmtime_r(&now.tv_sec, &tm);
+		strftime(sink.stamp, sizeof(sink.stamp), "%Y-%m-%dT%H:%M:%S.",
+			 &tm);
+		sink.stamp_s = now.tv_sec;
+	}
+	gw_line_puts(l, sink.stamp);
+	gw_line_uint(l, (uint64_t)now.tv_nsec / 1000000, 3);
+}
+
+static void
+put_head(struct gw_line *l, enum gw_event ev, const char *rid)
+{
+	put_time(l);
+	gw_line_puts(l, "Z ");
+	gw_line_puts(l, sink.program);
+	gw_line_puts(l, "[");
+	gw_line_uint(l, (uint64_t)sink.pid, 1);
+	gw_line_puts(l, "] level=");
+	gw_line_puts(l, level_names[events[ev].level]);
+	gw_line_puts(l, " event=");
+	gw_line_puts(l, events[ev].word);
+	if (rid) {
+		gw_line_puts(l, " rid=");
+		gw_line_puts(l, rid);
+	}
+	gw_line_puts(l, " ");
 }
 
 /* Does not wait; but for a pipe that could not be opened, of which several
@@ -111,38 +136,104 @@ put(const char *line, size_t n)
 
 /*
  * Whoever reads the log may have stopped (a pipe that is full): a line is then
- * lost and counted rather than every stream held up. A pipe takes a whole line
- * or nothing: GW_LOG_LINE_BYTES is below PIPE_BUF.
+ * lost and counted rather than every stream held up. A pipe takes all of a
+ * batch or nothing.
  */
 static void
-write_out(const char *line, size_t n)
+write_out(const char *text, size_t n, unsigned long lines)
 {
-	if (put(line, n) == (ssize_t)n)
+	if (put(text, n) == (ssize_t)n)
 		sink.lost = 0;
 	else
-		sink.lost++;
+		sink.lost += lines;
+}
+
+static void
+write_batch(void)
+{
+	if (sink.waiting)
+		write_out(batch, sink.waiting, sink.n_waiting);
+	sink.waiting = sink.n_waiting = 0;
+}
+
+void
+gw_log_collect(bool on)
+{
+	sink.collects = on;
+	if (!on)
+		write_batch();
+}
+
+/* Lines leave in the order in which they came. */
+static void
+take_line(enum gw_event ev, const char *line, size_t n)
+{
+	if (sink.waiting + n > sizeof(batch))
+		write_batch();
+	memcpy(batch + sink.waiting, line, n);
+	sink.waiting += n;
+	sink.n_waiting++;
+	/* What may be the last one of this process must not wait. */
+	if (!sink.collects || events[ev].level >= GW_LOG_WARN)
+		write_batch();
+}
+
+/* The end of the storage is kept for the newline. */
+static void
+begin_line(struct gw_line *l, enum gw_event ev, const char *rid,
+	   uint32_t suppressed)
+{
+	l->cap--;
+	put_head(l, ev, rid);
+	if (suppressed) {
+		gw_line_puts(l, "suppressed=");
+		gw_line_uint(l, suppressed, 1);
+		gw_line_puts(l, " ");
+	}
+	if (sink.lost && !sink.waiting) {
+		gw_line_puts(l, "lost=");
+		gw_line_uint(l, sink.lost, 1);
+		gw_line_puts(l, " ");
+	}
+}
+
+static void
+end_line(struct gw_line *l, enum gw_event ev)
+{
+	l->text[l->len++] = '\n';
+	take_line(ev, l->text, l->len);
 }
 
 static void GW_PRINTF(4, 0)
 	write_line(enum gw_event ev, const char *rid, uint32_t suppressed,
 		   const char *fmt, va_list ap)
 {
-	char line[GW_LOG_LINE_BYTES];
-	size_t n = line_head(line, sizeof(line), ev, rid);
+	char text[GW_LOG_LINE_BYTES];
+	struct gw_line l = {.text = text, .cap = sizeof(text)};
 	int keep = errno, m;
+	size_t room;
 
-	if (suppressed)
-		n += (size_t)snprintf(line + n, sizeof(line) - n,
-				      "suppressed=%u ", suppressed);
-	if (sink.lost)
-		n += (size_t)snprintf(line + n, sizeof(line) - n, "lost=%lu ",
-				      sink.lost);
-	m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
+	begin_line(&l, ev, rid, suppressed);
+	room = l.cap - l.len;
+	m = vsnprintf(text + l.len, room + 1, fmt, ap);
 	if (m > 0)
-		n += (size_t)m < sizeof(line) - n - 1 ? (size_t)m
-						      : sizeof(line) - n - 2;
-	line[n++] = '\n';
-	write_out(line, n);
+		l.len += (size_t)m < room ? (size_t)m : room;
+	end_line(&l, ev);
+	errno = keep;
+}
+
+void
+gw_log_text(enum gw_event ev, const char *rid, const char *p, size_t n)
+{
+	char text[GW_LOG_LINE_BYTES];
+	struct gw_line l = {.text = text, .cap = sizeof(text)};
+	int keep = errno;
+
+	if (events[ev].level < sink.min)
+		return;
+	begin_line(&l, ev, rid, 0);
+	gw_line_bytes(&l, p, n);
+	end_line(&l, ev);
 	errno = keep;
 }
 

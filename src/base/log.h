@@ -34,6 +34,7 @@ enum gw_event {
 };
 
 #define GW_LOG_LINE_BYTES 3072
+#define GW_LOG_BATCH_BYTES 4096 /* a pipe takes so much whole, or nothing */
 
 /*
  * gw_log_init - name this process in its log lines.
@@ -53,6 +54,23 @@ void gw_log_init(const char *program);
  */
 void gw_log(enum gw_event ev, const char *rid, const char *fmt, ...)
 	GW_PRINTF(3, 4);
+
+/*
+ * gw_log_text - gw_log() for what was put together without printf (line.h).
+ * @p  @n bytes of `key=value` pairs
+ */
+void gw_log_text(enum gw_event ev, const char *rid, const char *p, size_t n);
+
+/*
+ * gw_log_collect - keep lines back, so that many leave in one write.
+ * @on  true: up to GW_LOG_BATCH_BYTES wait, and no longer than until a warning
+ *      or an error is written; false: what waits is written now, and each line
+ *      from now on at once
+ * An event loop turns it on when it wakes and off before it sleeps. A process
+ * that is killed meanwhile loses what waits; one that was forked must not turn
+ * it off.
+ */
+void gw_log_collect(bool on);
 
 /* A limiter in the caller's storage, zero-initialised. */
 struct gw_log_limit {

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/key_name.h"
 #include "config/diag.h"
 #include "config/keys.h"
 
@@ -95,6 +96,8 @@ struct gw_config {
 		struct gw_keys client_api_keys;
 		struct gw_keys node_api_keys;
 		char *upstream_node_key; /* Bearer for discovered nodes, or NULL */
+		/* What each of the keys is called, by its place in the list. */
+		gw_key_name_text *client_key_names, *node_key_names;
 	} auth;
 	struct gw_model *models;	/* in the order of the file(s) */
 	size_t n_models;

@@ -253,7 +253,7 @@ add_line(struct header_lines *h, const char *name, const char *value)
 	if (!value || !*value || strlen(value) > HEADER_LINE_MAX - 64)
 		return 0;
 	h->at[h->n++] = h->text.len;
-	if (gw_buf_printf(&h->text, "%s: %s", name, value) < 0)
+	if (gw_buf_join(&h->text, name, ": ", value, NULL) < 0)
 		return -1;
 	return gw_buf_append(&h->text, "", 1);
 }
@@ -303,8 +303,8 @@ start(struct gw_request *r)
 			     r->resolve.model->timeouts.client_idle_ms);
 	r->relay.connected_ms = r->relay.last_ms = 0;
 	gw_deadline_begin(r);
-	if (gw_buf_printf(&url, "%s%s", r->target.base_url,
-			  r->accept.endpoint->path) < 0 ||
+	if (gw_buf_join(&url, r->target.base_url, r->accept.endpoint->path,
+			NULL) < 0 ||
 	    collect_headers(r, &headers) < 0) {
 		gw_buf_release(&headers.text);
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/line.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/request.h"
 #include "sse/sse.h"
@@ -164,13 +165,25 @@ error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 static int
 route_headers(const struct gw_request *r, struct gw_buf *b)
 {
-	if (r->resolve.model && gw_buf_printf(b, "X-RoleMesh-Model: %s\r\n",
-					      r->resolve.model->alias) < 0)
+	if (r->resolve.model &&
+	    gw_buf_join(b, "X-RoleMesh-Model: ", r->resolve.model->alias,
+			"\r\n", NULL) < 0)
 		return -1;
 	if (r->target.node_id &&
-	    gw_buf_printf(b, "X-RoleMesh-Node: %s\r\n", r->target.node_id) < 0)
+	    gw_buf_join(b, "X-RoleMesh-Node: ", r->target.node_id, "\r\n",
+			NULL) < 0)
 		return -1;
 	return 0;
+}
+
+static int
+put_number(struct gw_buf *b, uint64_t n)
+{
+	char text[20];
+	struct gw_line l = {.text = text, .cap = sizeof(text)};
+
+	gw_line_uint(&l, n, 1);
+	return gw_buf_append(b, text, l.len);
 }
 
 static int
@@ -178,10 +191,11 @@ body_headers(const char *content_type, int64_t length, bool stream,
 	     struct gw_buf *b)
 {
 	if (content_type &&
-	    gw_buf_printf(b, "Content-Type: %s\r\n", content_type) < 0)
+	    gw_buf_join(b, "Content-Type: ", content_type, "\r\n", NULL) < 0)
 		return -1;
 	if (length >= 0 &&
-	    gw_buf_printf(b, "Content-Length: %lld\r\n", (long long)length) < 0)
+	    (gw_buf_puts(b, "Content-Length: ") < 0 ||
+	     put_number(b, (uint64_t)length) < 0 || gw_buf_puts(b, "\r\n") < 0))
 		return -1;
 	if (stream)
 		return gw_buf_puts(b, "Cache-Control: no-cache\r\n"
@@ -216,8 +230,10 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 	gw_auto_buf struct gw_buf b = GW_BUF_INIT(HEAD_MAX);
 	bool stream = gw_sse_is_type(content_type);
 
-	if (gw_buf_printf(&b, "Status: %d %s\r\nX-Request-Id: %s\r\n", status,
-			  reason_phrase(status), r->accept.id) < 0 ||
+	if (gw_buf_puts(&b, "Status: ") < 0 ||
+	    put_number(&b, (uint64_t)status) < 0 ||
+	    gw_buf_join(&b, " ", reason_phrase(status),
+			"\r\nX-Request-Id: ", r->accept.id, "\r\n", NULL) < 0 ||
 	    body_headers(content_type, length, stream, &b) < 0 ||
 	    route_headers(r, &b) < 0 || error_headers(r, status, &b) < 0 ||
 	    unread_body_headers(r, &b) < 0 || cors_headers(r, &b) < 0 ||

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/line.h"
+
 #define DIGITS "0123456789abcdef"
 #define NAME_LEN (GW_VIA_NAME_BYTES - 1)
 
@@ -65,5 +67,10 @@ gw_via_read(const char *header, const char *own, char out[GW_VIA_BYTES],
 void
 gw_via_add(const char *passed, const char *own, char out[GW_VIA_BYTES])
 {
-	snprintf(out, GW_VIA_BYTES, "%s%s%s", passed, *passed ? ", " : "", own);
+	struct gw_line l = {.text = out, .cap = GW_VIA_BYTES - 1};
+
+	gw_line_puts(&l, passed);
+	gw_line_puts(&l, *passed ? ", " : "");
+	gw_line_puts(&l, own);
+	out[l.len] = '\0';
 }

@@ -98,6 +98,53 @@ connection_limit(void)
 	return n < CONNS_MAX ? (unsigned)n : CONNS_MAX;
 }
 
+/* ---- the log ------------------------------------------------------------- */
+
+static void
+on_wake(struct ev_loop *loop, ev_check *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	gw_log_collect(true);
+}
+
+static void
+on_sleep(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	gw_log_collect(false);
+}
+
+/* The lines of one turn leave in one write, and before its answers do: whoever
+ * has an answer finds it in the log. */
+static void
+collect_log(struct gw_worker *w)
+{
+	ev_check_init(&w->wakes, on_wake);
+	ev_set_priority(&w->wakes, EV_MAXPRI);
+	ev_check_start(w->loop, &w->wakes);
+	ev_prepare_init(&w->sleeps, on_sleep);
+	ev_set_priority(&w->sleeps, EV_MINPRI + 1);
+	ev_prepare_start(w->loop, &w->sleeps);
+	ev_unref(w->loop);
+	ev_unref(w->loop);
+}
+
+static void
+stop_collecting(struct gw_worker *w)
+{
+	if (ev_is_active(&w->sleeps)) {
+		ev_ref(w->loop);
+		ev_ref(w->loop);
+		ev_check_stop(w->loop, &w->wakes);
+		ev_prepare_stop(w->loop, &w->sleeps);
+	}
+	gw_log_collect(false);
+}
+
 struct gw_worker *
 gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err)
 {
@@ -136,8 +183,10 @@ gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err)
 		goto fail;
 	w->front = gw_fcgi_front_new(w->loop, &front_ops, w, connection_limit(),
 				     err);
-	if (w->front)
-		return w;
+	if (!w->front)
+		goto fail;
+	collect_log(w);
+	return w;
 fail:
 	gw_worker_free(w);
 	return NULL;
@@ -173,6 +222,7 @@ gw_worker_free(struct gw_worker *w)
 	if (!w)
 		return;
 	gw_worker_end_requests(w);
+	stop_collecting(w);
 	gw_upstreams_free(w->upstreams);
 	gw_config_unref(w->config);
 	if (w->loop && w->owns_loop)

@@ -45,6 +45,8 @@ struct gw_worker {
 	char via[GW_VIA_NAME_BYTES]; /* what it is called in X-RoleMesh-Via */
 	struct gw_upstreams *upstreams;
 	struct gw_fcgi_front *front;
+	ev_check wakes;	  /* the log collects lines ... */
+	ev_prepare sleeps; /* ... until then */
 	int64_t started_wall_s;
 	struct gw_request *requests; /* the open ones */
 	bool ended; /* requests that are still open are cut off */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/line.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/reply.h"
 #include "serve/worker.h"
@@ -31,6 +32,17 @@ is_sane_id(const char *id)
 }
 
 static void
+make_id(struct gw_request *r)
+{
+	struct gw_line l = {.text = r->accept.id, .cap = GW_REQUEST_ID_MAX};
+
+	gw_line_puts(&l, "req_");
+	gw_line_hex(&l, gw_worker_random(r->worker));
+	gw_line_hex(&l, gw_worker_random(r->worker));
+	r->accept.id[l.len] = '\0';
+}
+
+static void
 choose_id(struct gw_request *r)
 {
 	const char *given = gw_fcgi_param(r->conn, "HTTP_X_REQUEST_ID");
@@ -38,10 +50,17 @@ choose_id(struct gw_request *r)
 	if (given && is_sane_id(given))
 		snprintf(r->accept.id, sizeof(r->accept.id), "%s", given);
 	else
-		snprintf(r->accept.id, sizeof(r->accept.id),
-			 "req_%016llx%016llx",
-			 (unsigned long long)gw_worker_random(r->worker),
-			 (unsigned long long)gw_worker_random(r->worker));
+		make_id(r);
+}
+
+/* As much of it as fits. */
+static void
+copy(char *out, size_t cap, const char *value)
+{
+	size_t n = strnlen(value, cap - 1);
+
+	memcpy(out, value, n);
+	out[n] = '\0';
 }
 
 static void
@@ -49,8 +68,8 @@ read_client(struct gw_request *r)
 {
 	const char *address = gw_fcgi_param(r->conn, "REMOTE_ADDR");
 
-	snprintf(r->accept.client, sizeof(r->accept.client), "%s",
-		 address ? address : "");
+	copy(r->accept.client, sizeof(r->accept.client),
+	     address ? address : "");
 }
 
 static void
@@ -59,8 +78,8 @@ read_method(struct gw_request *r)
 	const char *name = gw_fcgi_param(r->conn, "REQUEST_METHOD");
 
 	r->accept.method = GW_METHOD_OTHER;
-	snprintf(r->accept.method_name, sizeof(r->accept.method_name), "%.15s",
-		 name ? name : "-");
+	copy(r->accept.method_name, sizeof(r->accept.method_name),
+	     name ? name : "-");
 	for (size_t i = 0; i < GW_ARRAY_LEN(methods); i++)
 		if (name && strcmp(name, methods[i].name) == 0)
 			r->accept.method = methods[i].method;

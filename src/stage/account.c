@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/line.h"
 #include "serve/reply.h"
 #include "serve/worker.h"
 #include "stage/stage.h"
@@ -51,52 +52,81 @@ count(const struct gw_request *r, const struct outcome *o)
 		gw_counters_count(c, GW_COUNT_STREAM_BROKEN, 1);
 }
 
-/* Whole microseconds as "MS.T": printing doubles costs more than the rest. */
-struct tenths {
-	unsigned long long ms;
-	unsigned tenth;
-};
+/* " NAME=VALUE"; no printf: it would cost more than the rest of the stage. */
+static void
+put_word(struct gw_line *l, const char *name, const char *value)
+{
+	gw_line_puts(l, name);
+	gw_line_puts(l, value);
+}
 
-static struct tenths
-since_start(const struct gw_request *r, uint64_t t_us)
+static void
+put_number(struct gw_line *l, const char *name, uint64_t n)
+{
+	gw_line_puts(l, name);
+	gw_line_uint(l, n, 1);
+}
+
+/* Microseconds since the request began as "MS.T". */
+static void
+put_time(struct gw_line *l, const char *name, const struct gw_request *r,
+	 uint64_t t_us)
 {
 	uint64_t us = t_us > r->begun_us ? t_us - r->begun_us : 0;
 
-	return (struct tenths){us / 1000, (unsigned)(us % 1000 / 100)};
+	put_number(l, name, us / 1000);
+	put_number(l, ".", us % 1000 / 100);
+}
+
+static void
+put_error(struct gw_line *l, const struct gw_err *err)
+{
+	char message[700];
+
+	if (!err->code) {
+		put_word(l, " error=", "-");
+		return;
+	}
+	put_word(l, " error=", gw_err_info(err->code)->code);
+	put_word(l, " message=",
+		 gw_log_quote(message, sizeof(message), err->msg,
+			      strlen(err->msg)));
 }
 
 static void
 write_record(const struct gw_request *r, const struct outcome *o)
 {
-	struct tenths first = since_start(r, r->reply.first_us);
-	struct tenths all = since_start(r, gw_mono_us());
-	char path[300], message[700] = "", model[300], node[160], method[80];
-	char client[4 * GW_CLIENT_MAX];
+	char text[GW_LOG_LINE_BYTES], path[300], model[300], node[160],
+		method[80], client[4 * GW_CLIENT_MAX];
+	struct gw_line l = {.text = text, .cap = sizeof(text)};
 
-	gw_log_quote(path, sizeof(path), r->accept.path, r->accept.path_len);
-	if (r->err.code)
-		gw_log_quote(message, sizeof(message), r->err.msg,
-			     strlen(r->err.msg));
-	gw_log(GW_EV_ACCESS, r->accept.id,
-	       "method=%s path=%s status=%d phase=%s model=%s node=%s "
-	       "upstream_status=%d key=%s client=%s bytes_in=%llu "
-	       "bytes_out=%llu "
-	       "first_byte_ms=%llu.%u ms=%llu.%u stream=%d broken=%d "
-	       "error=%s%s%s",
-	       gw_log_word(method, sizeof(method), r->accept.method_name), path,
-	       o->status, gw_phase_name(r->phase),
-	       gw_log_word(model, sizeof(model),
-			   r->resolve.model ? r->resolve.model->alias : NULL),
-	       gw_log_word(node, sizeof(node), r->target.node_id),
-	       r->relay.status,
-	       r->authenticate.key[0] ? r->authenticate.key : "-",
-	       gw_log_word(client, sizeof(client),
-			   r->accept.client[0] ? r->accept.client : NULL),
-	       (unsigned long long)r->receive.bytes,
-	       (unsigned long long)r->reply.bytes, first.ms, first.tenth,
-	       all.ms, all.tenth, r->stream.events, o->broken,
-	       r->err.code ? gw_err_info(r->err.code)->code : "-",
-	       r->err.code ? " message=" : "", message);
+	put_word(&l, "method=",
+		 gw_log_word(method, sizeof(method), r->accept.method_name));
+	put_word(&l, " path=",
+		 gw_log_quote(path, sizeof(path), r->accept.path,
+			      r->accept.path_len));
+	put_number(&l, " status=", (uint64_t)o->status);
+	put_word(&l, " phase=", gw_phase_name(r->phase));
+	put_word(
+		&l, " model=",
+		gw_log_word(model, sizeof(model),
+			    r->resolve.model ? r->resolve.model->alias : NULL));
+	put_word(&l,
+		 " node=", gw_log_word(node, sizeof(node), r->target.node_id));
+	put_number(&l, " upstream_status=", (uint64_t)r->relay.status);
+	put_word(&l,
+		 " key=", r->authenticate.key[0] ? r->authenticate.key : "-");
+	put_word(&l, " client=",
+		 gw_log_word(client, sizeof(client),
+			     r->accept.client[0] ? r->accept.client : NULL));
+	put_number(&l, " bytes_in=", r->receive.bytes);
+	put_number(&l, " bytes_out=", r->reply.bytes);
+	put_time(&l, " first_byte_ms=", r, r->reply.first_us);
+	put_time(&l, " ms=", r, gw_mono_us());
+	put_number(&l, " stream=", r->stream.events);
+	put_number(&l, " broken=", o->broken);
+	put_error(&l, &r->err);
+	gw_log_text(GW_EV_ACCESS, r->accept.id, text, l.len);
 }
 
 enum gw_step

@@ -55,6 +55,8 @@ gw_stage_authenticate(struct gw_request *r)
 	bool node = r->accept.endpoint->flags & GW_EP_NODE_KEY;
 	const struct gw_keys *keys = node ? &r->config->auth.node_api_keys
 					  : &r->config->auth.client_api_keys;
+	const gw_key_name_text *names = node ? r->config->auth.node_key_names
+					     : r->config->auth.client_key_names;
 	const char *authorization =
 		gw_fcgi_param(r->conn, "HTTP_AUTHORIZATION");
 	const char *header = gw_fcgi_param(
@@ -67,7 +69,7 @@ gw_stage_authenticate(struct gw_request *r)
 	if (key < 0)
 		key = find_key(keys, header);
 	if (key >= 0) {
-		gw_key_name(keys->key[key], r->authenticate.key);
+		memcpy(r->authenticate.key, names[key], GW_KEY_NAME_BYTES);
 		return GW_NEXT;
 	}
 	gw_err_set(&r->err, GW_ERR_INVALID_API_KEY, 0,

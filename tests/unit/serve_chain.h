@@ -163,12 +163,18 @@ chain_set_up(void)
 	chain.picks_again = chain.limits_readers = false;
 }
 
-/* A list for the configuration, which frees it. */
+/* A list for the configuration, and its names, which that frees. */
 UNUSED_OK static struct gw_keys
-keys(const char *one, const char *two, const char *three)
+keys(const char *one, const char *two, const char *three,
+     gw_key_name_text **names)
 {
 	struct gw_keys k = {.key = calloc(3, sizeof(char *)), .n = 3};
 
+	free(*names);
+	*names = calloc(3, sizeof(**names));
+	gw_key_name(one, (*names)[0]);
+	gw_key_name(two, (*names)[1]);
+	gw_key_name(three, (*names)[2]);
 	k.key[0] = strdup(one);
 	k.key[1] = strdup(two);
 	k.key[2] = strdup(three);

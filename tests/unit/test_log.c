@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/line.h"
 #include "base/log.h"
 #include "unit/tap.h"
 
@@ -125,6 +126,72 @@ to_a_socket(void)
 	close(ends[1]);
 }
 
+/* A turn of an event loop: lines leave together. */
+static void
+collected(int fd)
+{
+	static char text[1 << 20];
+	char filler[1001];
+
+	memset(filler, 'x', sizeof(filler) - 1);
+	filler[sizeof(filler) - 1] = '\0';
+	read_all(fd, text, sizeof(text));
+	gw_log_collect(true);
+	gw_log(GW_EV_START, "a", "n=%d", 1);
+	gw_log_text(GW_EV_ACCESS, "b", "n=2", 3);
+	is_int((int)read_all(fd, text, sizeof(text)), 0,
+	       "collect: lines wait for the end of the turn");
+	gw_log_collect(false);
+	read_all(fd, text, sizeof(text));
+	ok(count(text, "\n") == 2 && strstr(text, " rid=a n=1\n") &&
+		   strstr(text, "event=access rid=b n=2\n") ==
+			   text + strlen(text) -
+				   strlen("event=access rid=b "
+					  "n=2\n"),
+	   "collect: then all are there, in their order");
+	gw_log_collect(true);
+	gw_log(GW_EV_START, NULL, "n=3");
+	gw_log(GW_EV_ACCEPT_PAUSED, NULL, "n=4");
+	read_all(fd, text, sizeof(text));
+	is_int(count(text, "\n"), 2, "collect: a warning waits for nothing");
+	for (int i = 0; i < 4; i++)
+		gw_log(GW_EV_START, NULL, "filler=%s", filler);
+	read_all(fd, text, sizeof(text));
+	is_int(count(text, "\n"), 3, "collect: 4 KiB wait, no more");
+	gw_log_collect(false);
+	read_all(fd, text, sizeof(text));
+	is_int(count(text, "\n"), 1, "collect: the rest follows");
+	gw_log_collect(true);
+	for (int i = 0; i < LINES; i++)
+		gw_log(GW_EV_START, NULL, "filler=%s", filler);
+	gw_log_collect(false);
+	read_all(fd, text, sizeof(text));
+	gw_log(GW_EV_START, NULL, "last=%d", LINES - count(text, "\n"));
+	read_all(fd, text, sizeof(text));
+	ok(atoi(strstr(text, "lost=") + 5) == atoi(strstr(text, "last=") + 5),
+	   "collect: of batches that are lost each line is counted");
+}
+
+/* The pieces that lines are made of. */
+static void
+pieces(void)
+{
+	char out[24];
+	struct gw_line l = {.text = out, .cap = sizeof(out)};
+
+	gw_line_uint(&l, 0, 1);
+	gw_line_uint(&l, 7, 3);
+	gw_line_uint(&l, UINT64_MAX, 1);
+	ok(l.len == 24 && memcmp(out, "000718446744073709551615", 24) == 0,
+	   "line: 0, 7 with three digits, the largest");
+	gw_line_puts(&l, "more");
+	ok(l.len == 24, "line: what does not fit is cut");
+	l.len = 0;
+	gw_line_hex(&l, 0x1a2b);
+	ok(l.len == 16 && memcmp(out, "0000000000001a2b", 16) == 0,
+	   "line: 16 hexadecimal digits");
+}
+
 int
 main(void)
 {
@@ -155,6 +222,8 @@ main(void)
 	gw_log(GW_EV_STOP, NULL, "reason=more");
 	read_all(fd, text, sizeof(text));
 	ok(strstr(text, "lost=") == NULL, "log: said once");
+	collected(fd);
+	pieces();
 	words();
 	several_writers();
 	to_a_socket();

@@ -65,8 +65,10 @@ key_of(const char *path, const char *authorization, const char *header)
 	char name[GW_KEY_NAME_BYTES];
 
 	chain_set_up();
-	config->auth.client_api_keys = keys("alpha", "alphabet", "x");
-	config->auth.node_api_keys = keys("node", "alphabeta", "y");
+	config->auth.client_api_keys = keys("alpha", "alphabet", "x",
+					    &config->auth.client_key_names);
+	config->auth.node_api_keys = keys("node", "alphabeta", "y",
+					  &config->auth.node_key_names);
 	list = node ? &config->auth.node_api_keys
 		    : &config->auth.client_api_keys;
 	client("POST", path);
