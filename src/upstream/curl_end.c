@@ -7,24 +7,6 @@
 
 #include "upstream/curl_private.h"
 
-static void
-easy_put_back(struct gw_upstreams *u, CURL *easy, bool spent)
-{
-	/* libcurl counts a handle's retries over all of its transfers and fails
-	 * the sixth: a handle that has used one up is not used again. Nor is
-	 * one that failed: it would tell that errno of later transfers, too. */
-	if (spent || u->n_idle >= GW_IDLE_EASY_MAX) {
-		curl_easy_cleanup(easy);
-		return;
-	}
-	/* It must not point at a transfer that is gone. */
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-	u->idle[u->n_idle++] = easy;
-}
-
 void
 gw_transfer_free(struct gw_transfer *t)
 {
@@ -40,9 +22,9 @@ gw_transfer_free(struct gw_transfer *t)
 		u->in_curl++;
 		curl_multi_remove_handle(u->multi, t->easy);
 		u->in_curl--;
-		easy_put_back(u, t->easy, t->retried || t->failed || t->own_ca);
+		gw_curl_handle_put_back(t);
 	}
-	curl_slist_free_all(t->headers);
+	free(t->headers);
 	free(t);
 }
 

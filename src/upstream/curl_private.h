@@ -14,7 +14,9 @@
 
 #include "upstream/transfer.h"
 
-#define GW_IDLE_EASY_MAX 256  /* easy handles kept for reuse */
+#define GW_IDLE_EASY_MAX 256  /* easy handles kept for reuse, in all */
+#define GW_IDLE_EASY_PER_ADDRESS 64
+#define GW_ADDRESSES 1024     /* places for addresses with handles of their own */
 #define GW_HEAD_VALUE_MAX 256 /* bytes of a header value we hand on */
 
 struct gw_transfer {
@@ -22,7 +24,8 @@ struct gw_transfer {
 	struct gw_transfer *prev, *next;
 	struct gw_transfer *next_reap;
 	CURL *easy;
-	struct curl_slist *headers;
+	struct gw_curl_address *address; /* whose handle it is, or NULL */
+	struct curl_slist *headers; /* all of them and their text: one piece */
 	const struct gw_transfer_ops *ops; /* NULL = cancelled */
 	void *arg;
 	gw_transfer_read_fn *read;
@@ -39,7 +42,6 @@ struct gw_transfer {
 	bool vanished;	       /* ... and to be ended for that */
 	bool retried;	       /* its connection was dead; sent once more */
 	bool failed;	       /* libcurl keeps the errno in the handle */
-	bool own_ca;	       /* the handle has lost the system's */
 	bool head_done;
 	bool flooded; /* ... by headers or trailers */
 	bool left;    /* its owner does not want the answer ... */
@@ -57,13 +59,41 @@ struct gw_upstreams {
 	CURLM *multi;
 	ev_timer timer;
 	ev_timer look;	  /* are their hosts still there? curl_vanish.c */
-	ev_prepare reap;  /* takes cancelled transfers down */
+	ev_prepare sleeps; /* see curl_loop.c */
 	unsigned in_curl; /* depth of calls into libcurl */
 	struct gw_transfer *transfers;
 	struct gw_transfer *to_reap;
-	CURL *idle[GW_IDLE_EASY_MAX];
-	unsigned n_idle;
+	bool due;	/* libcurl's timer has run out: see curl_loop.c */
+	/* Tells libcurl of a socket; @mask  CURL_CSELECT_* */
+	void (*on_ready)(struct gw_upstreams *u, curl_socket_t fd, int mask);
+	struct gw_curl_socket **sockets; /* by descriptor, or NULL */
+	size_t n_sockets;
+	struct gw_curl_address *addresses[GW_ADDRESSES];
+	unsigned n_idle; /* handles, of all addresses */
 };
+
+struct gw_curl_socket;
+struct gw_curl_address;
+
+/*
+ * curl_sockets.c: gw_curl_on_socket is a CURLMOPT_SOCKETFUNCTION; a handle gets
+ * the rest by gw_curl_sockets_of. Freed after the multi handle.
+ */
+int gw_curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
+		      void *socket_arg);
+void gw_curl_sockets_of(struct gw_upstreams *u, CURL *easy);
+void gw_curl_sockets_free(struct gw_upstreams *u);
+
+/*
+ * curl_handle.c: an easy handle for a transfer, with everything set that does
+ * not change from one to the next of its address. 0; 1 when it is a new one and
+ * has no callbacks yet; -1 when memory is out. Put back when libcurl has let go
+ * of it.
+ */
+GW_MUSTCHECK int gw_curl_handle_take(struct gw_transfer *t,
+				     const struct gw_transfer_request *req);
+void gw_curl_handle_put_back(struct gw_transfer *t);
+void gw_curl_handles_free(struct gw_upstreams *u);
 
 /* gw_curl_settle - libcurl has returned: hand out results, free what was
  * cancelled. Does nothing while another call into libcurl is on the stack. */

@@ -6,16 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "upstream/coding.h"
 #include "upstream/curl_private.h"
 
-#define CONNECTION_IDLE_S 4L /* llama-server closes after 5 s */
-/* A host that is gone while it works on a request is given up after a minute:
- * Linux sends nine probes. */
-#define KEEPALIVE_IDLE_S 15L
-#define KEEPALIVE_INTERVAL_S 5L
 /* A kept connection that was dead shows at once. One that closes later took the
  * request, unless its host has acknowledged nothing for seconds: sending it
  * again could run it twice, or kill the server twice. */
@@ -182,68 +176,78 @@ on_prereq(void *arg, char *peer, char *local, int peer_port, int local_port)
 
 /* ---- start --------------------------------------------------------------- */
 
-static int
-add_header(struct gw_transfer *t, const char *line)
-{
-	struct curl_slist *more = curl_slist_append(t->headers, line);
+#define OWN_HEADERS 3 /* besides those of the caller */
 
-	if (!more)
-		return -1;
-	t->headers = more;
-	return 0;
+/* Headers for libcurl: nodes and text in one piece of memory. */
+struct header_list {
+	struct curl_slist *node;
+	char *text;
+};
+
+static void
+add_header(struct gw_transfer *t, struct header_list *to, const char *start,
+	   const char *rest)
+{
+	size_t n = strlen(start), m = strlen(rest);
+
+	memcpy(to->text, start, n);
+	memcpy(to->text + n, rest, m + 1);
+	*to->node = (struct curl_slist){.data = to->text};
+	if (to->node != t->headers)
+		to->node[-1].next = to->node;
+	to->node++;
+	to->text += n + m + 1;
+}
+
+static bool
+has_accept(const struct gw_transfer_request *req)
+{
+	for (size_t i = 0; i < req->n_headers; i++)
+		if (strncasecmp(req->headers[i], "Accept:", 7) == 0)
+			return true;
+	return false;
 }
 
 static int
 set_headers(struct gw_transfer *t, const struct gw_transfer_request *req)
 {
-	gw_auto_buf struct gw_buf bearer = GW_BUF_INIT(16384);
+	static const char bearer[] = "Authorization: Bearer ";
+	size_t n = req->n_headers + OWN_HEADERS;
+	size_t bytes = sizeof("Accept:") + sizeof("Expect:") + sizeof(bearer);
+	struct header_list to;
 
 	for (size_t i = 0; i < req->n_headers; i++)
-		if (add_header(t, req->headers[i]) < 0)
-			return -1;
-	/* An empty one keeps libcurl's own away: no Accept that nobody sent. */
-	if (add_header(t, "Accept:") < 0)
+		bytes += strlen(req->headers[i]) + 1;
+	bytes += req->bearer ? strlen(req->bearer) : 0;
+	t->headers = malloc(n * sizeof(struct curl_slist) + bytes);
+	if (!t->headers)
 		return -1;
+	to.node = t->headers;
+	to.text = (char *)(t->headers + n);
+	for (size_t i = 0; i < req->n_headers; i++)
+		add_header(t, &to, req->headers[i], "");
+	/* An empty one keeps libcurl's own away: no Accept that nobody sent. */
+	if (!has_accept(req))
+		add_header(t, &to, "Accept:", "");
 	/* No Accept-Encoding either: nothing can be put into compressed
 	 * streams, and no server compresses for those who do not ask. */
 	/* Neither a 100-continue round trip nor chunked uploads. */
-	if (req->post && add_header(t, "Expect:") < 0)
-		return -1;
-	if (req->bearer) {
-		if (gw_buf_printf(&bearer, "Authorization: Bearer %s",
-				  req->bearer) < 0 ||
-		    add_header(t, bearer.data) < 0)
-			return -1;
-	}
+	if (req->post)
+		add_header(t, &to, "Expect:", "");
+	if (req->bearer)
+		add_header(t, &to, bearer, req->bearer);
 	return 0;
 }
 
-/* What never changes is set once per handle: half of libcurl's set-up time. */
-static CURL *
-easy_new(void)
+static void
+set_callbacks(struct gw_upstreams *u, CURL *e)
 {
-	CURL *e = curl_easy_init();
-
-	if (!e)
-		return NULL;
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	/* Else ending a transfer waits for the resolver's thread. */
-	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(e, CURLOPT_PROXY, "");
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_S);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_prereq);
 	curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
 	curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
-	return e;
+	gw_curl_sockets_of(u, e);
 }
 
 static void
@@ -263,26 +267,6 @@ set_body(struct gw_transfer *t, const struct gw_transfer_request *req)
 	curl_easy_setopt(e, CURLOPT_POSTFIELDS, req->body); /* NULL = read */
 }
 
-static void
-set_tls(struct gw_transfer *t, const struct gw_transfer_tls *tls)
-{
-	CURL *e = t->easy;
-	struct curl_blob ca = {
-		.data = (void *)(uintptr_t)tls->ca,
-		.len = tls->ca_len,
-		.flags = CURL_BLOB_COPY,
-	};
-
-	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, tls->insecure ? 0L : 1L);
-	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, tls->insecure ? 0L : 2L);
-	t->own_ca = tls->ca != NULL;
-	if (!t->own_ca)
-		return;
-	/* Instead of the system's, which are a folder as well. */
-	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca);
-}
-
 /* Everything an earlier transfer of this handle has set. */
 static void
 set_options(struct gw_transfer *t, const struct gw_transfer_request *req)
@@ -291,7 +275,6 @@ set_options(struct gw_transfer *t, const struct gw_transfer_request *req)
 	long connect_ms = req->connect_ms ? (long)req->connect_ms : NO_LIMIT_MS;
 
 	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
-	curl_easy_setopt(e, CURLOPT_URL, req->url);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->detail);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)req->total_ms);
@@ -302,7 +285,6 @@ set_options(struct gw_transfer *t, const struct gw_transfer_request *req)
 	curl_easy_setopt(e, CURLOPT_READDATA, t);
 	curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
 	set_body(t, req);
-	set_tls(t, &req->tls);
 }
 
 struct gw_transfer *
@@ -312,6 +294,7 @@ gw_transfer_start(struct gw_upstreams *u, const struct gw_transfer_request *req,
 {
 	struct gw_transfer *t = calloc(1, sizeof(*t));
 	CURLMcode rc;
+	int fresh;
 
 	if (!t)
 		goto out_of_memory;
@@ -323,9 +306,11 @@ gw_transfer_start(struct gw_upstreams *u, const struct gw_transfer_request *req,
 	if (u->transfers)
 		u->transfers->prev = t;
 	u->transfers = t;
-	t->easy = u->n_idle ? u->idle[--u->n_idle] : easy_new();
-	if (!t->easy || set_headers(t, req) < 0)
+	fresh = gw_curl_handle_take(t, req);
+	if (fresh < 0 || set_headers(t, req) < 0)
 		goto out_of_memory;
+	if (fresh)
+		set_callbacks(u, t->easy);
 	set_options(t, req);
 	u->in_curl++;
 	rc = curl_multi_add_handle(u->multi, t->easy);
