@@ -200,6 +200,33 @@ on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 		ev_timer_stop(loop, t);
 }
 
+/* It has waited for a while: from now on its end is to be noticed. */
+static void
+on_patience(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct gw_fcgi_front *f = t->data;
+	struct gw_client_watch *w = &f->client_watch;
+	uint64_t now_ms = gw_mono_ms();
+	struct gw_fcgi_conn *c;
+	bool gone = false;
+
+	(void)revents;
+	while ((c = w->fresh) &&
+	       now_ms - c->looked_ms >= GW_CLIENT_PATIENCE_MS) {
+		gw_client_watch_end(c);
+		if (c->input == GW_INPUT_COMPLETE && !c->ignored)
+			ev_io_start(loop, &c->readable);
+		if (w->fd < 0 || !c->request || c->wrote)
+			continue;
+		look(w, c);
+		gone = gone || c->client == GW_CLIENT_GONE;
+	}
+	if (!w->fresh)
+		ev_timer_stop(loop, t);
+	while (gone && (c = find_gone(f)))
+		gw_conn_client_gone(c);
+}
+
 void
 gw_client_watch_init(struct gw_fcgi_front *f)
 {
@@ -212,28 +239,56 @@ gw_client_watch_init(struct gw_fcgi_front *f)
 		       strerror(errno));
 	ev_timer_init(&w->tick, on_tick, TICK_S, TICK_S);
 	w->tick.data = f;
+	ev_timer_init(&w->patience, on_patience, GW_CLIENT_PATIENCE_MS / 1000.0,
+		      GW_CLIENT_PATIENCE_MS / 1000.0);
+	w->patience.data = f;
 }
 
 void
 gw_client_watch_begin(struct gw_fcgi_conn *c)
 {
 	struct gw_fcgi_front *f = c->front;
+	struct gw_client_watch *w = &f->client_watch;
 
-	if (f->client_watch.fd < 0)
-		return;
 	c->client = GW_CLIENT_UNKNOWN;
 	c->looked_ms = gw_mono_ms();
-	/* Now, because a connection that is reset leaves nothing to be found.
-	 */
-	look(&f->client_watch, c);
-	if (!ev_is_active(&f->client_watch.tick))
-		ev_timer_again(f->loop, &f->client_watch.tick);
+	c->fresh = true;
+	c->next_fresh = NULL;
+	c->prev_fresh = w->fresh_last;
+	if (w->fresh_last)
+		w->fresh_last->next_fresh = c;
+	else
+		w->fresh = c;
+	w->fresh_last = c;
+	if (!ev_is_active(&w->patience))
+		ev_timer_again(f->loop, &w->patience);
+	if (w->fd >= 0 && !ev_is_active(&w->tick))
+		ev_timer_again(f->loop, &w->tick);
+}
+
+void
+gw_client_watch_end(struct gw_fcgi_conn *c)
+{
+	struct gw_client_watch *w = &c->front->client_watch;
+
+	if (!c->fresh)
+		return;
+	c->fresh = false;
+	if (c->next_fresh)
+		c->next_fresh->prev_fresh = c->prev_fresh;
+	else
+		w->fresh_last = c->prev_fresh;
+	if (c->prev_fresh)
+		c->prev_fresh->next_fresh = c->next_fresh;
+	else
+		w->fresh = c->next_fresh;
 }
 
 void
 gw_client_watch_free(struct gw_fcgi_front *f)
 {
 	ev_timer_stop(f->loop, &f->client_watch.tick);
+	ev_timer_stop(f->loop, &f->client_watch.patience);
 	if (f->client_watch.fd >= 0)
 		close(f->client_watch.fd);
 }

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client_watch.h - notices clients that left while they wait for an answer, by
- * asking the kernel about their connections to the web server, one look a
- * second each. For the files of this folder only.
+ * client_watch.h - notices clients that left while they wait for an answer: by
+ * what the web server does with its connection, and by asking the kernel about
+ * theirs to the web server, one look a second each. For the files of this folder
+ * only.
  *
- * State: a netlink socket and a timer of the front's, which runs only while
+ * Most requests are answered within milliseconds, and pay for none of it: both
+ * begin when a request has waited for GW_CLIENT_PATIENCE_MS.
+ *
+ * State: a netlink socket and two timers of the front's, which run only while
  * there are requests; of each connection what the last look found. Nothing of
  * it outlives the process.
  */
@@ -26,23 +30,31 @@ enum gw_client {
 			      */
 };
 
+#define GW_CLIENT_PATIENCE_MS 50
+
 struct gw_client_watch {
 	int fd; /* of netlink; -1 = the kernel cannot be asked, nobody is
 		   watched */
 	uint32_t seq;
 	ev_timer tick;
+	ev_timer patience; /* while one of the fresh ones waits */
+	struct gw_fcgi_conn *fresh, *fresh_last; /* longest waiting first */
 };
 
 /* gw_client_watch_init - for a new front. Cannot fail: see fd. */
 void gw_client_watch_init(struct gw_fcgi_front *f);
 
 /*
- * gw_client_watch_begin - the parameters of a request are complete: look whether
- * its client's connection is one of this host, and watch it from a second later
- * until the answer begins; when the client has left, gw_conn_client_gone() is
- * called from the event loop.
+ * gw_client_watch_begin - the parameters of a request are complete. Some time
+ * later its connection is watched if nothing else has begun that, and it is
+ * looked whether its client's connection is one of this host; from then on
+ * until the answer begins that is looked at again and again. When the client has
+ * left, gw_conn_client_gone() is called from the event loop.
  */
 void gw_client_watch_begin(struct gw_fcgi_conn *c);
+
+/* gw_client_watch_end - the connection has no request, or closes. Safe twice. */
+void gw_client_watch_end(struct gw_fcgi_conn *c);
 
 /* gw_client_watch_free - with the front. */
 void gw_client_watch_free(struct gw_fcgi_front *f);

@@ -55,6 +55,7 @@ gw_conn_close(struct gw_fcgi_conn *c)
 	ev_timer_stop(f->loop, &c->input_timer);
 	ev_timer_stop(f->loop, &c->stall_timer);
 	gw_queue_undirty(c);
+	gw_client_watch_end(c);
 	gw_conn_wake(c);
 	gw_conn_uncount(c);
 	gw_exchange_free(c->exchange);
@@ -85,6 +86,8 @@ gw_conn_rest(struct gw_fcgi_conn *c)
 	struct gw_fcgi_front *f = c->front;
 
 	c->input = GW_INPUT_IDLE;
+	c->ignored = false;
+	gw_client_watch_end(c);
 	c->next_idle = NULL;
 	c->prev_idle = f->idle_last;
 	if (f->idle_last)

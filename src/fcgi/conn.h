@@ -29,6 +29,7 @@ struct gw_fcgi_conn {
 	struct gw_fcgi_conn *prev, *next; /* all of the front */
 	struct gw_fcgi_conn *prev_dirty, *next_dirty;
 	struct gw_fcgi_conn *prev_idle, *next_idle; /* GW_INPUT_IDLE */
+	struct gw_fcgi_conn *prev_fresh, *next_fresh; /* client_watch.c */
 	int fd;
 	ev_io readable;
 	ev_io writable;
@@ -46,13 +47,15 @@ struct gw_fcgi_conn {
 	bool wrote;	/* bytes of this answer have left */
 	bool breaking;	/* the answer broke off: close when the queue left */
 	bool dirty;
+	bool fresh;  /* its request is too young to be watched */
+	bool ignored; /* its input waits for the end of this answer */
 	bool above_high_water;
 	bool is_unix;
 	bool clean;  /* see gw_fcgi_params_clean() */
 	bool served; /* it is not the first request's turn any more */
 	bool deaf;   /* its reading side was shut here: see gw_conn_retire() */
 	enum gw_client client;	/* client_watch.c */
-	uint64_t looked_ms;	/* when, CLOCK_MONOTONIC */
+	uint64_t looked_ms;	/* when, CLOCK_MONOTONIC; at first: begun */
 	long write_credit; /* bytes that surely fit into the socket */
 	long write_credit_full;
 	void *request;		      /* the owner's; NULL before and after */

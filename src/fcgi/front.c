@@ -92,7 +92,6 @@ conn_new(struct gw_fcgi_front *f, int fd, bool is_unix)
 	f->conns = c;
 	f->n_conns++;
 	gw_conn_rest(c);
-	ev_io_start(f->loop, &c->readable);
 	/* The request is usually there already: saves a turn of the loop. */
 	gw_input_receive(c);
 }

@@ -276,6 +276,14 @@ is_abort(const struct gw_fcgi_conn *c, const char *p, size_t n)
 	       rec.type == GW_RECORD_ABORT && rec.id == c->request_id;
 }
 
+/* A whole request is watched after a while only: see client_watch.h. */
+static void
+want_more(struct gw_fcgi_conn *c)
+{
+	if (c->input != GW_INPUT_COMPLETE)
+		ev_io_start(c->front->loop, &c->readable);
+}
+
 /* Take every whole record of @p; what is left over waits in c->raw. */
 static void
 take_records(struct gw_fcgi_conn *c, const char *p, size_t n)
@@ -299,6 +307,8 @@ take_records(struct gw_fcgi_conn *c, const char *p, size_t n)
 		gw_conn_gone(c);
 	if (!c->closed && n > 0 && gw_buf_append(&c->raw, p, n) < 0)
 		gw_conn_protocol_error(c, "more input than one request");
+	if (!c->closed)
+		want_more(c);
 	gw_conn_unhold(c);
 }
 
@@ -309,6 +319,7 @@ on_readable_complete(struct gw_fcgi_conn *c)
 	ssize_t n = recv(c->fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
 
 	if (n == 0 && c->deaf) { /* shut here, not there: nothing to be seen */
+		c->ignored = true;
 		ev_io_stop(c->front->loop, &c->readable);
 		return;
 	}
@@ -319,8 +330,10 @@ on_readable_complete(struct gw_fcgi_conn *c)
 	else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
 		 (n > 0 && is_abort(c, head, (size_t)n)))
 		gw_conn_gone(c);
-	else if (n > 0) /* the next request of a kept connection */
+	else if (n > 0) { /* the next request of a kept connection */
+		c->ignored = true;
 		ev_io_stop(c->front->loop, &c->readable);
+	}
 }
 
 void
@@ -344,8 +357,10 @@ gw_input_receive(struct gw_fcgi_conn *c)
 		gw_conn_gone(c);
 		return;
 	}
-	if (n < 0)
+	if (n < 0) {
+		want_more(c);
 		return;
+	}
 	gw_buf_clear(&c->raw);
 	take_records(c, f->receive, have + (size_t)n);
 }
