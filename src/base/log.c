@@ -308,18 +308,25 @@ gw_log_quote(char *out, size_t cap, const char *value, size_t len)
 	return out;
 }
 
+/* Nothing that can be misread behind `key=`. */
+static bool
+is_plain(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '.' || c == '_' || c == ':' ||
+	       c == '/' || c == '@' || c == '+' || c == '-';
+}
+
 const char *
 gw_log_word(char *out, size_t cap, const char *value)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789._:/@+-";
-	size_t n;
+	size_t n = 0;
 
 	if (!value)
 		return "-";
-	n = strlen(value);
-	if (n > 0 && strspn(value, plain) == n)
+	while (is_plain((unsigned char)value[n]))
+		n++;
+	if (n > 0 && !value[n])
 		return value;
-	return gw_log_quote(out, cap, value, n);
+	return gw_log_quote(out, cap, value, strlen(value));
 }

@@ -10,6 +10,7 @@
  * on how they arrived. This file must not judge JSON, except for what yajl is
  * too kind to: vertical tabs and form feeds as blanks, and endless numbers.
  */
+#include "base/scan.h"
 #include "body/parts.h"
 
 #include <string.h>
@@ -199,8 +200,8 @@ in_string(struct gw_body *b, struct gw_err *err)
 	size_t i = s->next;
 
 	for (;;) {
-		while (i < end && data[i] != '"' && data[i] != '\\')
-			i++;
+		if (i < end)
+			i += gw_find_either(data + i, end - i, '"', '\\');
 		if (i >= end)
 			break;
 		if (data[i] == '"')

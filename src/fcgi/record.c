@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/scan.h"
 
 int
 gw_record_read(const char *p, size_t n, struct gw_record *out)
@@ -60,20 +61,14 @@ gw_record_params_sane(const unsigned char *p, size_t n)
 static bool
 is_clients(const unsigned char *name, size_t n)
 {
-	static const char *const prefixes[] = {"HTTP_", "CONTENT_", "REQUEST_"};
+	static const struct {
+		const char *text;
+		size_t len;
+	} prefixes[] = {{"HTTP_", 5}, {"CONTENT_", 8}, {"REQUEST_", 8}};
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(prefixes); i++)
-		if (n >= strlen(prefixes[i]) &&
-		    memcmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-			return true;
-	return false;
-}
-
-static bool
-has_control_byte(const unsigned char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+		if (n >= prefixes[i].len && name[0] == prefixes[i].text[0] &&
+		    memcmp(name, prefixes[i].text, prefixes[i].len) == 0)
 			return true;
 	return false;
 }
@@ -89,7 +84,7 @@ gw_record_params_clean(const unsigned char *p, size_t n)
 		    value > n - at - name)
 			return false;
 		if (is_clients(p + at, name) &&
-		    has_control_byte(p + at, name + value))
+		    gw_has_control((const char *)p + at, name + value))
 			return false;
 		at += name + value;
 	}

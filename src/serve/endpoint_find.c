@@ -108,6 +108,12 @@ gw_endpoint_find(const struct gw_endpoint *table, size_t n, const char *path,
 	size_t used;
 
 	allow[0] = '\0';
+	/* As it is written, by nearly everybody. */
+	for (size_t i = 0; i < n; i++)
+		if (table[i].method == method &&
+		    !(table[i].flags & GW_EP_PREFIX) &&
+		    strcmp(table[i].path, path) == 0)
+			return &table[i];
 	e = find_among(table, n, path, 0, method, allow, cap);
 	if (!e && !allow[0])
 		e = find_among(table, n, path, GW_EP_PREFIX, method, allow,

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "base/scan.h"
 #include "upstream/coding.h"
 #include "upstream/curl_private.h"
 
@@ -17,16 +18,6 @@
 #define NO_LIMIT_MS 0x7fffffffL /* libcurl takes 0 for its default */
 
 /* ---- libcurl's callbacks ------------------------------------------------- */
-
-static bool
-has_control(const char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (((unsigned char)p[i] < 0x20 && p[i] != '\t') ||
-		    p[i] == 0x7f)
-			return true;
-	return false;
-}
 
 static void
 copy_value(char *out, const char *p, size_t n)
@@ -39,7 +30,7 @@ copy_value(char *out, const char *p, size_t n)
 		n--;
 	/* A value we cannot hold is not forwarded: half a type is worse. Nor is
 	 * one with control characters: a CR would begin a line of its own. */
-	if (n >= GW_HEAD_VALUE_MAX || has_control(p, n))
+	if (n >= GW_HEAD_VALUE_MAX || gw_has_control(p, n))
 		n = 0;
 	memcpy(out, p, n);
 	out[n] = '\0';
