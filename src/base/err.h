@@ -21,7 +21,7 @@ enum gw_code {
 	GW_ERR__MAX
 };
 
-#define GW_ERR_MSG_BYTES 1024
+#define GW_ERR_MSG_BYTES 768
 #define GW_ERR_PARAM_BYTES 96
 
 /* Caller-owned, no allocation; all zero means "no error". */

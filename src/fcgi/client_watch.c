@@ -213,7 +213,7 @@ on_patience(struct ev_loop *loop, ev_timer *t, int revents)
 	(void)revents;
 	while ((c = w->fresh) &&
 	       now_ms - c->looked_ms >= GW_CLIENT_PATIENCE_MS) {
-		gw_client_watch_end(c);
+		gw_fresh_remove(c);
 		if (c->input == GW_INPUT_COMPLETE && !c->ignored)
 			ev_io_start(loop, &c->readable);
 		if (w->fd < 0 || !c->request || c->wrote)
@@ -252,36 +252,11 @@ gw_client_watch_begin(struct gw_fcgi_conn *c)
 
 	c->client = GW_CLIENT_UNKNOWN;
 	c->looked_ms = gw_mono_ms();
-	c->fresh = true;
-	c->next_fresh = NULL;
-	c->prev_fresh = w->fresh_last;
-	if (w->fresh_last)
-		w->fresh_last->next_fresh = c;
-	else
-		w->fresh = c;
-	w->fresh_last = c;
+	gw_fresh_add(c);
 	if (!ev_is_active(&w->patience))
 		ev_timer_again(f->loop, &w->patience);
 	if (w->fd >= 0 && !ev_is_active(&w->tick))
 		ev_timer_again(f->loop, &w->tick);
-}
-
-void
-gw_client_watch_end(struct gw_fcgi_conn *c)
-{
-	struct gw_client_watch *w = &c->front->client_watch;
-
-	if (!c->fresh)
-		return;
-	c->fresh = false;
-	if (c->next_fresh)
-		c->next_fresh->prev_fresh = c->prev_fresh;
-	else
-		w->fresh_last = c->prev_fresh;
-	if (c->prev_fresh)
-		c->prev_fresh->next_fresh = c->next_fresh;
-	else
-		w->fresh = c->next_fresh;
 }
 
 void

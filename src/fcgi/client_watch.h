@@ -53,9 +53,6 @@ void gw_client_watch_init(struct gw_fcgi_front *f);
  */
 void gw_client_watch_begin(struct gw_fcgi_conn *c);
 
-/* gw_client_watch_end - the connection has no request, or closes. Safe twice. */
-void gw_client_watch_end(struct gw_fcgi_conn *c);
-
 /* gw_client_watch_free - with the front. */
 void gw_client_watch_free(struct gw_fcgi_front *f);
 

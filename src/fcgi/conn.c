@@ -20,7 +20,6 @@ conn_free(struct gw_fcgi_conn *c)
 {
 	gw_buf_release(&c->raw);
 	gw_buf_release(&c->params);
-	gw_buf_release(&c->params_content);
 	gw_buf_release(&c->out);
 	free(c);
 }
@@ -55,7 +54,7 @@ gw_conn_close(struct gw_fcgi_conn *c)
 	ev_timer_stop(f->loop, &c->input_timer);
 	ev_timer_stop(f->loop, &c->stall_timer);
 	gw_queue_undirty(c);
-	gw_client_watch_end(c);
+	gw_fresh_remove(c);
 	gw_conn_wake(c);
 	gw_conn_uncount(c);
 	gw_exchange_free(c->exchange);
@@ -87,7 +86,7 @@ gw_conn_rest(struct gw_fcgi_conn *c)
 
 	c->input = GW_INPUT_IDLE;
 	c->ignored = false;
-	gw_client_watch_end(c);
+	gw_fresh_remove(c);
 	c->next_idle = NULL;
 	c->prev_idle = f->idle_last;
 	if (f->idle_last)

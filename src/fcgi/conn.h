@@ -2,8 +2,8 @@
 /*
  * conn.h - a connection from the web server, shared by the files of this
  * folder only. Who calls whom, from the top down: front.c (accepting), output.c
- * (what leaves), input.c (what comes), client_watch.c, conn.c (its end), queue.c
- * (what the owner of a request says).
+ * (what leaves), input.c (what comes), client_watch.c, conn.c (its end), fresh.c,
+ * queue.c (what the owner of a request says).
  */
 #ifndef GW_FCGI_CONN_H
 #define GW_FCGI_CONN_H
@@ -62,7 +62,6 @@ struct gw_fcgi_conn {
 	struct gw_exchange *exchange; /* NULL before and after */
 	struct gw_buf raw;	      /* an incomplete record */
 	struct gw_buf params; /* records up to the end of the parameters */
-	struct gw_buf params_content; /* the same without record heads */
 	struct gw_buf out;
 	size_t out_sent;
 };
@@ -154,6 +153,13 @@ void gw_output_on_writable(struct ev_loop *loop, ev_io *w, int revents);
 void gw_output_on_stall(struct ev_loop *loop, ev_timer *w, int revents);
 /* Runs before the loop sleeps: one flush covers all that this turn queued. */
 void gw_output_on_flush(struct ev_loop *loop, ev_prepare *w, int revents);
+
+/* ---- fresh.c ------------------------------------------------------------- */
+
+/* Begin a request's time on the list of those too young to be watched; end it:
+ * safe twice. */
+void gw_fresh_add(struct gw_fcgi_conn *c);
+void gw_fresh_remove(struct gw_fcgi_conn *c);
 
 /* ---- queue.c ------------------------------------------------------------- */
 

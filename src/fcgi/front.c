@@ -77,7 +77,6 @@ conn_new(struct gw_fcgi_front *f, int fd, bool is_unix)
 		keep_probing(fd);
 	gw_buf_init(&c->raw, GW_FCGI_RECEIVE_BYTES);
 	gw_buf_init(&c->params, GW_FCGI_PARAMS_MAX);
-	gw_buf_init(&c->params_content, GW_FCGI_PARAMS_MAX);
 	gw_buf_init(&c->out, GW_FCGI_QUEUE_MAX);
 	ev_io_init(&c->readable, gw_input_on_readable, fd, EV_READ);
 	ev_io_init(&c->writable, gw_output_on_writable, fd, EV_WRITE);

@@ -87,27 +87,70 @@ take_begin(struct gw_fcgi_conn *c, const struct gw_record *rec)
 		gw_conn_gone(c);
 }
 
+/*
+ * The parameters without the heads of their records. They lie in one piece when
+ * one record holds them, as nearly always; else they are put together in
+ * @joined. Returns NULL when memory is out.
+ */
+static const unsigned char *
+params_content(const struct gw_fcgi_conn *c, struct gw_buf *joined, size_t *n)
+{
+	const char *p = c->params.data, *end = p + c->params.len;
+	const unsigned char *only = NULL;
+	struct gw_record rec;
+	unsigned pieces = 0;
+
+	*n = 0;
+	for (; gw_record_read(p, (size_t)(end - p), &rec) == 1;
+	     p += rec.whole_len) {
+		if (rec.type != GW_RECORD_PARAMS || !rec.content_len)
+			continue;
+		only = rec.content;
+		*n += rec.content_len;
+		pieces++;
+	}
+	if (pieces <= 1)
+		return only ? only : (const unsigned char *)"";
+	for (p = c->params.data;
+	     gw_record_read(p, (size_t)(end - p), &rec) == 1;
+	     p += rec.whole_len)
+		if (rec.type == GW_RECORD_PARAMS &&
+		    gw_buf_append(joined, rec.content, rec.content_len) < 0)
+			return NULL;
+	return (unsigned char *)joined->data;
+}
+
+/* 0, or -1 when they are not what libfcgi may see. */
+static int
+check_params(struct gw_fcgi_conn *c)
+{
+	gw_auto_buf struct gw_buf joined = GW_BUF_INIT(GW_FCGI_PARAMS_MAX);
+	size_t n;
+	const unsigned char *p = params_content(c, &joined, &n);
+
+	if (!p || !gw_record_params_sane(p, n))
+		return -1;
+	c->clean = gw_record_params_clean(p, n);
+	return 0;
+}
+
 static void
 take_params_end(struct gw_fcgi_conn *c)
 {
 	struct gw_fcgi_front *f = c->front;
 	void *request;
 
-	if (!gw_record_params_sane((unsigned char *)c->params_content.data,
-				   c->params_content.len)) {
+	if (check_params(c) < 0) {
 		gw_conn_protocol_error(c, "damaged parameters");
 		return;
 	}
-	c->clean = gw_record_params_clean(
-		(unsigned char *)c->params_content.data, c->params_content.len);
 	c->exchange = gw_exchange_begin(f->writer, c->fd, c->params.data,
 					c->params.len);
 	if (!c->exchange) {
 		gw_conn_protocol_error(c, "libfcgi refused the parameters");
 		return;
 	}
-	gw_buf_clear(&c->params);
-	gw_buf_clear(&c->params_content);
+	gw_buf_release(&c->params); /* an answer may take minutes */
 	c->input = GW_INPUT_BODY;
 	gw_conn_wait_input(c, f->limits.input_s);
 	c->counted = true;
@@ -131,10 +174,9 @@ take_params(struct gw_fcgi_conn *c, const struct gw_record *rec)
 		return;
 	}
 	put_record_head(head, rec);
-	if (gw_buf_append(&c->params, head, sizeof(head)) < 0 ||
-	    gw_buf_append(&c->params, rec->content, rec->content_len) < 0 ||
-	    gw_buf_append(&c->params_content, rec->content, rec->content_len) <
-		    0) {
+	if (gw_buf_reserve(&c->params, sizeof(head) + rec->content_len) < 0 ||
+	    gw_buf_append(&c->params, head, sizeof(head)) < 0 ||
+	    gw_buf_append(&c->params, rec->content, rec->content_len) < 0) {
 		gw_conn_protocol_error(c, "parameters over 128 KiB");
 		return;
 	}

@@ -295,6 +295,7 @@ start(struct gw_request *r)
 		.tls = {.ca = r->resolve.model->tls.ca.text,
 			.ca_len = r->resolve.model->tls.ca.len,
 			.insecure = r->resolve.model->tls_insecure},
+		.trickles = r->resolve.wants_stream,
 		.connect_ms = r->resolve.model->timeouts.connect_ms,
 	};
 

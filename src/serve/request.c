@@ -84,6 +84,7 @@ gw_request_free(struct gw_request *r)
 	ev_timer_stop(w->loop, &r->deadline.timer);
 	ev_timer_stop(w->loop, &r->answer.retry);
 	gw_target_clear(r);
+	free(r->accept.path);
 	gw_body_free(r->receive.body);
 	if (r->receive.document)
 		json_object_put(r->receive.document);

@@ -80,7 +80,8 @@ struct gw_progress {
 /* stage accept: what is asked for. */
 struct gw_accepted {
 	char id[GW_REQUEST_ID_MAX + 1];
-	char path[GW_PATH_MAX];		/* percent-decoded, no query */
+	char *path;			/* percent-decoded, no query; NULL: it
+					 * is not known yet, or broken */
 	size_t path_len;
 	char client[GW_CLIENT_MAX];	/* its address, as the web server says */
 	const char *cors_origin;	/* allowed origin to echo, or NULL */
@@ -143,7 +144,7 @@ struct gw_relayed {
 	int status;		      /* 0 = none */
 	bool is_sse;
 	char content_type[256];
-	char content_encoding[256]; /* "" = plain bytes */
+	char content_encoding[64]; /* "" = plain bytes */
 	char retry_after[64];
 	int64_t content_length;		/* -1 = unknown */
 	struct gw_sse sse;		/* client side: between events? */

@@ -3,6 +3,7 @@
  * accept.c - who asks for what: request id, method, path, endpoint, CORS.
  * Reads parameters only; touches neither body nor keys.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -103,13 +104,19 @@ static int
 read_path(struct gw_request *r)
 {
 	const char *p = gw_fcgi_param(r->conn, "REQUEST_URI");
-	size_t n = 0;
+	size_t n = 0, room;
 
 	p = p ? p : "";
 	if (strncasecmp(p, "http://", 7) == 0) { /* absolute form */
 		p = strchr(p + 7, '/');
 		p = p ? p : "/";
 	}
+	room = strcspn(p, "?#") + 1;
+	room = room < GW_PATH_MAX ? room : GW_PATH_MAX;
+	r->accept.path = malloc(room);
+	if (!r->accept.path)
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
+				  "no memory for the path");
 	while (*p && *p != '?' && *p != '#') {
 		int hi = -1, lo = -1;
 		char c = *p++;
@@ -125,7 +132,7 @@ read_path(struct gw_request *r)
 			c = (char)(hi << 4 | lo);
 			p += 2;
 		}
-		if (n + 1 >= sizeof(r->accept.path))
+		if (n + 1 >= room)
 			return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
 					  "the path is longer than %d bytes",
 					  GW_PATH_MAX - 1);

@@ -18,7 +18,6 @@
  * Linux sends nine probes. */
 #define KEEPALIVE_IDLE_S 15L
 #define KEEPALIVE_INTERVAL_S 5L
-#define RECEIVE_BYTES 16384L /* libcurl's own; held by each open transfer */
 
 struct gw_curl_address {
 	char *url;
@@ -84,7 +83,7 @@ address_of(struct gw_upstreams *u, const char *url, bool insecure)
 /* ---- handles ------------------------------------------------------------- */
 
 static CURL *
-easy_new(void)
+easy_new(struct gw_upstreams *u)
 {
 	CURL *e = curl_easy_init();
 
@@ -100,10 +99,10 @@ easy_new(void)
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_S);
+	curl_easy_setopt(e, CURLOPT_SHARE, u->share);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
 	return e;
 }
 
@@ -140,7 +139,7 @@ gw_curl_handle_take(struct gw_transfer *t,
 		t->easy = a->idle[--a->n_idle];
 		u->n_idle--;
 	} else {
-		t->easy = easy_new();
+		t->easy = easy_new(u);
 		if (!t->easy)
 			return -1;
 		if (a)

@@ -102,9 +102,12 @@ gw_upstreams_new(struct ev_loop *loop, struct gw_err *err)
 		goto fail;
 	u->loop = loop;
 	u->on_ready = socket_action;
+	u->share = curl_share_init();
 	u->multi = curl_multi_init();
-	if (!u->multi)
+	if (!u->multi || !u->share)
 		goto fail;
+	curl_share_setopt(u->share, CURLSHOPT_SHARE,
+			  CURL_LOCK_DATA_SSL_SESSION);
 	curl_multi_setopt(u->multi, CURLMOPT_SOCKETFUNCTION, gw_curl_on_socket);
 	curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u);
 	curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
@@ -122,6 +125,10 @@ gw_upstreams_new(struct ev_loop *loop, struct gw_err *err)
 	return u;
 fail:
 	gw_err_set(err, GW_ERR_INTERNAL, 0, "libcurl could not be set up");
+	if (u) {
+		curl_multi_cleanup(u->multi); /* NULL is allowed, for both */
+		curl_share_cleanup(u->share);
+	}
 	free(u);
 	return NULL;
 }
@@ -138,6 +145,7 @@ gw_upstreams_free(struct gw_upstreams *u)
 	ev_ref(u->loop);
 	ev_prepare_stop(u->loop, &u->sleeps);
 	curl_multi_cleanup(u->multi);
+	curl_share_cleanup(u->share);
 	gw_curl_sockets_free(u);
 	ev_timer_stop(u->loop, &u->timer);
 	gw_curl_vanish_stop(u);

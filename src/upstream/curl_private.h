@@ -18,6 +18,7 @@
 #define GW_IDLE_EASY_PER_ADDRESS 64
 #define GW_ADDRESSES 1024     /* places for addresses with handles of their own */
 #define GW_HEAD_VALUE_MAX 256 /* bytes of a header value we hand on */
+#define GW_HEAD_WORD_MAX 64   /* of one that is a word, a number or a date */
 
 struct gw_transfer {
 	struct gw_upstreams *upstreams;
@@ -49,14 +50,15 @@ struct gw_transfer {
 	size_t header_bytes;
 	struct gw_transfer_head head;
 	char content_type[GW_HEAD_VALUE_MAX];
-	char content_encoding[GW_HEAD_VALUE_MAX];
-	char retry_after[GW_HEAD_VALUE_MAX];
+	char content_encoding[GW_HEAD_WORD_MAX];
+	char retry_after[GW_HEAD_WORD_MAX];
 	char detail[CURL_ERROR_SIZE];
 };
 
 struct gw_upstreams {
 	struct ev_loop *loop;
 	CURLM *multi;
+	CURLSH *share; /* TLS sessions, of all handles */
 	ev_timer timer;
 	ev_timer look;	  /* are their hosts still there? curl_vanish.c */
 	ev_prepare sleeps; /* see curl_loop.c */

@@ -15,12 +15,15 @@
  * request, unless its host has acknowledged nothing for seconds: sending it
  * again could run it twice, or kill the server twice. */
 #define RETRY_WITHIN_MS 1000
+/* Each open transfer holds a buffer. */
+#define RECEIVE_BYTES 16384L
+#define TRICKLE_BYTES 1024L
 #define NO_LIMIT_MS 0x7fffffffL /* libcurl takes 0 for its default */
 
 /* ---- libcurl's callbacks ------------------------------------------------- */
 
 static void
-copy_value(char *out, const char *p, size_t n)
+copy_value(char *out, size_t cap, const char *p, size_t n)
 {
 	while (n && (*p == ' ' || *p == '\t')) {
 		p++;
@@ -30,7 +33,7 @@ copy_value(char *out, const char *p, size_t n)
 		n--;
 	/* A value we cannot hold is not forwarded: half a type is worse. Nor is
 	 * one with control characters: a CR would begin a line of its own. */
-	if (n >= GW_HEAD_VALUE_MAX || gw_has_control(p, n))
+	if (n >= cap || gw_has_control(p, n))
 		n = 0;
 	memcpy(out, p, n);
 	out[n] = '\0';
@@ -86,11 +89,14 @@ on_header(char *line, size_t size, size_t n, void *arg)
 	if (t->head_done)
 		return n; /* trailers */
 	if (is_field(line, n, "content-type", &skip))
-		copy_value(t->content_type, line + skip, n - skip);
+		copy_value(t->content_type, sizeof(t->content_type),
+			   line + skip, n - skip);
 	else if (is_field(line, n, "content-encoding", &skip))
-		copy_value(t->content_encoding, line + skip, n - skip);
+		copy_value(t->content_encoding, sizeof(t->content_encoding),
+			   line + skip, n - skip);
 	else if (is_field(line, n, "retry-after", &skip))
-		copy_value(t->retry_after, line + skip, n - skip);
+		copy_value(t->retry_after, sizeof(t->retry_after), line + skip,
+			   n - skip);
 	else if (n <= 2 && (line[0] == '\r' || line[0] == '\n'))
 		head_complete(t);
 	/* A cancelled transfer must stop here: its body may be freed already.
@@ -266,6 +272,8 @@ set_options(struct gw_transfer *t, const struct gw_transfer_request *req)
 	long connect_ms = req->connect_ms ? (long)req->connect_ms : NO_LIMIT_MS;
 
 	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE,
+			 req->trickles ? TRICKLE_BYTES : RECEIVE_BYTES);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->detail);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)req->total_ms);

@@ -84,6 +84,9 @@ struct gw_transfer_request {
 	gw_transfer_read_fn *read;
 	void *read_arg;
 	struct gw_transfer_tls tls;
+	bool trickles;			/* the answer comes in small pieces,
+					 * for long: less memory, more reads
+					 * if it does not */
 	uint32_t connect_ms;		/* 0 = no limit */
 	uint32_t total_ms;		/* 0 = no limit (probes use it) */
 };
