@@ -2,7 +2,7 @@
 /* json.c - strict parsing (yajl checks, json-c builds) and compact writing. */
 #include "base/json.h"
 
-#include <stdbool.h>
+#include <json-c/printbuf.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
@@ -149,6 +149,45 @@ gw_json_text(struct json_object *o, struct gw_buf *out)
 		&len);
 
 	return text ? gw_buf_append(out, text, len) : -1;
+}
+
+/* json-c's way to write a value differently: here it tells where it is. */
+static int
+write_hole(struct json_object *list, struct printbuf *p, int level, int flags)
+{
+	size_t *at = json_object_get_userdata(list);
+
+	(void)level;
+	(void)flags;
+	if (printbuf_memappend(p, "[", 1) < 0)
+		return -1;
+	*at = (size_t)printbuf_length(p);
+	return printbuf_memappend(p, "]", 1);
+}
+
+int
+gw_json_text_around(struct json_object *o, struct json_object *list,
+		    struct gw_buf *head, struct gw_buf *tail)
+{
+	const char *text;
+	size_t at = 0, len;
+
+	json_object_set_serializer(list, write_hole, &at, NULL);
+	text = json_object_to_json_string_length(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+		&len);
+	json_object_set_serializer(list, NULL, NULL, NULL);
+	if (!text || !at || gw_buf_append(head, text, at) < 0)
+		return -1;
+	return gw_buf_append(tail, text + at, len - at);
+}
+
+int
+gw_json_element(struct json_object *o, bool first, struct gw_buf *out)
+{
+	if (!first && gw_buf_puts(out, ",") < 0)
+		return -1;
+	return gw_json_text(o, out);
 }
 
 void

@@ -10,6 +10,7 @@
 #define GW_BASE_JSON_H
 
 #include <json-c/json.h>
+#include <stdbool.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -42,6 +43,27 @@ gw_json_parse_object(const char *text, size_t len, int max_depth,
  * Returns 0, or -1 when it does not fit.
  */
 GW_MUSTCHECK int gw_json_text(struct json_object *o, struct gw_buf *out);
+
+/*
+ * gw_json_text_around - serialise a document with a hole, for a list whose
+ * elements are too many to be built at one time.
+ * @list  an empty array somewhere in @o; its elements belong between the parts,
+ *        each written by gw_json_element()
+ * @head  appended to: all up to the elements
+ * @tail  appended to: all behind them
+ * Returns 0, or -1 when a part does not fit.
+ */
+GW_MUSTCHECK int gw_json_text_around(struct json_object *o,
+				     struct json_object *list,
+				     struct gw_buf *head, struct gw_buf *tail);
+
+/*
+ * gw_json_element - serialise one more element of a list.
+ * @first  nothing stands before it
+ * Returns 0, or -1 when it does not fit.
+ */
+GW_MUSTCHECK int gw_json_element(struct json_object *o, bool first,
+				 struct gw_buf *out);
 
 /* gw_json_set_str - add a string field; NULL @value becomes JSON null. */
 void gw_json_set_str(struct json_object *o, const char *key, const char *value);

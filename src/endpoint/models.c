@@ -4,8 +4,15 @@
  * under `rolemesh`, what operators want to know: what is unusable and why, the
  * nodes, and the counters of all processes.
  *
+ * There may be thousands of nodes: the answer is built piece by piece, with
+ * other requests in between. It may show neighbouring moments, but each node
+ * that is there all the time is in it, once.
+ *
  * Says nothing about where nodes are: clients hold only a client key.
  */
+#include "endpoint/models.h"
+
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -16,7 +23,13 @@
 #include "probe/probe.h"
 #include "routing/availability.h"
 #include "routing/routing.h"
-#include "serve/reply.h"
+#include "serve/long_answer.h"
+#include "serve/turns.h"
+
+#define TEXT_MAX (48u << 20) /* of a full registry */
+/* Pieces, one a turn of the event loop; GW_PIECE_US may make them smaller. */
+#define MODELS_A_TURN 64
+#define NODES_A_TURN 64
 
 static const char *const type_names[] = {
 	[GW_MODEL_PROXY] = "proxy",
@@ -90,70 +103,167 @@ node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 	return o;
 }
 
-static struct json_object *
-all_nodes(struct gw_request *r)
+/* ---- in pieces ----------------------------------------------------------- */
+
+/* How far a list is. */
+struct gw_listing {
+	size_t next_model;
+	struct json_object *usable, *unusable;
+	uint32_t *leases;	    /* by slot, or NULL */
+	struct reg_node_ref *nodes; /* registered when their turn began ... */
+	size_t n_nodes, next_node;  /* ... each is shown once, or is gone */
+	bool shown;		    /* one at least */
+	bool complete;
+	struct gw_buf text;
+	struct gw_buf tail; /* what comes behind the nodes */
+};
+
+void
+gw_listing_free(struct gw_listing *l)
 {
-	struct gw_routing *routing = gw_routing(r);
-	struct json_object *list = json_object_new_array();
-	gw_auto_free uint32_t *leases = calloc(REG_NODES_MAX, sizeof(*leases));
-	const struct gw_node *nodes;
-	uint64_t now_ms = gw_mono_ms();
-	size_t n;
-
-	if (leases)
-		reg_lease_count(routing->reg, leases);
-	gw_node_view_refresh(routing->nodes);
-	nodes = gw_node_view_all(routing->nodes, &n);
-	for (size_t i = 0; i < n; i++) {
-		uint64_t age =
-			gw_node_age_ms(routing->nodes, &nodes[i], now_ms);
-		uint32_t slot = nodes[i].reg.ref.slot;
-
-		if (age == UINT64_MAX)
-			continue;
-		json_object_array_add(list,
-				      node_object(r, &nodes[i], age,
-						  leases ? leases[slot] : 0));
-	}
-	return list;
+	if (!l)
+		return;
+	json_object_put(l->usable);
+	json_object_put(l->unusable);
+	free(l->leases);
+	free(l->nodes);
+	gw_buf_release(&l->text);
+	gw_buf_release(&l->tail);
+	free(l);
 }
 
-static struct json_object *
-build(struct gw_request *r)
+static struct gw_listing *
+listing_new(void)
 {
-	struct json_object *doc = json_object_new_object();
-	struct json_object *data = json_object_new_array();
-	struct json_object *ours = json_object_new_object();
-	struct json_object *unusable = json_object_new_array();
+	struct gw_listing *l = calloc(1, sizeof(*l));
 
-	for (size_t i = 0; i < r->config->n_models; i++) {
-		const struct gw_model *m = &r->config->models[i];
+	if (!l)
+		return NULL;
+	l->usable = json_object_new_array();
+	l->unusable = json_object_new_array();
+	gw_buf_init(&l->text, TEXT_MAX);
+	gw_buf_init(&l->tail, TEXT_MAX);
+	return l;
+}
+
+static void
+list_models(struct gw_request *r, struct gw_listing *l)
+{
+	uint64_t begun_us = gw_mono_us();
+
+	for (int i = 0; i < MODELS_A_TURN && !gw_turn_is_over(begun_us) &&
+			l->next_model < r->config->n_models;
+	     i++) {
+		const struct gw_model *m = &r->config->models[l->next_model++];
 		struct gw_usable u;
 
 		gw_availability_model(gw_routed(r)->availability, m, &u);
 		if (u.usable)
-			json_object_array_add(data, gw_usable_object(r, m, &u));
+			json_object_array_add(l->usable,
+					      gw_usable_object(r, m, &u));
 		else
-			json_object_array_add(unusable, unusable_model(m, &u));
+			json_object_array_add(l->unusable,
+					      unusable_model(m, &u));
 	}
+}
+
+/* All but the nodes, and which those are. Returns 0 / -1. */
+static int
+begin_nodes(struct gw_request *r, struct gw_listing *l)
+{
+	struct gw_routing *routing = gw_routing(r);
+	gw_auto_json struct json_object *doc = json_object_new_object();
+	struct json_object *ours = json_object_new_object();
+	struct json_object *nodes = json_object_new_array();
+	const struct gw_node *n;
+	uint32_t slot = 0;
+
+	gw_json_set_str(doc, "object", "list");
+	json_object_object_add(doc, "data", GW_STEAL(l->usable));
+	json_object_object_add(doc, "rolemesh", ours);
 	gw_json_set_str(ours, "default_model", r->config->default_model);
-	json_object_object_add(ours, "unavailable_models", unusable);
-	json_object_object_add(ours, "nodes", all_nodes(r));
+	json_object_object_add(ours, "unavailable_models",
+			       GW_STEAL(l->unusable));
+	json_object_object_add(ours, "nodes", nodes);
 	json_object_object_add(ours, "counters",
 			       gw_counters_document(&r->worker->counters));
-	gw_json_set_str(doc, "object", "list");
-	json_object_object_add(doc, "data", data);
-	json_object_object_add(doc, "rolemesh", ours);
-	return doc;
+	if (gw_json_text_around(doc, nodes, &l->text, &l->tail) < 0 ||
+	    gw_buf_puts(&l->tail, "\n") < 0)
+		return -1;
+	l->leases = calloc(REG_NODES_MAX, sizeof(*l->leases));
+	if (l->leases)
+		reg_lease_count(routing->reg, l->leases);
+	l->nodes = calloc(REG_NODES_MAX, sizeof(*l->nodes));
+	while (l->nodes && (n = gw_node_view_next(routing->nodes, &slot)))
+		l->nodes[l->n_nodes++] = n->reg.ref;
+	return l->nodes ? 0 : -1;
+}
+
+/* Returns 0 / -1. */
+static int
+show_node(struct gw_request *r, struct gw_listing *l, struct reg_node_ref ref)
+{
+	struct gw_node_view *v = gw_routing(r)->nodes;
+	const struct gw_node *n = gw_node_view_find(v, ref);
+	uint64_t age_ms = n ? gw_node_age_ms(v, n, gw_mono_ms()) : UINT64_MAX;
+	gw_auto_json struct json_object *o = NULL;
+
+	if (age_ms == UINT64_MAX)
+		return 0;
+	o = node_object(r, n, age_ms, l->leases ? l->leases[ref.slot] : 0);
+	if (gw_json_element(o, !l->shown, &l->text) < 0)
+		return -1;
+	l->shown = true;
+	return 0;
+}
+
+static int
+list_nodes(struct gw_request *r, struct gw_listing *l)
+{
+	uint64_t begun_us = gw_mono_us();
+
+	for (int i = 0; i < NODES_A_TURN && !gw_turn_is_over(begun_us) &&
+			l->next_node < l->n_nodes;
+	     i++)
+		if (show_node(r, l, l->nodes[l->next_node++]) < 0)
+			return -1;
+	if (l->next_node < l->n_nodes)
+		return 0;
+	l->complete = true;
+	return gw_buf_append(&l->text, l->tail.data, l->tail.len);
+}
+
+/* One piece. Returns 0 / -1. */
+static int
+go_on(struct gw_request *r, struct gw_listing *l)
+{
+	if (l->next_model < r->config->n_models) {
+		list_models(r, l);
+		if (l->next_model < r->config->n_models)
+			return 0;
+	}
+	if (!l->nodes && begin_nodes(r, l) < 0)
+		return -1;
+	return list_nodes(r, l);
 }
 
 enum gw_step
 gw_answer_models(struct gw_request *r)
 {
 	enum gw_step step = gw_await_availability(r, NULL);
+	struct gw_listing *l = gw_routed(r)->listing;
 
 	if (step != GW_NEXT)
 		return step;
-	gw_reply_json(r, 200, build(r));
-	return GW_FINISH;
+	if (!l)
+		l = gw_routed(r)->listing = listing_new();
+	if (!l || (!l->complete && go_on(r, l) < 0)) {
+		gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
+			   "no memory for the list of models and nodes, or it "
+			   "is over %u bytes",
+			   TEXT_MAX);
+		return GW_FINISH;
+	}
+	return l->complete ? gw_long_answer_send(r, &l->text)
+			   : gw_long_answer_again(r);
 }

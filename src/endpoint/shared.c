@@ -33,8 +33,9 @@ gw_await_availability(struct gw_request *r, const struct gw_model *only)
 			resume, r, &r->err);
 	if (!gw_routed(r)->availability)
 		return GW_FINISH;
-	return gw_availability_is_done(gw_routed(r)->availability) ? GW_NEXT
-								   : GW_WAIT;
+	if (!gw_availability_is_done(gw_routed(r)->availability, &r->err))
+		return GW_WAIT;
+	return r->err.code ? GW_FINISH : GW_NEXT;
 }
 
 static void

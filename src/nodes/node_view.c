@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * node_view.c - keeps parsed registrations in step with the registry.
+ * node_view.c - keeps parsed registrations in step with the registry, slot by
+ * slot.
  *
  * Owns the parsed documents and the lists of who serves what. It never writes
  * to the registry and never chooses.
  */
 #include "nodes/node_view.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +24,16 @@ struct gw_node_view {
 	uint32_t stale_after_ms;
 	bool current; /* `epoch` is what was read completely */
 	uint64_t epoch;
-	struct gw_node *nodes; /* in slot order */
-	size_t n;
-	struct gw_role_lists lists;
+	struct gw_node *at[REG_NODES_MAX]; /* by slot; NULL = no node */
+	struct gw_role_lists roles;
 	struct gw_candidate *fresh; /* the last answer */
 	size_t fresh_cap;
+	struct {
+		bool under_way;
+		bool complete; /* all was read, so far */
+		uint64_t epoch;
+		uint32_t slot; /* where it goes on */
+	} pass;
 };
 
 struct gw_node_view *
@@ -41,27 +48,25 @@ gw_node_view_new(struct reg *reg, uint32_t stale_after_ms)
 	return v;
 }
 
-static void
-release_node(struct gw_node *n)
-{
-	gw_node_doc_free(n->doc);
-	json_object_put(n->status);
-	n->doc = NULL;
-	n->status = NULL;
-}
-
-static void
-release_nodes(struct gw_node *nodes, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		release_node(&nodes[i]);
-	free(nodes);
-}
-
 uint32_t
 gw_node_view_stale_after_ms(const struct gw_node_view *v)
 {
 	return v->stale_after_ms;
+}
+
+static void
+drop_node(struct gw_node_view *v, uint32_t slot)
+{
+	struct gw_node *n = v->at[slot];
+
+	if (!n)
+		return;
+	v->at[slot] = NULL;
+	if (n->doc)
+		gw_role_lists_remove(&v->roles, slot, n->doc);
+	gw_node_doc_free(n->doc);
+	json_object_put(n->status);
+	free(n);
 }
 
 void
@@ -69,8 +74,9 @@ gw_node_view_free(struct gw_node_view *v)
 {
 	if (!v)
 		return;
-	gw_role_lists_drop(&v->lists);
-	release_nodes(v->nodes, v->n);
+	for (uint32_t slot = 0; slot < REG_NODES_MAX; slot++)
+		drop_node(v, slot);
+	gw_role_lists_release(&v->roles);
 	free(v->fresh);
 	free(v);
 }
@@ -111,154 +117,177 @@ same_node(const struct reg_node *a, const struct reg_node *b)
 
 /* A payload as text, NULL when the node or the payload is gone. -1: busy. */
 static int
-read_payload(struct gw_node_view *v, const struct gw_node *n,
+read_payload(struct gw_node_view *v, const struct reg_node *n,
 	     enum reg_payload which, char **text, size_t *len)
 {
 	struct reg_err err = {0};
 
-	if (reg_node_read(v->reg, n->reg.ref, which, text, len, &err) == 0 ||
+	if (reg_node_read(v->reg, n->ref, which, text, len, &err) == 0 ||
 	    err.code == REG_NOT_FOUND)
 		return 0;
 	return -1;
 }
 
-/* Sets n->doc, NULL when the node is gone or its record damaged. */
+/* Reads what is registered. Returns -1 when that must be tried again; what was
+ * known stays. n->doc stays NULL for a node to leave out. */
 static int
-fill_doc(struct gw_node_view *v, struct gw_node *n, struct gw_node *old,
-	 bool *relist)
+update_doc(struct gw_node_view *v, struct gw_node *n,
+	   const struct reg_node *found)
 {
 	gw_auto_free char *text = NULL;
 	size_t len = 0;
 
-	n->doc = NULL;
-	if (old && old->reg.record_version == n->reg.record_version) {
-		n->doc = GW_STEAL(old->doc);
+	if (read_payload(v, found, REG_RECORD, &text, &len) < 0)
+		return -1;
+	if (n->doc)
+		gw_role_lists_remove(&v->roles, found->ref.slot, n->doc);
+	gw_node_doc_free(n->doc);
+	n->reg.record_version = found->record_version;
+	n->doc = gw_node_doc_from_record(text, len);
+	if (!n->doc ||
+	    gw_role_lists_add(&v->roles, found->ref.slot, n->doc) == 0)
 		return 0;
-	}
-	if (read_payload(v, n, REG_RECORD, &text, &len) == 0) {
-		*relist = true;
-		n->doc = gw_node_doc_from_record(text, len);
-		return 0;
-	}
-	if (old) {
-		n->doc = GW_STEAL(old->doc);
-		n->reg.record_version = old->reg.record_version;
-	}
+	gw_node_doc_free(GW_STEAL(n->doc));
 	return -1;
 }
 
-/* Sets n->status, NULL when there is none. */
+/* The same for n->status, NULL when there is none. */
 static int
-fill_status(struct gw_node_view *v, struct gw_node *n, struct gw_node *old)
+update_status(struct gw_node_view *v, struct gw_node *n,
+	      const struct reg_node *found)
 {
 	struct gw_err ignored = {0};
 	gw_auto_free char *text = NULL;
 	size_t len = 0;
 
-	n->status = NULL;
-	if (old && old->reg.status_version == n->reg.status_version) {
-		n->status = GW_STEAL(old->status);
-		return 0;
+	if (read_payload(v, found, REG_STATUS, &text, &len) < 0) {
+		/* Another version next time, whatever happens until then. */
+		n->reg.status_version = UINT64_MAX;
+		return -1;
 	}
-	if (read_payload(v, n, REG_STATUS, &text, &len) == 0) {
-		if (text)
-			n->status = gw_json_parse_object(
-				text, len, STATUS_DEPTH_MAX, &ignored);
-		return 0;
-	}
-	/* Another version next time, whatever happens until then. */
-	n->reg.status_version = UINT64_MAX;
-	if (old)
-		n->status = GW_STEAL(old->status);
-	return -1;
+	json_object_put(n->status);
+	n->status = text ? gw_json_parse_object(text, len, STATUS_DEPTH_MAX,
+						&ignored)
+			 : NULL;
+	n->reg.status_version = found->status_version;
+	return 0;
 }
 
 /*
- * Fills @n for the node in n->reg, taking from @old (the same node at the last
- * refresh, or NULL) what has not changed. Returns -1 when something could not
- * be read and must be tried again; the old value stands in for it. n->doc stays
- * NULL for a node to leave out.
+ * A node as the walk has found it. Returns -1 when something could not be read
+ * and must be tried again; *parsed when something was.
  */
 static int
-fill_node(struct gw_node_view *v, struct gw_node *n, struct gw_node *old,
-	  bool *relist)
+update_node(struct gw_node_view *v, const struct reg_node *found, bool *parsed)
 {
-	int rc = fill_doc(v, n, old, relist);
+	uint32_t slot = found->ref.slot;
+	struct gw_node *n = v->at[slot];
+	int rc = 0;
 
-	n->status = NULL;
-	if (!n->doc)
+	if (n && !same_node(&n->reg, found)) {
+		drop_node(v, slot);
+		n = NULL;
+	}
+	*parsed = !n || n->reg.record_version != found->record_version ||
+		  n->reg.status_version != found->status_version;
+	if (!*parsed)
+		return 0;
+	if (!n) {
+		n = v->at[slot] = calloc(1, sizeof(*n));
+		if (!n)
+			return -1;
+		n->reg = *found;
+	}
+	if (!n->doc || n->reg.record_version != found->record_version)
+		rc |= update_doc(v, n, found);
+	n->reg.registered_ms = found->registered_ms;
+	if (!n->doc) {
+		drop_node(v, slot);
 		return rc;
-	rc |= fill_status(v, n, old);
+	}
+	rc |= update_status(v, n, found);
 	note_failed(n);
 	return rc;
 }
 
-/* Room for one more; doubles so that a large registry costs few copies. */
-static bool
-grow(struct gw_node **nodes, size_t n, size_t *cap)
+static void
+begin_pass(struct gw_node_view *v)
 {
-	size_t want = *cap ? *cap * 2 : 16;
-	struct gw_node *more;
-
-	if (n < *cap)
-		return true;
-	more = realloc(*nodes, want * sizeof(*more));
-	if (!more)
-		return false;
-	*nodes = more;
-	*cap = want;
-	return true;
+	v->pass.under_way = true;
+	v->pass.complete = true;
+	/* Before the walk: a change during it moves the epoch past this. */
+	v->pass.epoch = reg_epoch(v->reg);
+	v->pass.slot = 0;
 }
 
-/* The entry of the last refresh for a slot; both walks go in slot order. */
-static struct gw_node *
-old_entry(struct gw_node_view *v, size_t *at, const struct reg_node *node)
+static void
+end_pass(struct gw_node_view *v)
 {
-	while (*at < v->n && v->nodes[*at].reg.ref.slot < node->ref.slot)
-		(*at)++;
-	if (*at < v->n && same_node(&v->nodes[*at].reg, node))
-		return &v->nodes[*at];
-	return NULL;
+	v->pass.under_way = false;
+	v->epoch = v->pass.epoch;
+	v->current = v->pass.complete;
+}
+
+/* Goes on with a pass, for so many nodes to parse. True when it has ended. */
+static bool
+walk(struct gw_node_view *v, unsigned n)
+{
+	while (n) {
+		uint32_t from = v->pass.slot;
+		struct reg_node found;
+		bool more, parsed;
+
+		more = reg_node_next(v->reg, &v->pass.slot, &found);
+		for (uint32_t slot = from;
+		     slot < (more ? found.ref.slot : REG_NODES_MAX); slot++)
+			drop_node(v, slot);
+		if (!more) {
+			end_pass(v);
+			return true;
+		}
+		if (update_node(v, &found, &parsed) < 0)
+			v->pass.complete = false;
+		n -= parsed;
+	}
+	return false;
 }
 
 void
 gw_node_view_refresh(struct gw_node_view *v)
 {
-	/* Before the walk: a change during it moves the epoch past this. */
-	uint64_t epoch = reg_epoch(v->reg);
-	struct gw_node *nodes = NULL, node = {0};
-	size_t n = 0, cap = 0, at = 0;
-	bool relist = false, complete = true;
-	uint32_t slot = 0;
-
-	if (v->current && epoch == v->epoch)
+	if (v->current && v->epoch == reg_epoch(v->reg))
 		return;
-	while (reg_node_next(v->reg, &slot, &node.reg)) {
-		struct gw_node *old = old_entry(v, &at, &node.reg);
+	begin_pass(v);
+	(void)walk(v, UINT_MAX);
+}
 
-		if (!grow(&nodes, n, &cap)) {
-			complete = false;
-			break;
-		}
-		if (fill_node(v, &node, old, &relist) < 0)
-			complete = false;
-		if (node.doc)
-			nodes[n++] = node;
+bool
+gw_node_view_catch_up(struct gw_node_view *v, unsigned n)
+{
+	if (!v->pass.under_way) {
+		if (v->current && v->epoch == reg_epoch(v->reg))
+			return true;
+		begin_pass(v);
 	}
-	if (relist || n != v->n)
-		gw_role_lists_drop(&v->lists);
-	release_nodes(v->nodes, v->n);
-	v->nodes = nodes;
-	v->n = n;
-	v->epoch = epoch;
-	v->current = complete;
+	return walk(v, n);
 }
 
 const struct gw_node *
-gw_node_view_all(const struct gw_node_view *v, size_t *n)
+gw_node_view_next(const struct gw_node_view *v, uint32_t *slot)
 {
-	*n = v->n;
-	return v->nodes;
+	while (*slot < REG_NODES_MAX)
+		if (v->at[(*slot)++])
+			return v->at[*slot - 1];
+	return NULL;
+}
+
+const struct gw_node *
+gw_node_view_find(const struct gw_node_view *v, struct reg_node_ref ref)
+{
+	const struct gw_node *n =
+		ref.slot < REG_NODES_MAX ? v->at[ref.slot] : NULL;
+
+	return n && n->reg.ref.generation == ref.generation ? n : NULL;
 }
 
 /* ---- freshness ----------------------------------------------------------- */
@@ -282,12 +311,6 @@ gw_node_is_fresh(const struct gw_node_view *v, const struct gw_node *n,
 }
 
 /* ---- roles --------------------------------------------------------------- */
-
-static const struct gw_role_list *
-list_of(struct gw_node_view *v, const char *role)
-{
-	return gw_role_list(&v->lists, v->nodes, v->n, role);
-}
 
 static bool
 fresh_room(struct gw_node_view *v, size_t n)
@@ -314,18 +337,24 @@ size_t
 gw_node_view_fresh(struct gw_node_view *v, const char *role, uint64_t now_ms,
 		   const struct gw_candidate **out)
 {
-	const struct gw_role_list *l;
+	gw_node_view_refresh(v);
+	return gw_node_view_known_fresh(v, role, now_ms, out);
+}
+
+size_t
+gw_node_view_known_fresh(struct gw_node_view *v, const char *role,
+			 uint64_t now_ms, const struct gw_candidate **out)
+{
+	const struct gw_role_list *l = gw_role_list(&v->roles, role);
 	const struct gw_node *last = NULL;
 	bool last_fresh = false;
 	size_t n = 0;
 
-	gw_node_view_refresh(v);
-	l = list_of(v, role);
 	*out = NULL;
 	if (!l || !fresh_room(v, l->n))
 		return 0;
 	for (size_t i = 0; i < l->n; i++) {
-		const struct gw_node *node = &v->nodes[l->places[i].node];
+		const struct gw_node *node = v->at[l->places[i].slot];
 
 		if (node != last)
 			last_fresh = gw_node_is_fresh(v, node, now_ms);
@@ -343,13 +372,13 @@ void
 gw_node_view_count(struct gw_node_view *v, const char *role, uint64_t now_ms,
 		   struct gw_role_count *out)
 {
-	const struct gw_role_list *l = list_of(v, role);
+	const struct gw_role_list *l = gw_role_list(&v->roles, role);
 	const struct gw_node *last = NULL;
 	bool fresh = false;
 
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; l && i < l->n; i++) {
-		const struct gw_node *node = &v->nodes[l->places[i].node];
+		const struct gw_node *node = v->at[l->places[i].slot];
 
 		if (node != last) {
 			uint64_t seen = reg_node_seen(v->reg, node->reg.ref);

@@ -21,7 +21,8 @@
 
 struct gw_node_view;
 
-/* One node as last seen. Valid until the next gw_node_view_refresh(). */
+/* One node as last seen. Valid until the next gw_node_view_refresh() or
+ * gw_node_view_catch_up(). */
 struct gw_node {
 	struct reg_node reg;
 	struct gw_node_doc *doc;    /* never NULL */
@@ -66,8 +67,27 @@ uint32_t gw_node_view_stale_after_ms(const struct gw_node_view *v);
  */
 void gw_node_view_refresh(struct gw_node_view *v);
 
-/* gw_node_view_all - every node in slot order; @n set. */
-const struct gw_node *gw_node_view_all(const struct gw_node_view *v, size_t *n);
+/*
+ * gw_node_view_catch_up - the same in pieces, for who must not hold up others
+ * while thousands of nodes are parsed.
+ * @n  nodes to parse at most, above 0
+ * Returns true when all was looked at since the first of these calls (what has
+ * changed behind it comes with the next one); false: call again soon. Until then
+ * the view has old and new nodes side by side.
+ */
+bool gw_node_view_catch_up(struct gw_node_view *v, unsigned n);
+
+/*
+ * gw_node_view_next - walk the nodes in slot order; does not refresh.
+ * @slot  in: first slot to look at; out: the slot after the one found
+ * Returns a node, NULL at the end.
+ */
+const struct gw_node *gw_node_view_next(const struct gw_node_view *v,
+					uint32_t *slot);
+
+/* gw_node_view_find - a node by its reference; NULL when it is gone. */
+const struct gw_node *gw_node_view_find(const struct gw_node_view *v,
+					struct reg_node_ref ref);
 
 /* gw_node_age_ms - since its last sign of life, read from the registry
  * now; UINT64_MAX when it is gone. */
@@ -86,6 +106,12 @@ bool gw_node_is_fresh(const struct gw_node_view *v, const struct gw_node *n,
  */
 size_t gw_node_view_fresh(struct gw_node_view *v, const char *role,
 			  uint64_t now_ms, const struct gw_candidate **out);
+
+/* gw_node_view_known_fresh - the same of the nodes as the last refresh saw
+ * them; whether they are fresh is of now. */
+size_t gw_node_view_known_fresh(struct gw_node_view *v, const char *role,
+				uint64_t now_ms,
+				const struct gw_candidate **out);
 
 /*
  * gw_node_view_count - why a role has the candidates it has.

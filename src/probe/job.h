@@ -36,6 +36,7 @@ struct gw_probe_job {
 	bool shared;	       /* the registry waits for the result */
 	struct reg_probe last; /* what was known before */
 	struct gw_transfer *transfer;
+	uint64_t begun_ms; /* ... when it began */
 	int status;
 	size_t body_bytes;
 	LIST_HEAD(gw_probe_waiters, gw_probe_waiter) waiters;

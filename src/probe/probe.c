@@ -23,7 +23,9 @@ struct place {
 
 struct gw_probe_run {
 	struct gw_prober *prober;
+	struct gw_probe_limits limits;
 	size_t pending;
+	bool waiting; /* all were asked; on_done is still to be called */
 	void (*on_done)(void *arg);
 	void *arg;
 	ev_timer renewed; /* what is still asked about may be old */
@@ -47,6 +49,7 @@ static void
 tell(struct gw_probe_run *run)
 {
 	stop_timers(run);
+	run->waiting = false;
 	run->on_done(run->arg);
 }
 
@@ -57,7 +60,7 @@ on_answer(struct gw_probe_waiter *w, struct gw_probe_outcome outcome)
 	struct place *place = (struct place *)w;
 
 	place->outcome = outcome;
-	if (--place->run->pending == 0)
+	if (--place->run->pending == 0 && place->run->waiting)
 		tell(place->run);
 }
 
@@ -109,8 +112,9 @@ on_renewed(struct ev_loop *loop, ev_timer *t, int revents)
 		tell(run);
 }
 
-static struct gw_probe_run *
-new_run(struct gw_prober *p, size_t n, struct gw_err *err)
+struct gw_probe_run *
+gw_probe_run_new(struct gw_prober *p, const struct gw_config *config, size_t n,
+		 void (*on_done)(void *arg), void *arg, struct gw_err *err)
 {
 	struct gw_probe_run *run =
 		calloc(1, sizeof(*run) + n * sizeof(run->places[0]));
@@ -121,62 +125,53 @@ new_run(struct gw_prober *p, size_t n, struct gw_err *err)
 		return NULL;
 	}
 	run->prober = p;
+	run->limits.timeout_ms = config->gateway.probe_timeout_ms;
+	run->limits.ttl_ms = config->gateway.probe_ttl_ms;
+	run->on_done = on_done;
+	run->arg = arg;
 	run->n = n;
 	ev_timer_init(&run->renewed, on_renewed, GW_PROBE_RENEW_MS / 1000.0,
 		      0.);
-	ev_timer_init(&run->deadline, on_deadline, 0., 0.);
+	ev_timer_init(&run->deadline, on_deadline,
+		      (2.0 * run->limits.timeout_ms + GRACE_MS) / 1000.0, 0.);
 	run->renewed.data = run->deadline.data = run;
-	return run;
-}
-
-struct gw_probe_run *
-gw_probe_run_known(struct gw_prober *p, const struct gw_probe_target *targets,
-		   size_t n, struct gw_err *err)
-{
-	struct gw_probe_run *run = new_run(p, n, err);
-
-	for (size_t i = 0; run && i < n; i++) {
-		struct gw_probe_outcome *o = &run->places[i].outcome;
-
-		if (gw_prober_recall(p, &targets[i], o))
-			continue;
-		o->result = gw_probe_result_not_in_time();
-		o->since_wall_s = gw_wall_s();
-	}
-	return run;
-}
-
-struct gw_probe_run *
-gw_probe_run(struct gw_prober *p, const struct gw_config *config,
-	     const struct gw_probe_target *targets, size_t n,
-	     void (*on_done)(void *arg), void *arg, struct gw_err *err)
-{
-	struct gw_probe_limits limits = {
-		.timeout_ms = config->gateway.probe_timeout_ms,
-		.ttl_ms = config->gateway.probe_ttl_ms,
-	};
-	struct gw_probe_run *run;
-
-	run = new_run(p, n, err);
-	if (!run)
-		return NULL;
-	run->on_done = on_done;
-	run->arg = arg;
 	for (size_t i = 0; i < n; i++) {
-		struct place *place = &run->places[i];
-
-		place->run = run;
-		place->waiter.answer = on_answer;
-		run->pending += !gw_prober_ask(p, &targets[i], limits,
-					       &place->waiter, &place->outcome);
-	}
-	if (run->pending) {
-		ev_timer_set(&run->deadline,
-			     (2.0 * limits.timeout_ms + GRACE_MS) / 1000.0, 0.);
-		ev_timer_start(gw_prober_loop(p), &run->renewed);
-		ev_timer_start(gw_prober_loop(p), &run->deadline);
+		run->places[i].run = run;
+		run->places[i].waiter.answer = on_answer;
 	}
 	return run;
+}
+
+void
+gw_probe_run_ask(struct gw_probe_run *run, size_t i,
+		 const struct gw_probe_target *target)
+{
+	struct place *place = &run->places[i];
+
+	run->pending += !gw_prober_ask(run->prober, target, run->limits,
+				       &place->waiter, &place->outcome);
+}
+
+void
+gw_probe_run_recall(struct gw_probe_run *run, size_t i,
+		    const struct gw_probe_target *target)
+{
+	struct gw_probe_outcome *o = &run->places[i].outcome;
+
+	if (gw_prober_recall(run->prober, target, o))
+		return;
+	o->result = gw_probe_result_not_in_time();
+	o->since_wall_s = gw_wall_s();
+}
+
+void
+gw_probe_run_wait(struct gw_probe_run *run)
+{
+	if (run->pending == 0)
+		return;
+	run->waiting = true;
+	ev_timer_start(gw_prober_loop(run->prober), &run->renewed);
+	ev_timer_start(gw_prober_loop(run->prober), &run->deadline);
 }
 
 bool

@@ -32,32 +32,41 @@ struct gw_config;
 struct gw_probe_run;
 
 /*
- * gw_probe_run - ask about several upstreams.
+ * gw_probe_run_new - ask about several upstreams, in as many calls as the caller
+ * likes: thousands at one time would hold up others.
  * @config   time-out and ttl; only read during the call
- * @targets  copied; duplicates are asked once
- * @on_done  called once on the event loop when every target has an outcome, at
- *           the latest after twice the probe time-out plus 1 s; never before
- *           this returns, and not at all when everything was known already
- *           (see gw_probe_run_is_done)
+ * @n        targets there will be
+ * @on_done  see gw_probe_run_wait()
  * Returns a run the caller frees, or NULL with err INTERNAL (no memory).
  */
 GW_MUSTCHECK struct gw_probe_run *
-gw_probe_run(struct gw_prober *p, const struct gw_config *config,
-	     const struct gw_probe_target *targets, size_t n,
-	     void (*on_done)(void *arg), void *arg, struct gw_err *err);
+gw_probe_run_new(struct gw_prober *p, const struct gw_config *config, size_t n,
+		 void (*on_done)(void *arg), void *arg, struct gw_err *err);
 
 /*
- * gw_probe_run_known - the same without a question to anybody: what is known,
- * if it is not too old. It is done when this returns.
+ * gw_probe_run_ask - ask about target @i, below @n, at most once.
+ * @target  copied; one that was asked already is not asked again
  */
-GW_MUSTCHECK struct gw_probe_run *
-gw_probe_run_known(struct gw_prober *p, const struct gw_probe_target *targets,
-		   size_t n, struct gw_err *err);
+void gw_probe_run_ask(struct gw_probe_run *run, size_t i,
+		      const struct gw_probe_target *target);
 
-/* gw_probe_run_is_done - has every target an outcome? */
+/* gw_probe_run_recall - the same without a question to anybody: what is known,
+ * if it is not too old. */
+void gw_probe_run_recall(struct gw_probe_run *run, size_t i,
+			 const struct gw_probe_target *target);
+
+/*
+ * gw_probe_run_wait - all have been asked; to be called once.
+ * Unless the run is done already, on_done is called once, on the event loop,
+ * when every target has an outcome, at the latest after twice the probe time-out
+ * plus 1 s; never before this returns.
+ */
+void gw_probe_run_wait(struct gw_probe_run *run);
+
+/* gw_probe_run_is_done - has every target that was asked an outcome? */
 bool gw_probe_run_is_done(const struct gw_probe_run *run);
 
-/* gw_probe_run_outcome - of target @i of the call; the run is done. */
+/* gw_probe_run_outcome - of target @i, which was asked; it is done. */
 struct gw_probe_outcome gw_probe_run_outcome(const struct gw_probe_run *run,
 					     size_t i);
 

@@ -29,6 +29,7 @@ struct gw_prober {
 	struct gw_probe_jobs jobs;
 	struct gw_probe_job_list queued, elsewhere, running, over;
 	unsigned n_running;
+	ev_timer growing_old; /* the young ones */
 	ev_timer look_again;
 	ev_timer hand_out;
 };
@@ -170,10 +171,37 @@ start_transfer(struct gw_probe_job *j)
 	if (!j->transfer)
 		return -1;
 	p->n_running++;
+	j->begun_ms = gw_mono_ms();
 	gw_probe_job_move(j, &p->running);
 	if (p->with.on_sent)
 		p->with.on_sent(p->with.arg);
 	return 0;
+}
+
+/* May one more begin? */
+static bool
+has_room(struct gw_prober *p)
+{
+	struct gw_probe_job *j = TAILQ_LAST(&p->running, gw_probe_job_list);
+	uint64_t now_ms = gw_mono_ms();
+
+	if (p->n_running >= GW_PROBES_IN_FLIGHT_MAX)
+		return false;
+	/* They are in the order in which they began. */
+	for (unsigned young = 0; j; young++) {
+		if (now_ms - j->begun_ms >= GW_PROBE_YOUNG_MS)
+			return true;
+		if (young + 1 == GW_PROBES_YOUNG_MAX)
+			break;
+		j = TAILQ_PREV(j, gw_probe_job_list, link);
+	}
+	if (!j)
+		return true;
+	if (!ev_is_active(&p->growing_old)) {
+		p->growing_old.repeat = GW_PROBE_YOUNG_MS / 1000.0;
+		ev_timer_again(p->with.loop, &p->growing_old);
+	}
+	return false;
 }
 
 /*
@@ -188,7 +216,7 @@ begin(struct gw_probe_job *j, struct gw_probe_outcome *out)
 	enum reg_probe_turn turn;
 	uint32_t failed;
 
-	if (p->n_running >= GW_PROBES_IN_FLIGHT_MAX) {
+	if (!has_room(p)) {
 		gw_probe_job_move(j, &p->queued);
 		return false;
 	}
@@ -229,12 +257,23 @@ start_queued(struct gw_prober *p)
 {
 	struct gw_probe_job *j;
 
-	while (p->n_running < GW_PROBES_IN_FLIGHT_MAX &&
-	       (j = TAILQ_FIRST(&p->queued)))
+	while (!TAILQ_EMPTY(&p->queued) && has_room(p)) {
+		j = TAILQ_FIRST(&p->queued);
 		begin_or_finish(j);
+	}
 }
 
 /* ---- timers -------------------------------------------------------------- */
+
+static void
+on_growing_old(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct gw_prober *p = t->data;
+
+	(void)revents;
+	ev_timer_stop(loop, t);
+	start_queued(p);
+}
 
 /* Those for whom it is still too early go to the end of the list again. */
 static void
@@ -279,6 +318,8 @@ gw_prober_new(const struct gw_prober_setup *setup)
 	TAILQ_INIT(&p->elsewhere);
 	TAILQ_INIT(&p->running);
 	TAILQ_INIT(&p->over);
+	ev_timer_init(&p->growing_old, on_growing_old, 0., 0.);
+	p->growing_old.data = p;
 	ev_timer_init(&p->look_again, on_look_again, 0., LOOK_AGAIN_S);
 	p->look_again.data = p;
 	ev_timer_init(&p->hand_out, on_hand_out, 0., 0.);
@@ -300,6 +341,7 @@ gw_prober_free(struct gw_prober *p)
 	for (size_t i = 0; i < GW_PROBE_BUCKETS; i++)
 		while (p->jobs.bucket[i])
 			gw_probe_job_free(p->jobs.bucket[i]);
+	ev_timer_stop(p->with.loop, &p->growing_old);
 	ev_timer_stop(p->with.loop, &p->look_again);
 	ev_timer_stop(p->with.loop, &p->hand_out);
 	free(p);

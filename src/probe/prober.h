@@ -14,6 +14,10 @@
 #include "probe/question.h"
 
 #define GW_PROBES_IN_FLIGHT_MAX 512 /* of one process; the rest queue */
+/* Of them such as began just now: their answers may all come at one moment, and
+ * what they take is what others wait for. The older ones hang. */
+#define GW_PROBES_YOUNG_MAX 32
+#define GW_PROBE_YOUNG_MS 100
 #define GW_PROBE_OLD_MAX_MS 60000   /* a result that has run out still serves */
 
 struct ev_loop;

@@ -3,6 +3,7 @@
 #include "stage/stage.h"
 
 #include "responder/stages.h"
+#include "endpoint/models.h"
 #include "routing/availability.h"
 #include "routing/routing.h"
 
@@ -30,6 +31,8 @@ release(struct gw_request *r)
 	gw_pick_release(r);
 	gw_availability_free(gw_routed(r)->availability);
 	gw_routed(r)->availability = NULL;
+	gw_listing_free(gw_routed(r)->listing);
+	gw_routed(r)->listing = NULL;
 }
 
 const struct gw_pipeline gw_pipeline = {

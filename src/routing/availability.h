@@ -5,7 +5,7 @@
  *
  * Begin with gw_availability_new(), which probes what has to be probed; once it
  * is done, ask about models and nodes. Answers join the probes' outcomes with
- * the registry as it is at the time of asking, so a node that left meanwhile
+ * the registry as it is at that moment, so a node that left meanwhile
  * does not count.
  *
  * One thread a process; nothing blocks.
@@ -40,7 +40,8 @@ struct gw_usable {
 };
 
 /*
- * gw_availability_new - find out, probing only what the answer needs.
+ * gw_availability_new - find out, probing only what the answer needs; many nodes
+ * in pieces, between which the process does other things.
  * @config   a reference is kept
  * @only     the one model that matters, of @config; NULL = all models and nodes
  * @ask      false: nobody is probed, it is done at once with what is known
@@ -54,8 +55,13 @@ gw_availability_new(struct gw_routing *routing, struct gw_config *config,
 		    const struct gw_model *only, bool ask,
 		    void (*on_done)(void *arg), void *arg, struct gw_err *err);
 
-/* gw_availability_is_done - may the functions below be called? */
-bool gw_availability_is_done(const struct gw_availability *a);
+/*
+ * gw_availability_is_done - is everything known?
+ * @err  set when it failed on the way: INTERNAL (no memory)
+ * True and @err not set: the functions below may be called.
+ */
+bool gw_availability_is_done(const struct gw_availability *a,
+			     struct gw_err *err);
 
 /*
  * gw_availability_free - NULL is allowed; on_done is not called afterwards.

@@ -15,6 +15,7 @@
 #include "serve/worker.h"
 
 struct gw_availability;
+struct gw_listing;
 struct gw_prober;
 
 #define GW_POLICIES_MAX 2 /* enum gw_strategy has as many */
@@ -42,6 +43,7 @@ struct gw_picked {
 struct gw_routed {
 	struct gw_picked pick;
 	struct gw_availability *availability; /* endpoints: models, ready */
+	struct gw_listing *listing;	      /* endpoint models */
 };
 
 static inline struct gw_routing *

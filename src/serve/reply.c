@@ -16,9 +16,9 @@
 #include "sse/sse.h"
 
 #define HEAD_MAX 8192
-#define DOCUMENT_MAX (48u << 20) /* /v1/models of a full registry */
-#define SMALL_BODY 65536	 /* bytes that arrive together with the head */
-#define REQUESTED_MAX 1024	 /* bytes of a preflight's list of headers */
+#define DOCUMENT_MAX (16u << 20)
+#define SMALL_BODY 65536   /* bytes that arrive together with the head */
+#define REQUESTED_MAX 1024 /* bytes of a preflight's list of headers */
 #define JSON_TYPE "application/json"
 
 /* RFC 9110, section 15: only what this gateway or an upstream may send; the

@@ -83,6 +83,7 @@ gw_request_free(struct gw_request *r)
 		w->requests = r->next;
 	ev_timer_stop(w->loop, &r->deadline.timer);
 	ev_timer_stop(w->loop, &r->answer.retry);
+	gw_turn_leave(&w->turns, &r->long_answer.turn);
 	gw_target_clear(r);
 	free(r->accept.path);
 	gw_body_free(r->receive.body);

@@ -30,6 +30,7 @@
 #include "config/config.h"
 #include "serve/endpoint.h"
 #include "serve/step.h"
+#include "serve/turns.h"
 #include "serve/via.h"
 #include "sse/sse.h"
 
@@ -128,6 +129,13 @@ struct gw_answering {
 	unsigned retries;
 };
 
+/* long_answer.c: how far it is. */
+struct gw_long_answer {
+	struct gw_turn turn;
+	bool full;   /* the client shall take some first */
+	size_t sent; /* bytes of the body */
+};
+
 /* stage forward. */
 struct gw_forwarding {
 	unsigned moves; /* upstreams left for another one */
@@ -206,6 +214,7 @@ struct gw_request {
 	struct gw_resolved resolve;
 	struct gw_target target;
 	struct gw_answering answer;
+	struct gw_long_answer long_answer;
 	struct gw_forwarding forward;
 	struct gw_relayed relay;
 	struct gw_streaming stream;

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "serve/deadline.h"
+#include "serve/long_answer.h"
 #include "serve/relay.h"
 
 #define OTHER_FDS 64 /* descriptors that are not connections */
@@ -66,7 +67,8 @@ on_stalled(void *request)
 static void
 on_writable(void *request)
 {
-	gw_relay_writable(request);
+	gw_long_answer_writable(request);
+	gw_relay_writable(request); /* may end it */
 }
 
 static const struct gw_fcgi_ops front_ops = {
@@ -178,6 +180,7 @@ gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err)
 			   "the event loop cannot be set up");
 		goto fail;
 	}
+	gw_turns_init(&w->turns, w->loop);
 	w->upstreams = gw_upstreams_new(w->loop, err);
 	if (!w->upstreams)
 		goto fail;
@@ -223,6 +226,7 @@ gw_worker_free(struct gw_worker *w)
 		return;
 	gw_worker_end_requests(w);
 	stop_collecting(w);
+	gw_turns_stop(&w->turns);
 	gw_upstreams_free(w->upstreams);
 	gw_config_unref(w->config);
 	if (w->loop && w->owns_loop)

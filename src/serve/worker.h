@@ -20,6 +20,7 @@
 #include "serve/counters.h"
 #include "serve/endpoint.h"
 #include "serve/pipeline.h"
+#include "serve/turns.h"
 #include "serve/via.h"
 #include "upstream/transfer.h"
 
@@ -47,6 +48,7 @@ struct gw_worker {
 	struct gw_fcgi_front *front;
 	ev_check wakes;	  /* the log collects lines ... */
 	ev_prepare sleeps; /* ... until then */
+	struct gw_turns turns;
 	int64_t started_wall_s;
 	struct gw_request *requests; /* the open ones */
 	bool ended; /* requests that are still open are cut off */

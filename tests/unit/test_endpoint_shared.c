@@ -38,8 +38,9 @@ gw_availability_new(struct gw_routing *w, struct gw_config *config,
 }
 
 bool
-gw_availability_is_done(const struct gw_availability *a)
+gw_availability_is_done(const struct gw_availability *a, struct gw_err *err)
 {
+	(void)err;
 	return a == NULL;
 }
 

@@ -165,18 +165,19 @@ until_done(int calls)
 static struct gw_probe_run *
 run_of(const char *const *urls, size_t n)
 {
-	struct gw_probe_target targets[TRANSFERS_MAX];
 	struct gw_err err = {0};
 	struct gw_probe_run *run;
 
-	for (size_t i = 0; i < n; i++)
-		targets[i] = (struct gw_probe_target){.base_url = urls[i],
-						      .bearer = "key"};
-	run = gw_probe_run(prober, &config, targets, n, on_done, NULL, &err);
+	run = gw_probe_run_new(prober, &config, n, on_done, NULL, &err);
 	if (!run) {
 		printf("Bail out! %s\n", err.msg);
 		exit(1);
 	}
+	for (size_t i = 0; i < n; i++)
+		gw_probe_run_ask(run, i,
+				 &(struct gw_probe_target){.base_url = urls[i],
+							   .bearer = "key"});
+	gw_probe_run_wait(run);
 	return run;
 }
 
@@ -414,9 +415,11 @@ known(void)
 	begin_test();
 	put_old("http://young", GW_PROBE_OLD_MAX_MS / 2);
 	put_old("http://gray", GW_PROBE_OLD_MAX_MS + 1);
-	run = gw_probe_run_known(prober, targets, 3, &err);
+	run = gw_probe_run_new(prober, &config, 3, on_done, NULL, &err);
 	if (!run)
 		exit(1);
+	for (size_t i = 0; i < 3; i++)
+		gw_probe_run_recall(run, i, &targets[i]);
 	ok(gw_probe_run_is_done(run) && started == 0,
 	   "probe known: nobody is asked");
 	ok(reachable(run, 0) && gw_probe_run_outcome(run, 0).since_wall_s == 77,
@@ -425,6 +428,22 @@ known(void)
 	is_str(reason(run, 2), "not probed in time",
 	       "probe known: never asked -> nothing");
 	gw_probe_run_free(run);
+}
+
+/* Until so many are under way: none of them answers, so they grow old. */
+static void
+hang_until(size_t n)
+{
+	for (int turns = 0; live < n && turns < 10000; turns++)
+		ev_run(with.loop, EVRUN_ONCE);
+}
+
+/* Transfer @i and those behind it, also such as begin meanwhile. */
+static void
+answer_all(size_t i)
+{
+	for (; i < started; i++)
+		answer(i, 200, GW_TRANSFER_OK);
 }
 
 /* Those that hang must not keep the others from their turn for ever. */
@@ -445,8 +464,7 @@ queued_behind_hanging(void)
 	run = run_of(urls, 600);
 	ok(until_done(1) && reachable(run, 599), "probe: 600 old results");
 	gw_probe_run_free(run);
-	for (size_t i = 0; i < 600; i++)
-		answer(i, 200, GW_TRANSFER_OK);
+	answer_all(0);
 	is_int((long long)started, 600,
 	       "probe: what was queued is asked, though nobody waits");
 }
@@ -464,18 +482,24 @@ many_targets(void)
 		urls[i] = text[i];
 	}
 	run = run_of(urls, 700);
+	is_int((long long)live, GW_PROBES_YOUNG_MAX,
+	       "probe: 700 targets -> 32 are asked at once");
+	answer(0, 200, GW_TRANSFER_OK);
+	is_int((long long)live, GW_PROBES_YOUNG_MAX,
+	       "probe: one has answered -> the next is asked");
+	hang_until(GW_PROBES_IN_FLIGHT_MAX);
 	is_int((long long)live, GW_PROBES_IN_FLIGHT_MAX,
 	       "probe: 700 targets -> 512 in flight, the rest wait");
-	for (size_t i = 0; i < 700; i++)
-		answer(i, 200, GW_TRANSFER_OK);
+	answer_all(1);
 	ok(gw_probe_run_is_done(run) && started == 700 && done_calls == 1,
 	   "probe: all of them are asked in the end");
 	gw_probe_run_free(run);
 	for (int i = 0; i < 700; i++)
 		snprintf(text[i], sizeof(text[i]), "http://left:%d", i);
-	gw_probe_run_free(run_of(urls, 700));
-	for (size_t i = 700; i < started; i++)
-		answer(i, 200, GW_TRANSFER_OK);
+	run = run_of(urls, 700);
+	hang_until(GW_PROBES_IN_FLIGHT_MAX);
+	gw_probe_run_free(run);
+	answer_all(700);
 	is_int((long long)started - 700, GW_PROBES_IN_FLIGHT_MAX,
 	       "probe: what was queued for a run that left is not sent");
 }
