@@ -117,6 +117,7 @@ static const struct gw_stage stages[] = {
 	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
 	{"check_origin", gw_stage_check_origin, GW_STAGE_ALWAYS},
 	{"authenticate", gw_stage_authenticate, GW_EP_CLIENT_KEY},
+	{"admit", gw_stage_admit, GW_STAGE_ALWAYS},
 	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
 	{"answer", gw_stage_answer, GW_EP_ANSWER},
 	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
@@ -127,7 +128,7 @@ static const struct gw_stage stages[] = {
 };
 
 enum {
-	SCHEDULE = 6
+	SCHEDULE = 7
 };
 
 const struct gw_pipeline ag_pipeline = {

@@ -215,6 +215,12 @@ gw_fcgi_params_clean(const struct gw_fcgi_conn *c)
 	return c->clean;
 }
 
+bool
+gw_fcgi_asks_admission(const struct gw_fcgi_conn *c)
+{
+	return c->asks_admission;
+}
+
 const char *
 gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name)
 {

@@ -42,6 +42,7 @@ struct gw_fcgi_conn {
 	uint16_t request_id;
 	bool closed;	/* freed when the last hold ends */
 	bool keep;	/* FCGI_KEEP_CONN */
+	bool asks_admission; /* the role of an authorizer */
 	bool counted;	/* in front->n_requests */
 	bool finishing; /* the answer is complete, its queue may not be */
 	bool wrote;	/* bytes of this answer have left */

@@ -125,6 +125,12 @@ const char *gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name);
 bool gw_fcgi_params_clean(const struct gw_fcgi_conn *c);
 
 /*
+ * gw_fcgi_asks_admission - is it a question (FastCGI's authorizer) whether a
+ * request may come whose body the web server has not read? A 200 says yes.
+ */
+bool gw_fcgi_asks_admission(const struct gw_fcgi_conn *c);
+
+/*
  * gw_fcgi_write - queue bytes of the answer (CGI headers first).
  * They leave in this turn of the event loop, in as few writes as possible.
  * Returns 0, or -1 when GW_FCGI_QUEUE_MAX would be passed or memory is out.

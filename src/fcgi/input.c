@@ -60,6 +60,11 @@ body_was_given_up(const struct gw_fcgi_conn *c)
 	       c->keep;
 }
 
+enum {
+	ROLE_RESPONDER = 1,
+	ROLE_AUTHORIZER = 2
+};
+
 static void
 take_begin(struct gw_fcgi_conn *c, const struct gw_record *rec)
 {
@@ -74,12 +79,16 @@ take_begin(struct gw_fcgi_conn *c, const struct gw_record *rec)
 		gw_conn_protocol_error(c, "unexpected BEGIN_REQUEST");
 		return;
 	}
-	if (rec->content[0] != 0 || rec->content[1] != 1) {
-		gw_conn_protocol_error(c, "a role other than responder");
+	/* An authorizer is asked about a request's head, before its body. */
+	if (rec->content[0] != 0 || (rec->content[1] != ROLE_RESPONDER &&
+				     rec->content[1] != ROLE_AUTHORIZER)) {
+		gw_conn_protocol_error(
+			c, "a role other than responder and authorizer");
 		return;
 	}
 	c->request_id = rec->id;
 	c->keep = rec->content[2] & 1;
+	c->asks_admission = rec->content[1] == ROLE_AUTHORIZER;
 	gw_conn_wake(c);
 	c->input = GW_INPUT_PARAMS;
 	gw_conn_wait_input(c, c->front->limits.head_s);

@@ -12,6 +12,7 @@ static const struct gw_stage stages[] = {
 	{"check_origin", gw_stage_check_origin, GW_STAGE_ALWAYS},
 	{"authenticate", gw_stage_authenticate,
 	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY},
+	{"admit", gw_stage_admit, GW_STAGE_ALWAYS},
 	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
 	{"answer", gw_stage_answer, GW_EP_ANSWER},
 	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
@@ -22,7 +23,7 @@ static const struct gw_stage stages[] = {
 };
 
 enum {
-	PICK_NODE = 6
+	PICK_NODE = 7
 };
 
 static void

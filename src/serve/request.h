@@ -90,6 +90,8 @@ struct gw_accepted {
 	enum gw_method method;
 	char method_name[16];
 	bool head_only; /* HEAD */
+	bool admission; /* the web server asks whether a request whose
+			 * body it has not read may come */
 	char allow[64]; /* what the path allows, after a miss */
 	const struct gw_endpoint *endpoint; /* NULL: there is none */
 };

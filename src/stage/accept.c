@@ -216,6 +216,7 @@ gw_stage_accept(struct gw_request *r)
 	choose_id(r);
 	read_client(r);
 	read_method(r);
+	r->accept.admission = gw_fcgi_asks_admission(r->conn);
 	check_origin(r);
 	if (!gw_fcgi_params_clean(r->conn)) {
 		gw_err_set(&r->err, GW_ERR_INVALID_REQUEST, 0,

@@ -138,6 +138,9 @@ gw_stage_account(struct gw_request *r)
 	 */
 	if (r->conn && !r->progress.client_gone)
 		gw_reply_break(r);
+	/* The request itself is still to come. */
+	if (r->accept.admission && r->reply.status == 200)
+		return GW_FINISH;
 	o = judge(r);
 	count(r, &o);
 	write_record(r, &o);

@@ -19,6 +19,7 @@ struct gw_request;
 enum gw_step gw_stage_accept(struct gw_request *r);
 enum gw_step gw_stage_check_origin(struct gw_request *r);
 enum gw_step gw_stage_authenticate(struct gw_request *r);
+enum gw_step gw_stage_admit(struct gw_request *r);
 enum gw_step gw_stage_receive(struct gw_request *r);
 enum gw_step gw_stage_answer(struct gw_request *r);
 enum gw_step gw_stage_resolve_role(struct gw_request *r);

@@ -125,13 +125,14 @@ static const struct gw_endpoint chain_endpoints[] = {
 };
 
 enum {
-	CHAIN_PICK = 5
+	CHAIN_PICK = 6
 };
 
 static struct gw_stage chain_stages[] = {
 	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
 	{"authenticate", gw_stage_authenticate,
 	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY},
+	{"admit", gw_stage_admit, GW_STAGE_ALWAYS},
 	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
 	{"answer", gw_stage_answer, GW_EP_ANSWER},
 	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},

@@ -55,6 +55,7 @@ struct gw_fcgi_conn {
 	size_t backlog; /* as the test wants it */
 	bool fills;	/* and what is written adds to it */
 	bool full;	/* writes fail */
+	bool asks_admission;
 	char out[OUT_MAX];
 	size_t out_len;
 	unsigned finished, aborted;
@@ -105,6 +106,12 @@ gw_fcgi_params_clean(const struct gw_fcgi_conn *c)
 		    strpbrk(c->param[i][1], "\r\n"))
 			return false;
 	return true;
+}
+
+bool
+gw_fcgi_asks_admission(const struct gw_fcgi_conn *c)
+{
+	return c->asks_admission;
 }
 
 const char *

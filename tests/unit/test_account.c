@@ -119,6 +119,37 @@ forgotten(void)
 	is_str(counts(), "1: 0 0 0 gone 0 broken 1", "account: as that");
 }
 
+/* The web server's question whether a head may pass is no request. */
+static void
+admission(const char *key)
+{
+	chain_set_up();
+	config->auth.client_api_keys =
+		keys("alpha", "beta", "gamma", &config->auth.client_key_names);
+	logged();
+	client("POST", CHAT);
+	conn.asks_admission = true;
+	param("HTTP_X_API_KEY", key);
+	arrive();
+}
+
+static void
+admissions(void)
+{
+	admission("alpha");
+	ok(conn.finished == 1 && got("Status: 200 ") == 1,
+	   "admission: a known key -> yes, without the body");
+	is_str(counts(), "0: 0 0 0 gone 0 broken 0",
+	       "admission: yes -> not counted");
+	is_str(logged(), "", "admission: yes -> not logged");
+	admission("delta");
+	ok(conn.finished == 1 && got("Status: 401 ") == 1,
+	   "admission: another key -> no");
+	is_str(counts(), "1: 0 1 0 gone 0 broken 0",
+	       "admission: no -> counted");
+	ok(strstr(logged(), " status=401 "), "admission: no -> logged");
+}
+
 /* Only who speaks FastCGI himself can send that. */
 static void
 control_bytes(void)
@@ -150,8 +181,8 @@ record(void)
 	const char *line;
 
 	chain_set_up();
-	config->auth.client_api_keys = keys("alpha", "beta", "gamma",
-					    &config->auth.client_key_names);
+	config->auth.client_api_keys =
+		keys("alpha", "beta", "gamma", &config->auth.client_key_names);
 	client("POST", CHAT);
 	param("HTTP_AUTHORIZATION", "Bearer beta");
 	param("HTTP_X_REQUEST_ID", "rid-1");
@@ -204,6 +235,7 @@ main(void)
 	client_gone();
 	cut_off();
 	forgotten();
+	admissions();
 	control_bytes();
 	record();
 	tear_down();

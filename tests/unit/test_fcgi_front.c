@@ -150,7 +150,7 @@ test_damage(void)
 	put_record(&b, GW_RECORD_BEGIN, 1, "\0\1\0", 3, 0);
 	refuses(&b, "a short BEGIN");
 	gw_buf_clear(&b);
-	put_record(&b, GW_RECORD_BEGIN, 1, "\0\2\0\0\0\0\0\0", 8, 0);
+	put_record(&b, GW_RECORD_BEGIN, 1, "\0\3\0\0\0\0\0\0", 8, 0);
 	refuses(&b, "another role");
 	gw_buf_clear(&b);
 	put_begin(&b, 0, true);
