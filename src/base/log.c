@@ -7,8 +7,10 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "base/clock.h"
 #include "base/line.h"
@@ -38,15 +40,36 @@ static struct {
 	enum gw_log_level min;
 	mode_t type;	    /* of standard error: S_IFREG, S_IFSOCK, ... */
 	int own_fd;	    /* a non-blocking way to it, or -1 */
+	int spare[2];	    /* a pipe of our own, from which lines are moved */
 	unsigned long lost; /* lines since the last one written */
 	bool collects;
 	size_t waiting;		 /* bytes of the batch */
 	unsigned long n_waiting; /* lines */
 	time_t stamp_s;		 /* what `stamp` says; 0 = nothing */
 	char stamp[24];		 /* YYYY-MM-DDTHH:MM:SS. */
-} sink = {.program = "rolemesh", .min = GW_LOG_INFO, .own_fd = -1};
+} sink = {.program = "rolemesh",
+	  .min = GW_LOG_INFO,
+	  .own_fd = -1,
+	  .spare = {-1, -1}};
 
 static char batch[GW_LOG_BATCH_BYTES];
+
+/* The controlling terminal opens for whoever is in its session, whose ever the
+ * terminal is. */
+static int
+open_terminal(void)
+{
+	int fd = open("/dev/tty", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	unsigned ours = 0, theirs = 0;
+
+	if (fd < 0)
+		return -1;
+	if (ioctl(fd, TIOCGDEV, &ours) == 0 &&
+	    ioctl(STDERR_FILENO, TIOCGDEV, &theirs) == 0 && ours == theirs)
+		return fd;
+	close(fd);
+	return -1;
+}
 
 /*
  * Standard error is shared with other programs, so it stays in blocking mode;
@@ -56,13 +79,20 @@ static char batch[GW_LOG_BATCH_BYTES];
 static void
 open_own(void)
 {
-	if (sink.own_fd >= 0)
-		close(sink.own_fd);
-	sink.own_fd = -1;
+	int *const fds[] = {&sink.own_fd, &sink.spare[0], &sink.spare[1]};
+
+	/* A parent's are not for its children as well. */
+	for (size_t i = 0; i < GW_ARRAY_LEN(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
 	if (sink.type == S_IFIFO || sink.type == S_IFCHR)
 		sink.own_fd =
 			open("/proc/self/fd/2",
 			     O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (sink.own_fd < 0 && sink.type == S_IFCHR)
+		sink.own_fd = open_terminal();
 }
 
 void
@@ -116,8 +146,43 @@ put_head(struct gw_line *l, enum gw_event ev, const char *rid)
 	gw_line_puts(l, " ");
 }
 
-/* Does not wait; but for a pipe that could not be opened, of which several
- * writers may take the last room after a look at it. */
+/*
+ * A line is written into a pipe of our own and moved from there, which can be
+ * told not to wait. A line so takes a page of the other pipe; hence only where
+ * nothing else is left.
+ */
+static ssize_t
+move_into_pipe(const char *line, size_t n)
+{
+	char rest[GW_LOG_LINE_BYTES];
+	ssize_t moved;
+
+	if (sink.spare[0] < 0 && pipe2(sink.spare, O_NONBLOCK | O_CLOEXEC) < 0)
+		return -1;
+	moved = write(sink.spare[1], line, n);
+	if (moved == (ssize_t)n)
+		moved = splice(sink.spare[0], NULL, STDERR_FILENO, NULL, n,
+			       SPLICE_F_NONBLOCK);
+	if (moved != (ssize_t)n)
+		while (read(sink.spare[0], rest, sizeof(rest)) > 0)
+			;
+	return moved;
+}
+
+/* A pipe in blocking mode. Linux 6.4 and later take a line without waiting; a
+ * look at it first would not do, as others may write as well. */
+static ssize_t
+write_into_pipe(const char *line, size_t n)
+{
+	struct iovec v = {.iov_base = (void *)(uintptr_t)line, .iov_len = n};
+	ssize_t put = pwritev2(STDERR_FILENO, &v, 1, -1, RWF_NOWAIT);
+
+	if (put < 0 && errno != EAGAIN && errno != EPIPE)
+		put = move_into_pipe(line, n);
+	return put;
+}
+
+/* Does not wait. */
 static ssize_t
 put(const char *line, size_t n)
 {
@@ -128,6 +193,8 @@ put(const char *line, size_t n)
 	if (sink.type == S_IFSOCK)
 		return send(STDERR_FILENO, line, n,
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sink.type == S_IFIFO)
+		return write_into_pipe(line, n);
 	if (sink.type != S_IFREG &&
 	    (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT)))
 		return -1;

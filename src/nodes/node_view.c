@@ -160,11 +160,8 @@ update_status(struct gw_node_view *v, struct gw_node *n,
 	gw_auto_free char *text = NULL;
 	size_t len = 0;
 
-	if (read_payload(v, found, REG_STATUS, &text, &len) < 0) {
-		/* Another version next time, whatever happens until then. */
-		n->reg.status_version = UINT64_MAX;
+	if (read_payload(v, found, REG_STATUS, &text, &len) < 0)
 		return -1;
-	}
 	json_object_put(n->status);
 	n->status = text ? gw_json_parse_object(text, len, STATUS_DEPTH_MAX,
 						&ignored)
@@ -197,8 +194,10 @@ update_node(struct gw_node_view *v, const struct reg_node *found, bool *parsed)
 		if (!n)
 			return -1;
 		n->reg = *found;
+		/* None that it can have: nothing has been read yet. */
+		n->reg.record_version = n->reg.status_version = UINT64_MAX;
 	}
-	if (!n->doc || n->reg.record_version != found->record_version)
+	if (n->reg.record_version != found->record_version)
 		rc |= update_doc(v, n, found);
 	n->reg.registered_ms = found->registered_ms;
 	if (!n->doc) {

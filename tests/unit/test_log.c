@@ -5,6 +5,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/line.h"
@@ -104,6 +107,120 @@ several_writers(void)
 	close(other_writer);
 	other_writer = -1;
 	close(fd);
+}
+
+static bool no_open;   /* it is another user's */
+static bool no_nowait; /* the kernel is an older one */
+
+int
+open(const char *path, int flags, ...)
+{
+	if (no_open) {
+		errno = EACCES;
+		return -1;
+	}
+	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0);
+}
+
+ssize_t
+pwritev2(int fd, const struct iovec *v, int n, off_t at, int flags)
+{
+	if (no_nowait) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return syscall(SYS_pwritev2, fd, v, n, at, 0, flags);
+}
+
+/* The pipe of another user, and one more writer that takes the last room. */
+static void
+full_pipe_of_another(const char *how)
+{
+	static char text[1 << 20];
+	int fd = stderr_to_pipe(), lines;
+
+	other_writer = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK);
+	if (other_writer < 0)
+		exit(99);
+	no_open = true;
+	gw_log_init("test");
+	gw_log(GW_EV_START, NULL, "the=first");
+	write_as_another();
+	for (int i = 0; i < 100; i++)
+		gw_log(GW_EV_START, NULL, "into=full");
+	ok(true, "log, %s: the pipe is full -> not waited for", how);
+	read_all(fd, text, sizeof(text));
+	gw_log(GW_EV_START, NULL, "the=next");
+	read_all(fd, text, sizeof(text));
+	lines = count(text, "event=start");
+	ok(lines == 1 && strstr(text, " lost=100 the=next\n"),
+	   "log, %s: read again -> the next line comes, and says what is lost",
+	   how);
+	for (int i = 0; i < LINES; i++)
+		gw_log(GW_EV_START, NULL, "filler=%0900d", i);
+	read_all(fd, text, sizeof(text));
+	lines = count(text, "event=start");
+	ok(lines > 10 && lines == count(text, "\n"),
+	   "log, %s: nobody reads -> lines are whole (%d)", how, lines);
+	no_open = false;
+	close(other_writer);
+	other_writer = -1;
+	close(fd);
+}
+
+#define WRITERS 3
+
+static void
+write_many(void)
+{
+	gw_log_init("test");
+	for (int i = 0; i < 20 * LINES; i++)
+		gw_log(GW_EV_START, NULL, "n=%d filler=%0*d end", i, i % 1500,
+		       0);
+	_exit(0);
+}
+
+/* Several processes write into one pipe that is read now and then. */
+static void
+race(const char *how)
+{
+	static char text[64 << 20];
+	int fd = stderr_to_pipe();
+	size_t n = 0;
+	ssize_t got;
+
+	no_open = true;
+	for (int i = 0; i < WRITERS; i++)
+		if (fork() == 0)
+			write_many();
+	no_open = false;
+	if (dup2(fd, STDERR_FILENO) < 0) /* no writer, then, but those */
+		exit(99);
+	fcntl(fd, F_SETFL, 0);
+	while (n + 1 < sizeof(text) &&
+	       (got = read(fd, text + n, sizeof(text) - 1 - n)) > 0)
+		n += (size_t)got;
+	text[n] = '\0';
+	for (int i = 0; i < WRITERS; i++)
+		wait(NULL);
+	ok(n > 0 && count(text, "event=start") == count(text, " end\n") &&
+		   count(text, "\n") == count(text, " end\n"),
+	   "log, %s: three writers -> none waits, lines are whole (%d)", how,
+	   count(text, "\n"));
+	close(fd);
+}
+
+static void
+pipes_of_another(void)
+{
+	const char *how = "one that cannot be opened";
+
+	full_pipe_of_another(how);
+	race(how);
+	no_nowait = true;
+	how = "the same, an older kernel";
+	full_pipe_of_another(how);
+	race(how);
 }
 
 static void
@@ -226,6 +343,7 @@ main(void)
 	pieces();
 	words();
 	several_writers();
+	pipes_of_another();
 	to_a_socket();
 	return done_testing();
 }

@@ -99,6 +99,7 @@ begin(unsigned n)
 	if (!routing.nodes || !routing.prober)
 		exit(1);
 	reached("http://host", "key");
+	reached("http://elsewhere", "key");
 	reached("http://p", "secret");
 	for (unsigned i = 1; i <= n; i++)
 		put(i, "host");
@@ -237,7 +238,7 @@ static void
 changes(void)
 {
 	static const unsigned touched[] = {1, 500, 700, 0};
-	unsigned bad = 0, turns = 1;
+	unsigned bad = 0, moved = 0, turns = 1;
 
 	for (unsigned k = 0; k < turns; k++) {
 		begin(NODES);
@@ -248,15 +249,19 @@ changes(void)
 		take_away(1);
 		put(NODES + 1, "host"); /* takes a place that became free */
 		put(1, "host");		/* moves to another one */
-		put(10, "host");	/* the same anew */
+		put(10, "elsewhere");	/* the same, at another address */
 		take_away(700);
 		turns = k + 1 + until_answered();
 		bad += !whole() || !all_shown(touched) || shown(NODES + 1) > 1;
+		moved += got("registered just now, not probed yet") == 1;
 		turns = turns > k + 1 ? turns : 0;
 	}
 	is_int(bad, 0,
 	       "models: nodes come, move and go between pieces -> those "
 	       "that stay are there, none is there twice");
+	ok(moved > 0,
+	   "models: what is known of an address is not said of another (%u)",
+	   moved);
 }
 
 static void

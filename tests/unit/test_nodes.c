@@ -211,6 +211,7 @@ changes(void)
 	if (reg_node_remove(reg, "n1", &err) < 0)
 		fatal("remove", &err);
 	is_str(fresh("b", NOW), "n3/x", "view: deregistered -> gone at once");
+	ok(!node("n1"), "view: deregistered -> not there any more");
 	put("n4", A_B, NOW);
 	is_str(fresh("b", NOW), "n4/x n3/x",
 	       "view: order is the slots', also when one is used again");
@@ -328,6 +329,62 @@ unreadable(void)
 	is_str(fresh("old", NOW), "", "view: ... instead of the old one");
 }
 
+/* The same where the node is a new one for this process. */
+static void
+unreadable_at_first(void)
+{
+	struct gw_node_view *kept = view;
+	_Atomic uint32_t *owner;
+	uint32_t was;
+
+	touch_long("failed");
+	gw_node_view_refresh(view);
+	owner = owner_of_second(LONG_ID, REG_STATUS);
+	view = gw_node_view_new(reg, STALE_MS);
+	if (!view)
+		exit(1);
+	was = atomic_exchange(owner, 0);
+	is_str(fresh("new", NOW), LONG_ID "/m",
+	       "view: a new node, its status cannot be read -> none");
+	atomic_store(owner, was);
+	is_str(fresh("new", NOW), "", "view: it can -> its model has failed");
+	gw_node_view_free(view);
+	view = kept;
+}
+
+/* What a few nodes a call come to, in the end. */
+static void
+few_at_a_time(void)
+{
+	struct gw_node_view *kept = view;
+	unsigned calls = 1, n = 0;
+	struct reg_err err = {0};
+	uint32_t slot = 0;
+
+	view = gw_node_view_new(reg, STALE_MS);
+	if (!view)
+		exit(1);
+	while (!gw_node_view_catch_up(view, 1) && calls < 100)
+		calls++;
+	while (gw_node_view_next(view, &slot))
+		n++;
+	ok(n > 2 && calls > n, "catch up: a node a call (%u, %u)", n, calls);
+	ok(gw_node_view_catch_up(view, 1), "catch up: nothing new -> at once");
+	put("twice", "[{\"model_id\":\"m\",\"roles\":[\"dup\",\"dup\"]}]", NOW);
+	ok(!gw_node_view_catch_up(view, 1),
+	   "catch up: one more -> one more call");
+	for (calls = 1; !gw_node_view_catch_up(view, 1) && calls < 100; calls++)
+		;
+	ok(calls < n, "catch up: ... but not one a node (%u)", calls);
+	is_str(fresh("dup", NOW), "twice/m",
+	       "view: a role that a model names twice counts once");
+	if (reg_node_remove(reg, "n3", &err) < 0)
+		fatal("remove", &err);
+	is_str(fresh("b", NOW), "n4/x", "view: the second of a role is gone");
+	gw_node_view_free(view);
+	view = kept;
+}
+
 int
 main(void)
 {
@@ -351,6 +408,8 @@ main(void)
 	change_behind_the_walk();
 	many_roles();
 	unreadable();
+	unreadable_at_first();
+	few_at_a_time();
 	gw_node_view_free(view);
 	reg_close(reg);
 	return done_testing();

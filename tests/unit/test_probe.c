@@ -490,7 +490,11 @@ many_targets(void)
 	hang_until(GW_PROBES_IN_FLIGHT_MAX);
 	is_int((long long)live, GW_PROBES_IN_FLIGHT_MAX,
 	       "probe: 700 targets -> 512 in flight, the rest wait");
-	answer_all(1);
+	usleep(GW_PROBE_YOUNG_MS * 1000); /* all of them are old now */
+	answer(1, 200, GW_TRANSFER_OK);
+	is_int((long long)live, GW_PROBES_IN_FLIGHT_MAX,
+	       "probe: one of them has answered -> one takes its place");
+	answer_all(2);
 	ok(gw_probe_run_is_done(run) && started == 700 && done_calls == 1,
 	   "probe: all of them are asked in the end");
 	gw_probe_run_free(run);
