@@ -53,6 +53,10 @@ check() {
   [ "$rc" -eq 0 ] || sed 's/^/# /' "$tmp/diff"
   result "$rc" "openapi: every endpoint of the $1 is documented and the reverse"
 
+  [ "$(grep -c '"508": { ' "$top/$3")" = "$(grep -c 'GW_METHOD_' "$top/src/endpoint/relayed.def")" ] &&
+    rc=0 || rc=1
+  result "$rc" "openapi: every relayed endpoint of the $1 may answer 508"
+
   sed '/^  \/v1\/rerank:$/,/^$/d' "$top/$3" >"$tmp/cut.yaml"
   same "$tmp/table" "$tmp/cut.yaml" || true
   [ "$(grep -c '^[<>]' "$tmp/diff")" = 1 ] &&

@@ -100,7 +100,7 @@ llama_environment() {
   export FAKE_LLAMA=$TOP_BUILDDIR/tests/fake/fake_llama
   export FAKE_LLAMA_JOURNAL=$GW_DIR/llama.journal
   export FAKE_LLAMA_LOG_DIR=$GW_DIR
-  export FAKE_FIXTURES=$TOP_SRCDIR/tests/fixtures/upstream
+  export FAKE_FIXTURES=${FAKE_FIXTURES:-$TOP_SRCDIR/tests/fixtures/upstream}
 }
 
 _agent_environment() {

@@ -20,4 +20,5 @@ load helpers/fake
 load helpers/gateway
 load helpers/registry
 load helpers/agent
+load helpers/raw
 load helpers/netns
