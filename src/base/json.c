@@ -3,47 +3,78 @@
 #include "base/json.h"
 
 #include <json-c/printbuf.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
 #include "base/utf8.h"
 
-struct depth {
-	int now;
-	int max;
+/* What a text may be, and what was seen of it. */
+struct shape {
+	int depth;
+	int max_depth;
 	int deepest;
+	size_t values;
+	size_t max_values;
 };
+
+static int
+any_value(void *arg)
+{
+	struct shape *s = arg;
+
+	return ++s->values <= s->max_values;
+}
 
 static int
 open_scope(void *arg)
 {
-	struct depth *d = arg;
+	struct shape *s = arg;
 
-	if (++d->now > d->deepest)
-		d->deepest = d->now;
-	return d->now <= d->max;
+	if (++s->depth > s->deepest)
+		s->deepest = s->depth;
+	return s->depth <= s->max_depth && any_value(arg);
 }
 
 static int
 close_scope(void *arg)
 {
-	struct depth *d = arg;
+	struct shape *s = arg;
 
-	d->now--;
+	s->depth--;
 	return 1;
+}
+
+static int
+any_boolean(void *arg, int value)
+{
+	(void)value;
+	return any_value(arg);
 }
 
 static int
 any_number(void *arg, const char *text, size_t len)
 {
-	(void)arg;
 	(void)text;
 	(void)len;
-	return 1;
+	return any_value(arg);
+}
+
+static int
+any_text(void *arg, const unsigned char *text, size_t len)
+{
+	(void)text;
+	(void)len;
+	return any_value(arg);
 }
 
 static const yajl_callbacks check = {
+	.yajl_null = any_value,
+	.yajl_boolean = any_boolean,
 	.yajl_number = any_number,
+	.yajl_string = any_text,
+	.yajl_map_key = any_text,
 	.yajl_start_map = open_scope,
 	.yajl_end_map = close_scope,
 	.yajl_start_array = open_scope,
@@ -52,16 +83,20 @@ static const yajl_callbacks check = {
 
 /* yajl's words end in a newline and may quote the input; keep the reason. */
 static int
-yajl_failed(yajl_handle y, const char *text, size_t len, const struct depth *d,
+yajl_failed(yajl_handle y, const char *text, size_t len, const struct shape *s,
 	    struct gw_err *err)
 {
 	unsigned char *why;
 	size_t at = yajl_get_bytes_consumed(y);
 
-	if (d->deepest > d->max)
+	if (s->deepest > s->max_depth)
 		return gw_err_set(err, GW_ERR_INVALID_JSON, 0,
 				  "the JSON is nested deeper than %d levels",
-				  d->max);
+				  s->max_depth);
+	if (s->values > s->max_values)
+		return gw_err_set(err, GW_ERR_REQUEST_TOO_LARGE, 0,
+				  "the JSON has more than %zu keys and values",
+				  s->max_values);
 	why = yajl_get_error(y, 0, (const unsigned char *)text, len);
 	gw_err_set(err, GW_ERR_INVALID_JSON, 0,
 		   "the body is not valid JSON at byte %zu: %.*s", at,
@@ -73,10 +108,11 @@ yajl_failed(yajl_handle y, const char *text, size_t len, const struct depth *d,
 }
 
 static int
-check_text(const char *text, size_t len, int max_depth, struct gw_err *err)
+check_text(const char *text, size_t len, int max_depth, size_t max_values,
+	   struct gw_err *err)
 {
-	struct depth d = {.max = max_depth};
-	yajl_handle y = yajl_alloc(&check, NULL, &d);
+	struct shape s = {.max_depth = max_depth, .max_values = max_values};
+	yajl_handle y = yajl_alloc(&check, NULL, &s);
 	int rc = 0;
 
 	if (!y)
@@ -84,7 +120,7 @@ check_text(const char *text, size_t len, int max_depth, struct gw_err *err)
 				  "out of memory");
 	if (yajl_parse(y, (const unsigned char *)text, len) != yajl_status_ok ||
 	    yajl_complete_parse(y) != yajl_status_ok)
-		rc = yajl_failed(y, text, len, &d, err);
+		rc = yajl_failed(y, text, len, &s, err);
 	yajl_free(y);
 	return rc;
 }
@@ -102,6 +138,13 @@ struct json_object *
 gw_json_parse_object(const char *text, size_t len, int max_depth,
 		     struct gw_err *err)
 {
+	return gw_json_parse_few(text, len, max_depth, SIZE_MAX, err);
+}
+
+struct json_object *
+gw_json_parse_few(const char *text, size_t len, int max_depth,
+		  size_t max_values, struct gw_err *err)
+{
 	struct json_tokener *tok;
 	struct json_object *o;
 	size_t end;
@@ -110,7 +153,7 @@ gw_json_parse_object(const char *text, size_t len, int max_depth,
 		gw_err_set(err, GW_ERR_INVALID_JSON, 0, "the body is empty");
 		return NULL;
 	}
-	if (check_text(text, len, max_depth, err) < 0)
+	if (check_text(text, len, max_depth, max_values, err) < 0)
 		return NULL;
 	/* yajl lets overlong forms and surrogates through; what is stored here
 	 * is shown to others, whose parsers may not. */

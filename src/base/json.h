@@ -38,6 +38,16 @@ gw_json_parse_object(const char *text, size_t len, int max_depth,
 		     struct gw_err *err);
 
 /*
+ * gw_json_parse_few - the same for what strangers send: an empty object takes
+ * hundreds of times the memory of its text.
+ * @max_values  keys, values, objects and lists together; more is
+ *              REQUEST_TOO_LARGE
+ */
+GW_MUSTCHECK struct json_object *
+gw_json_parse_few(const char *text, size_t len, int max_depth,
+		  size_t max_values, struct gw_err *err);
+
+/*
  * gw_json_text - serialise compactly, without escaping '/'.
  * @out  appended to; its max bounds the text
  * Returns 0, or -1 when it does not fit.

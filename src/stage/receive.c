@@ -14,6 +14,9 @@
 #include "stage/stage.h"
 
 #define DOCUMENT_DEPTH_MAX 32
+/* Keys and values of one: its tree stays below some 13 MiB. The largest
+ * registration there is has about 3,000. */
+#define DOCUMENT_VALUES_MAX 16384
 
 /* What the client announced, or 0 (chunked: absent on Apache, -1 on Caddy). */
 static uint64_t
@@ -147,9 +150,10 @@ gw_receive_end(struct gw_request *r)
 static int
 finish_document(struct gw_request *r)
 {
-	r->receive.document = gw_json_parse_object(
+	r->receive.document = gw_json_parse_few(
 		r->receive.text.data ? r->receive.text.data : "",
-		r->receive.text.len, DOCUMENT_DEPTH_MAX, &r->err);
+		r->receive.text.len, DOCUMENT_DEPTH_MAX, DOCUMENT_VALUES_MAX,
+		&r->err);
 	gw_buf_release(&r->receive.text);
 	return r->receive.document ? 0 : -1;
 }

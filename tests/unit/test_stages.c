@@ -242,6 +242,23 @@ document_limit(void)
 	is_int(last.status, 413, "document: one byte more -> 413");
 }
 
+#define DOCUMENT_VALUES 16384
+
+/* A document with @n keys and values, itself included. */
+static const char *
+many_values(int n)
+{
+	static struct gw_buf text = GW_BUF_INIT(3 * DOCUMENT_VALUES);
+	int rc = 0;
+
+	gw_buf_release(&text);
+	for (int i = 4; i < n; i++)
+		rc |= gw_buf_puts(&text, i == 4 ? "{\"a\":[{},1" : ",1");
+	if (rc < 0 || gw_buf_puts(&text, "]}") < 0)
+		exit(1);
+	return text.data;
+}
+
 static void
 documents(void)
 {
@@ -256,6 +273,14 @@ documents(void)
 	send_body("{\"a\"");
 	send_all(":2}");
 	is_str(got_body(), "{\"a\":2}\n", "document: in two pieces");
+	chain_set_up();
+	ask("/document", many_values(DOCUMENT_VALUES));
+	is_int(last.status, 200, "document: as many values as may be");
+	chain_set_up();
+	ask("/document", many_values(DOCUMENT_VALUES + 1));
+	is_int(last.status, 413, "document: one more -> 413");
+	is_str(last.msg, "the JSON has more than 16384 keys and values",
+	       "document: the words of the 413");
 	chain_set_up();
 	ask("/document", "[1]");
 	is_int(last.code, GW_ERR_INVALID_JSON, "document: no object -> 400");
