@@ -57,6 +57,7 @@ ag_routes_new(const struct ag_config *c)
 	r->gateway.port = c->listen_port;
 	r->gateway.workers = 1;
 	r->gateway.max_body_bytes = c->max_body_bytes;
+	r->gateway.max_bodies_bytes = c->max_bodies_bytes;
 	r->gateway.shutdown_grace_ms = c->shutdown_grace_ms;
 	r->gateway.sse_keepalive_ms = c->sse_keepalive_ms;
 	if (copy_text(c->listen_host, &r->gateway.host) < 0 ||

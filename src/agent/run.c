@@ -302,7 +302,8 @@ start_worker(struct run *r, struct gw_err *err)
 		.endpoints = ag_endpoints,
 		.n_endpoints = ag_n_endpoints,
 		.config = a->routes,
-		.keys = {.max_body_bytes = "max_body_bytes"},
+		.keys = {.max_body_bytes = "max_body_bytes",
+			 .max_bodies_bytes = "max_bodies_bytes"},
 		.program = a,
 	};
 	int fd;

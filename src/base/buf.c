@@ -53,6 +53,20 @@ gw_buf_reserve(struct gw_buf *b, size_t more)
 	return 0;
 }
 
+void
+gw_buf_fit(struct gw_buf *b)
+{
+	char *data;
+
+	if (b->cap <= b->len + 1)
+		return;
+	data = realloc(b->data, b->len + 1);
+	if (!data)
+		return;
+	b->data = data;
+	b->cap = b->len + 1;
+}
+
 int
 gw_buf_append(struct gw_buf *b, const void *p, size_t n)
 {

@@ -38,6 +38,12 @@ void gw_buf_clear(struct gw_buf *b);
  */
 GW_MUSTCHECK int gw_buf_reserve(struct gw_buf *b, size_t more);
 
+/*
+ * gw_buf_fit - give back what is allocated behind len: for a buffer that is
+ * complete and stays. Best effort.
+ */
+void gw_buf_fit(struct gw_buf *b);
+
 /* gw_buf_append - copy @n bytes to the end. 0, or -1 as gw_buf_reserve. */
 GW_MUSTCHECK int gw_buf_append(struct gw_buf *b, const void *p, size_t n);
 

@@ -10,13 +10,16 @@
 #include <errno.h>
 
 struct gw_body *
-gw_body_new(size_t max_bytes, struct gw_config *config)
+gw_body_new(size_t max_bytes, struct gw_body_room *room,
+	    struct gw_config *config)
 {
 	struct gw_body *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		return NULL;
-	gw_buf_init(&b->bytes, max_bytes);
+	b->room = room;
+	b->limit = max_bytes;
+	gw_buf_init(&b->bytes, 0);
 	gw_edit_init(&b->edit);
 	if (config)
 		b->config = gw_config_ref(config);
@@ -34,8 +37,7 @@ gw_body_free(struct gw_body *b)
 	if (!b)
 		return;
 	gw_check_release(&b->check);
-	gw_edit_release(&b->edit);
-	gw_buf_release(&b->bytes);
+	gw_body_discard(b);
 	gw_config_unref(b->config);
 	free(b);
 }
@@ -45,25 +47,46 @@ gw_body_discard(struct gw_body *b)
 {
 	gw_edit_release(&b->edit);
 	gw_buf_release(&b->bytes);
+	gw_body_room_keep(b->room, &b->held, 0);
 }
 
 void
 gw_body_expect(struct gw_body *b, size_t total_bytes)
 {
-	if (total_bytes > b->bytes.max || total_bytes <= b->bytes.len)
-		return;
-	if (gw_buf_reserve(&b->bytes, total_bytes - b->bytes.len) < 0)
-		return; /* only a hint: the appends will find out */
+	if (total_bytes <= b->limit)
+		b->expected = total_bytes;
+}
+
+/* What is held is what is allocated. */
+static int
+make_room(struct gw_body *b, size_t n, struct gw_err *err)
+{
+	size_t need = b->bytes.len + n;
+	/* Of unknown length: who knows whether more comes. */
+	size_t most =
+		need <= b->expected ? b->expected : need + GW_BODY_STEP_BYTES;
+
+	if (need <= b->held)
+		return 0;
+	if (gw_body_room_grow(b->room, &b->held, need, most, err) < 0)
+		return -1;
+	b->bytes.max = b->held;
+	if (gw_buf_reserve(&b->bytes, b->held - b->bytes.len) == 0)
+		return 0;
+	return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
+			  "no memory for a request body");
 }
 
 int
 gw_body_append(struct gw_body *b, const char *p, size_t n, struct gw_err *err)
 {
-	if (n > b->bytes.max - b->bytes.len)
+	if (n > b->limit - b->bytes.len)
 		return gw_err_set(err, GW_ERR_REQUEST_TOO_LARGE, 0,
 				  "the request body is larger than the limit "
 				  "of %zu bytes",
-				  b->bytes.max);
+				  b->limit);
+	if (make_room(b, n, err) < 0)
+		return -1;
 	if (gw_buf_append(&b->bytes, p, n) < 0)
 		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 				  "no memory for a request body");
@@ -77,6 +100,10 @@ gw_body_finish(struct gw_body *b, struct gw_err *err)
 		return -1;
 	/* An answer may stream for minutes; the parsers are not needed. */
 	gw_check_stop(&b->check);
+	if (b->bytes.len < b->held) { /* its length was not known, or a lie */
+		gw_buf_fit(&b->bytes);
+		gw_body_room_keep(b->room, &b->held, b->bytes.len);
+	}
 	gw_edit_reset(b);
 	return 0;
 }

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "body/room.h"
 #include "config/config.h"
 
 #define GW_BODY_STEP_BYTES (64u << 10)	/* bytes looked at in one step */
@@ -28,23 +29,27 @@ struct gw_body;
 /*
  * gw_body_new - an empty body.
  * @max_bytes  more is REQUEST_TOO_LARGE
+ * @room       shared with others, outlives the body; what it takes of it is
+ *             given back by gw_body_discard() or gw_body_free()
  * @config     its default_keys are what the check notices; referenced
  * Returns a body the caller frees, or NULL when memory is out.
  */
 GW_MUSTCHECK struct gw_body *gw_body_new(size_t max_bytes,
+					 struct gw_body_room *room,
 					 struct gw_config *config);
 void gw_body_free(struct gw_body *b);
 
 /*
- * gw_body_expect - reserve memory for an announced length (a hint, ignored when
- * larger than the limit).
+ * gw_body_expect - so many bytes were announced (a hint, ignored when larger than
+ * the limit). Takes nothing: announcing costs a client nothing.
  */
 void gw_body_expect(struct gw_body *b, size_t total_bytes);
 
 /*
  * gw_body_append - take the next bytes and check what can be checked.
  * @n    at most GW_BODY_STEP_BYTES
- * @err  REQUEST_TOO_LARGE (names the limit), INVALID_JSON (byte offset and
+ * @err  REQUEST_TOO_LARGE (names the limit), OVERLOADED (the room is full; names
+ *       limit and key), INVALID_JSON (byte offset and
  *       reason; also nesting too deep), INVALID_REQUEST (`model` or `stream`
  *       twice or in other letters (`Model`), `model` neither a string nor null
  *       or over GW_MODEL_NAME_MAX; param set),

@@ -78,7 +78,11 @@ struct gw_edit {
 };
 
 struct gw_body {
-	struct gw_buf bytes;
+	struct gw_buf bytes;	   /* max is what it holds of the room */
+	struct gw_body_room *room;
+	size_t held;	 /* bytes of the room */
+	size_t limit;	 /* bytes that it may have */
+	size_t expected; /* bytes that were announced; 0 = not known */
 	struct gw_config *config; /* referenced, may be NULL */
 	struct gw_split split;
 	struct gw_check check;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "config/body_limits.h"
 
 #define WORKERS_MAX 256
 
@@ -41,8 +42,11 @@ copy_if_missing(char **slot, const char *from)
 
 /* Defaults that are other values, not constants. */
 static int
-complete(struct gw_config *c)
+complete(struct gw_config *c, struct gw_yaml *doc)
 {
+	gw_body_limits_settle(doc, gw_yaml_value(doc->root, "gateway"),
+			      "gateway.", c->gateway.max_body_bytes,
+			      &c->gateway.max_bodies_bytes);
 	if (!c->gateway.workers)
 		c->gateway.workers = online_cores();
 	for (size_t i = 0; i < c->n_models; i++) {
@@ -89,7 +93,7 @@ build(struct gw_config *c, struct gw_config_internal *in)
 	gw_schema_apply(&gw_config_schema, doc, c);
 	if (doc->no_memory)
 		return;
-	if (complete(c) < 0 || gw_names_build(c, in) < 0 ||
+	if (complete(c, doc) < 0 || gw_names_build(c, in) < 0 ||
 	    name_all_keys(c) < 0) {
 		doc->no_memory = true;
 		return;

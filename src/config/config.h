@@ -88,6 +88,7 @@ struct gw_config {
 		uint32_t probe_timeout_ms;
 		uint32_t probe_ttl_ms;
 		uint64_t max_body_bytes;
+		uint64_t max_bodies_bytes; /* of a process, together */
 		uint32_t shutdown_grace_ms;
 		uint32_t sse_keepalive_ms; /* 0 = off */
 		struct gw_keys cors_origins;

@@ -71,8 +71,7 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 		if (!p->instance->last_good)
 			gw_config_needs_restart(w->config, fresh);
 	}
-	gw_config_unref(w->config);
-	w->config = fresh;
+	gw_worker_configure(w, fresh);
 }
 
 /* ---- life and end -------------------------------------------------------- */
@@ -299,6 +298,7 @@ gw_responder_new(struct gw_instance *instance, struct gw_err *err)
 		.endpoints = gw_endpoints,
 		.n_endpoints = gw_n_endpoints,
 		.keys = {.max_body_bytes = "gateway.max_body_bytes",
+			 .max_bodies_bytes = "gateway.max_bodies_bytes",
 			 .cors_origins = "gateway.cors_origins",
 			 .default_model = "default_model"},
 		.program = &p->routing,

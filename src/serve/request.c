@@ -90,6 +90,7 @@ gw_request_free(struct gw_request *r)
 	if (r->receive.document)
 		json_object_put(r->receive.document);
 	gw_buf_release(&r->receive.text);
+	gw_body_room_keep(&w->bodies, &r->receive.held, 0);
 	gw_buf_release(&r->relay.held);
 	gw_coding_free(r->relay.coding);
 	gw_sse_watch_release(&r->relay.watch);

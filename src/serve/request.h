@@ -105,6 +105,8 @@ struct gw_authenticated {
 struct gw_received {
 	struct gw_body *body;		/* GW_EP_RELAY */
 	struct gw_buf text;		/* GW_EP_DOCUMENT, while it arrives */
+	size_t held;			/* of the worker's bodies, for the text
+					 * and then for the document */
 	struct json_object *document;	/* GW_EP_DOCUMENT */
 	bool complete;
 	uint64_t bytes;

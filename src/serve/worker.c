@@ -6,6 +6,7 @@
  */
 #include "serve/worker.h"
 
+#include <assert.h>
 #include <malloc.h>
 #include <string.h>
 #include <sys/random.h>
@@ -147,6 +148,24 @@ stop_collecting(struct gw_worker *w)
 	gw_log_collect(false);
 }
 
+/* ---- the configuration --------------------------------------------------- */
+
+static void
+on_bodies_changed(void *arg, int64_t bytes)
+{
+	struct gw_worker *w = arg;
+
+	gw_counters_gauge(&w->counters, GW_GAUGE_BODY_BYTES, bytes);
+}
+
+void
+gw_worker_configure(struct gw_worker *w, struct gw_config *fresh)
+{
+	gw_config_unref(w->config);
+	w->config = fresh;
+	w->bodies.max = fresh->gateway.max_bodies_bytes;
+}
+
 struct gw_worker *
 gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err)
 {
@@ -166,7 +185,10 @@ gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err)
 	w->n_endpoints = setup->n_endpoints;
 	w->program = setup->program;
 	w->keys = setup->keys;
-	w->config = gw_config_ref(setup->config);
+	w->bodies.key = setup->keys.max_bodies_bytes;
+	w->bodies.changed = on_bodies_changed;
+	w->bodies.arg = w;
+	gw_worker_configure(w, gw_config_ref(setup->config));
 	w->max_body_bytes = w->config->gateway.max_body_bytes;
 	w->started_wall_s = gw_wall_s();
 	if (getrandom(w->random_state, sizeof(w->random_state), 0) < 0)
@@ -227,6 +249,8 @@ gw_worker_free(struct gw_worker *w)
 	gw_worker_end_requests(w);
 	stop_collecting(w);
 	gw_turns_stop(&w->turns);
+	/* Whatever way they ended, they gave back what they held. */
+	assert(w->bodies.used == 0);
 	gw_upstreams_free(w->upstreams);
 	gw_config_unref(w->config);
 	if (w->loop && w->owns_loop)

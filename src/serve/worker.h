@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "body/room.h"
 #include "config/config.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/counters.h"
@@ -27,6 +28,7 @@
 /* What a program's configuration calls things that messages speak of. */
 struct gw_key_names {
 	const char *max_body_bytes;
+	const char *max_bodies_bytes;
 	const char *cors_origins;	/* NULL: it answers no preflights */
 	const char *default_model;	/* NULL: there is no such key */
 };
@@ -42,6 +44,7 @@ struct gw_worker {
 	struct gw_config *config;	/* in force; a reference */
 	uint64_t max_body_bytes;	/* of the start: the web server's
 					 * own limit belongs to it */
+	struct gw_body_room bodies;	/* of all requests together */
 	struct gw_key_names keys;
 	char via[GW_VIA_NAME_BYTES]; /* what it is called in X-RoleMesh-Via */
 	struct gw_upstreams *upstreams;
@@ -79,6 +82,12 @@ struct gw_worker_setup {
  */
 GW_MUSTCHECK struct gw_worker *
 gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err);
+
+/*
+ * gw_worker_configure - another configuration is in force for new requests.
+ * @fresh  the reference becomes the worker's
+ */
+void gw_worker_configure(struct gw_worker *w, struct gw_config *fresh);
 
 /*
  * gw_worker_cut_requests - the time that a stop allows is over: every open

@@ -34,24 +34,35 @@ announced(const struct gw_request *r)
 }
 
 static uint64_t
-limit(const struct gw_request *r)
+own_limit(const struct gw_request *r)
 {
 	return r->accept.endpoint->flags & GW_EP_DOCUMENT
 		       ? GW_DOCUMENT_MAX
 		       : r->worker->max_body_bytes;
 }
 
+/* What all bodies together may not have, none may have alone. */
+static uint64_t
+limit(const struct gw_request *r)
+{
+	uint64_t own = own_limit(r), all = r->worker->bodies.max;
+
+	return own < all ? own : all;
+}
+
 static int
 too_large(struct gw_request *r)
 {
 	unsigned long long max = (unsigned long long)limit(r);
+	bool own = max == own_limit(r);
 
-	if (r->accept.endpoint->flags & GW_EP_DOCUMENT)
+	if (own && r->accept.endpoint->flags & GW_EP_DOCUMENT)
 		return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
 				  "the body is larger than %llu bytes", max);
 	return gw_err_set(&r->err, GW_ERR_REQUEST_TOO_LARGE, 0,
 			  "the body is larger than %llu bytes (%s)", max,
-			  r->worker->keys.max_body_bytes);
+			  own ? r->worker->keys.max_body_bytes
+			      : r->worker->keys.max_bodies_bytes);
 }
 
 static int
@@ -87,9 +98,13 @@ begin(struct gw_request *r)
 		return -1;
 	if (expected > limit(r))
 		return too_large(r);
+	/* Better now than in its middle. */
+	if (gw_body_room_fits(&r->worker->bodies, expected, &r->err) < 0)
+		return -1;
 	if (r->accept.endpoint->flags & GW_EP_DOCUMENT)
 		return 0;
-	r->receive.body = gw_body_new((size_t)limit(r), r->config);
+	r->receive.body =
+		gw_body_new((size_t)limit(r), &r->worker->bodies, r->config);
 	if (!r->receive.body)
 		return no_memory(r);
 	gw_body_expect(r->receive.body, (size_t)expected);
@@ -99,6 +114,11 @@ begin(struct gw_request *r)
 static int
 take_text(struct gw_request *r, const char *p, size_t n)
 {
+	size_t need = r->receive.text.len + n;
+
+	if (gw_body_room_grow(&r->worker->bodies, &r->receive.held, need,
+			      need + GW_BODY_STEP_BYTES, &r->err) < 0)
+		return -1;
 	return gw_buf_append(&r->receive.text, p, n) < 0 ? no_memory(r) : 0;
 }
 

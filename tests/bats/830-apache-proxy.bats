@@ -5,6 +5,8 @@
 # mod_proxy_fcgi and pools of responders, and what only this server does: it
 # passes a body on while the client still types it.
 
+# shellcheck disable=SC2154 # set by gw_request
+
 load helpers/all
 load helpers/webservers
 load helpers/core_set
@@ -108,4 +110,45 @@ open_requests() {
   for n in 1 2 3 4 5 6 7 8; do
     wait_until 10 grep -q 'You said: hello there' "$out$n"
   done
+}
+
+# is_too_much FILE - for wait_until
+is_too_much() {
+  gw_request POST /v1/chat/completions --data-binary "@$1" >/dev/null
+  [[ $status_code == 413 ]]
+}
+
+# for wait_until
+bodies_hold() {
+  local n
+  n=$(gw_gauge body_bytes)
+  ((n >= $1))
+}
+
+@test "apache proxy: chunked bodies that are larger together than may be -> 503 overloaded, and nothing is left" {
+  local out=$BATS_TEST_TMPDIR/b
+  cp "$GW_CONFIG" "$out.yaml"
+  sed 's/^gateway:/&\n  max_bodies_bytes: 3000000/' "$out.yaml" | gw_config
+  head -c 3000001 /dev/zero >"$out.much"
+  wait_until 10 is_too_much "$out.much"
+  printf '{"model":"planner","messages":[],"user":"%s' \
+    "$(head -c 1900000 /dev/zero | tr '\0' u)" >"$out.part"
+  # one stops in the middle: all that came of it is held
+  bash -c 'exec 5<>"/dev/tcp/127.0.0.1/$1"
+    printf "%s\r\n" "POST /v1/chat/completions HTTP/1.1" "Host: g" "Authorization: Bearer $2" \
+      "Transfer-Encoding: chunked" "" 1e8480 >&5
+    cat "$3" >&5
+    exec sleep 600' half "$GW_PORT" "$GW_KEY" "$out.part" >/dev/null 2>&1 </dev/null 3>&- 4>&- &
+  gw_track stream-half "$!"
+  wait_until 20 bodies_hold 1800000
+  { cat "$out.part" && printf '"}'; } >"$out.json"
+  gw_request POST /v1/chat/completions -H 'Transfer-Encoding: chunked' --data-binary "@$out.json"
+  assert_error 503 overloaded
+  gw_chat planner
+  assert_status 200
+  kill "$(gw_pid stream-half)"
+  wait_until 20 gw_gauge_is body_bytes 0
+  gw_request POST /v1/chat/completions -H 'Transfer-Encoding: chunked' --data-binary "@$out.json"
+  assert_status 200
+  gw_config <"$out.yaml"
 }

@@ -52,7 +52,7 @@ expand(const uint8_t *p, size_t n, struct gw_buf *out)
 static void
 feed(const struct gw_buf *text, uint32_t seed, size_t most, struct outcome *o)
 {
-	struct gw_body *b = gw_body_new(EXPANDED_MAX, &test_config);
+	struct gw_body *b = gw_body_new(EXPANDED_MAX, &test_room, &test_config);
 	size_t at, n;
 
 	memset(&o->err, 0, sizeof(o->err));

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "body/room.h"
 #include "config/config.h"
 
 /* clang-format off */
@@ -37,6 +38,7 @@ static struct gw_default test_defaults[] = {
 
 static const struct gw_model test_model = {.defaults = test_defaults,
 					   .n_defaults = 2};
+__attribute__((unused)) static struct gw_body_room test_room = {.max = SIZE_MAX, .key = "room"};
 static struct gw_config test_config = {
 	.refs = 1, .default_keys = test_keys, .n_default_keys = 4};
 

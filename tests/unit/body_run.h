@@ -74,7 +74,7 @@ learn(struct gw_body *b, struct outcome *o)
 __attribute__((unused)) static void
 run(const char *text, size_t len, size_t step, uint32_t seed, struct outcome *o)
 {
-	struct gw_body *b = gw_body_new(LIMIT, &test_config);
+	struct gw_body *b = gw_body_new(LIMIT, &test_room, &test_config);
 	size_t at, n;
 
 	memset(o, 0, sizeof(*o));

@@ -49,6 +49,7 @@ new_config(void)
 	if (gw_config_seal(c) < 0)
 		exit(1);
 	c->gateway.max_body_bytes = 1000;
+	c->gateway.max_bodies_bytes = 1 << 20;
 	return c;
 }
 
@@ -58,6 +59,7 @@ set_up(const struct gw_pipeline *pipeline, const struct gw_endpoint *endpoints,
        size_t n_endpoints, void *program)
 {
 	static const struct gw_key_names keys = {.max_body_bytes = "max_body",
+						 .max_bodies_bytes = "bodies",
 						 .cors_origins = "origins"};
 	struct gw_err err = {0};
 	struct gw_worker_setup setup = {.pipeline = pipeline,

@@ -44,6 +44,8 @@ defaults(void)
 	is_int(c->sse_keepalive_ms, 10000, "defaults: sse_keepalive_s");
 	is_int((long long)c->max_body_bytes, 32 << 20,
 	       "defaults: max_body_bytes");
+	is_int((long long)c->max_bodies_bytes, 256 << 20,
+	       "defaults: max_bodies_bytes");
 	is_int(c->timeouts.connect_ms, 5000, "defaults: connect_s");
 	is_int(c->timeouts.first_byte_ms, 300000, "defaults: first_byte_s");
 	is_int(c->timeouts.idle_ms, 120000, "defaults: idle_s");
@@ -86,6 +88,7 @@ static const char every_key[] =
 	"stop_timeout_s: 0\n"
 	"shutdown_grace_s: 2\n"
 	"max_body_bytes: 1024\n"
+	"max_bodies_bytes: 4096\n"
 	"sse_keepalive_s: 0\n"
 	"timeouts: {connect_s: 1, first_byte_s: 2, idle_s: 3, total_s: 4}\n"
 	"devices: [\"gpu:0\", \"gpu:1,2\", \"cpu:0\"]\n"
@@ -145,6 +148,8 @@ every_key_set(void)
 	is_int(c->stop_timeout_ms, 0, "values: stop_timeout_s");
 	is_int(c->shutdown_grace_ms, 2000, "values: shutdown_grace_s");
 	is_int((long long)c->max_body_bytes, 1024, "values: max_body_bytes");
+	is_int((long long)c->max_bodies_bytes, 4096,
+	       "values: max_bodies_bytes");
 	is_int(c->sse_keepalive_ms, 0, "values: no keep-alive");
 	is_int(c->timeouts.connect_ms, 1000, "values: connect_s");
 	is_int(c->timeouts.first_byte_ms, 2000, "values: first_byte_s");

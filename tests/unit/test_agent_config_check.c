@@ -38,8 +38,8 @@ static const struct finding values[] = {
 	 "`auth`, `llama_server_bin`, `llama_server_startup_timeout_s`, "
 	 "`llama_server_probe_interval_s`, `llama_server_port_base`, "
 	 "`max_pending_per_device`, `idle_unload_s`, `stop_timeout_s`, "
-	 "`shutdown_grace_s`, `max_body_bytes`, `sse_keepalive_s`, `timeouts`, "
-	 "`devices`, `models`\n"},
+	 "`shutdown_grace_s`, `max_body_bytes`, `max_bodies_bytes`, "
+	 "`sse_keepalive_s`, `timeouts`, `devices`, `models`\n"},
 	{"models: an unknown key", WITH("ctx_sise: 5"),
 	 "base.yaml:1:34: error: unknown key `models[0].ctx_sise`; did you "
 	 "mean `ctx_size`?\n"},
@@ -497,6 +497,8 @@ bounds(void)
 		 "from 0 to 3600 seconds"},
 		{"max_body_bytes", "1024", "1073741824", "1023", "1073741825",
 		 "from 1024 to 1073741824 bytes"},
+		{"max_bodies_bytes", "33554432", "1099511627776", "1023",
+		 "1099511627777", "from 1024 to 1099511627776 bytes"},
 		{"sse_keepalive_s", "0", "3600", "-1", "3601",
 		 "from 0 to 3600 seconds"},
 		{"timeouts.connect_s", "0", "3600", "-1", "3601",

@@ -98,7 +98,7 @@ test_limits(void)
 static enum gw_code
 run_near(const struct gw_buf *text, size_t near, struct gw_err *err)
 {
-	struct gw_body *b = gw_body_new(LIMIT, &test_config);
+	struct gw_body *b = gw_body_new(LIMIT, &test_room, &test_config);
 	size_t at = 0, n, len;
 	const char *model;
 	enum gw_code code;
@@ -190,7 +190,7 @@ test_long_key(void)
 	struct gw_config config = {
 		.refs = 1, .default_keys = keys, .n_default_keys = 1};
 	struct gw_err err;
-	struct gw_body *b = gw_body_new(LIMIT, &config);
+	struct gw_body *b = gw_body_new(LIMIT, &test_room, &config);
 
 	repeated("", "k", GW_BODY_PIECE_BYTES, "", &key);
 	keys[0].key = key.data;

@@ -83,8 +83,9 @@ static const struct {
 	{"config: a merge key in quotes -> an ordinary key",
 	 "gateway: {\"<<\": {port: 1}}\n" DISCOVERED_MODEL, NULL,
 	 E "1:11: error: unknown key `gateway.<<`; known here: `host`, `port`, "
-	   "`workers`, `max_body_bytes`, `probe_timeout_s`, `probe_ttl_s`, "
-	   "`shutdown_grace_s`, `sse_keepalive_s`, `cors_origins`\n"},
+	   "`workers`, `max_body_bytes`, `max_bodies_bytes`, "
+	   "`probe_timeout_s`, `probe_ttl_s`, `shutdown_grace_s`, "
+	   "`sse_keepalive_s`, `cors_origins`\n"},
 	{"config: a merge key in itself -> refused", "gateway: &g {<<: *g}\n",
 	 NULL,
 	 E "1:18: error: the alias stands inside its own anchor: it would "
@@ -101,9 +102,9 @@ static const struct {
 	{"config: x- keys elsewhere -> refused",
 	 "gateway: {x-a: 1}\nX-b: 1\nxc: 1\n" DISCOVERED_MODEL, NULL,
 	 E "1:11: error: unknown key `gateway.x-a`; known here: `host`, "
-	   "`port`, `workers`, `max_body_bytes`, `probe_timeout_s`, "
-	   "`probe_ttl_s`, `shutdown_grace_s`, `sse_keepalive_s`, "
-	   "`cors_origins`\n" E
+	   "`port`, `workers`, `max_body_bytes`, `max_bodies_bytes`, "
+	   "`probe_timeout_s`, `probe_ttl_s`, `shutdown_grace_s`, "
+	   "`sse_keepalive_s`, `cors_origins`\n" E
 	   "2:1: error: unknown key `X-b`; known here: `version`, "
 	   "`default_model`, `gateway`, `auth`, `models`\n" E
 	   "3:1: error: unknown key `xc`; known here: `version`, "
@@ -201,6 +202,11 @@ static const struct {
 	 "gateway: {max_body_bytes: 1073741825}\n",
 	 O "1:27: error: gateway.max_body_bytes: must be from 1024 to "
 	   "1073741824 bytes, not 1073741825\n"},
+	{"config: max_bodies_bytes one below and one above -> range",
+	 DISCOVERED_MODEL "gateway: {max_bodies_bytes: 1023}\n",
+	 "gateway: {max_bodies_bytes: 1099511627777}\n",
+	 O "1:29: error: gateway.max_bodies_bytes: must be from 1024 to "
+	   "1099511627776 bytes, not 1099511627777\n"},
 	{"config: version 2 -> only 1", "version: 2\n" DISCOVERED_MODEL, NULL,
 	 E "1:10: error: version: must be 1, not 2\n"},
 	{"config: probe_timeout_s 0 -> more than 0",
@@ -456,6 +462,15 @@ static const struct {
 	   "4:31: warning: models.r.proxy_url ends in `/api`: requests will go "
 	   "to `http://h:11434/api/v1/...`; Ollama's OpenAI API is not below "
 	   "/api\n"},
+	{"config: all bodies together below one -> warning",
+	 DISCOVERED_MODEL "gateway: {max_bodies_bytes: 33554431}\n", NULL,
+	 E "2:29: warning: gateway.max_bodies_bytes: 33554431 is below "
+	   "gateway.max_body_bytes, 33554432: a body that is larger than the "
+	   "former is refused (413), also when it is the only one\n"},
+	{"config: all bodies together like one -> no warning",
+	 DISCOVERED_MODEL "gateway: {max_bodies_bytes: 2048, "
+			  "max_body_bytes: 2048}\n",
+	 NULL, ""},
 	{"config: an open host with keys -> no warning",
 	 DISCOVERED_MODEL "gateway: {host: 0.0.0.0}\n"
 			  "auth: {client_api_keys: [k], node_api_keys: [n]}\n",

@@ -51,6 +51,8 @@ defaults_of_every_key(void)
 	is_int(c->gateway.probe_ttl_ms, 2000, "values: probe_ttl_s");
 	is_int((long long)c->gateway.max_body_bytes, 32 << 20,
 	       "values: max_body_bytes");
+	is_int((long long)c->gateway.max_bodies_bytes, 256 << 20,
+	       "values: max_bodies_bytes");
 	is_int(c->gateway.shutdown_grace_ms, 10000, "values: shutdown_grace_s");
 	is_int(c->gateway.sse_keepalive_ms, 10000, "values: sse_keepalive_s");
 	is_int((long long)c->gateway.cors_origins.n, 0, "values: cors_origins");
@@ -86,6 +88,7 @@ every_key_set(void)
 		"  port: 0x1F90\n"
 		"  workers: 256\n"
 		"  max_body_bytes: 1024\n"
+		"  max_bodies_bytes: 1048576\n"
 		"  probe_timeout_s: 0.0004\n"
 		"  probe_ttl_s: 0\n"
 		"  shutdown_grace_s: 1.1\n"
@@ -122,6 +125,8 @@ every_key_set(void)
 	is_int(c->gateway.workers, 256, "values: workers is set");
 	is_int((long long)c->gateway.max_body_bytes, 1024,
 	       "values: max_body_bytes is set");
+	is_int((long long)c->gateway.max_bodies_bytes, 1 << 20,
+	       "values: max_bodies_bytes is set");
 	is_int(c->gateway.probe_timeout_ms, 1,
 	       "values: 0.0004 s is not 0 ms but 1");
 	is_int(c->gateway.probe_ttl_ms, 0, "values: probe_ttl_s 0");
@@ -154,6 +159,35 @@ every_key_set(void)
 	ok(!gw_config_model(c, "w\0x", 3), "names: a NUL is no end");
 	ok(!gw_config_model(c, "", 0), "names: the empty name is none");
 	gw_config_unref(c);
+}
+
+static void
+all_bodies(void)
+{
+	static const struct {
+		const char *title, *gateway;
+		long long want;
+	} cases[] = {
+		{"bodies: one may be larger than the default of all -> as much",
+		 "gateway: {max_body_bytes: 1073741824}", 1 << 30},
+		{"bodies: and null is not set",
+		 "gateway: {max_body_bytes: 1073741824, "
+		 "max_bodies_bytes: null}",
+		 1 << 30},
+		{"bodies: as it was set, also below the default of one",
+		 "gateway: {max_body_bytes: 5000, max_bodies_bytes: 5001}",
+		 5001},
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(cases); i++) {
+		struct gw_config *c = expect_loads(
+			cases[i].title, DISCOVERED_MODEL, cases[i].gateway);
+
+		if (c)
+			is_int((long long)c->gateway.max_bodies_bytes,
+			       cases[i].want, cases[i].title);
+		gw_config_unref(c);
+	}
 }
 
 /* YAML scalars as JSON of `defaults`. */
@@ -485,6 +519,8 @@ restart_keys(void)
 	} cases[] = {
 		{"restart: a reloadable key -> none",
 		 "gateway: {probe_ttl_s: 5}", 0},
+		{"restart: max_bodies_bytes -> none",
+		 "gateway: {max_bodies_bytes: 67108864}", 0},
 		{"restart: the same values written out -> none",
 		 "gateway: {port: 8000, host: 127.0.0.1}", 0},
 		{"restart: port -> one", "gateway: {port: 8001}", 1},
@@ -594,6 +630,7 @@ main(void)
 	fixture_override();
 	shipped_files();
 	restart_keys();
+	all_bodies();
 	references();
 	merge_keys();
 	return fixture_end();

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/body_limits.h"
 #include "reg.h"
 
 /* The name of the host, where node_id is not set. 0, or -1 = no memory. */
@@ -36,6 +37,8 @@ name_node(struct ag_config *c, struct gw_yaml *doc)
 static int
 complete(struct ag_config *c, struct gw_yaml *doc)
 {
+	gw_body_limits_settle(doc, doc->root, "", c->max_body_bytes,
+			      &c->max_bodies_bytes);
 	if (name_node(c, doc) < 0 || ag_config_default_url(c, doc) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n_models; i++) {

@@ -76,6 +76,7 @@ struct ag_config {
 	uint32_t shutdown_grace_ms;
 	uint32_t sse_keepalive_ms; /* 0 = none */
 	uint64_t max_body_bytes;
+	uint64_t max_bodies_bytes; /* of all requests together */
 	struct gw_timeouts timeouts;
 	struct gw_keys devices;	   /* names; empty = auto */
 	struct ag_model_config *models;

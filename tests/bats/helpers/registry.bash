@@ -71,5 +71,5 @@ gw_leases() {
 
 # gw_holds_nothing - no request is open and no lease taken; for wait_until.
 gw_holds_nothing() {
-  [[ $(gw_leases) == 0 && $(gw_gauge open_requests) == 0 ]]
+  [[ $(gw_leases) == 0 && $(gw_gauge open_requests) == 0 && $(gw_gauge body_bytes) == 0 ]]
 }
