@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define KEPT_BYTES 4096 /* of a buffer between its uses */
+
 static void take_records(struct gw_fcgi_conn *c, const char *p, size_t n);
 
 void
@@ -193,10 +195,21 @@ take_params(struct gw_fcgi_conn *c, const struct gw_record *rec)
 		take_params_end(c);
 }
 
+/* It is not needed before the next request, an answer may take hours. */
+static void
+let_go(struct gw_buf *b)
+{
+	if (b->cap > KEPT_BYTES)
+		gw_buf_release(b);
+	else
+		gw_buf_clear(b);
+}
+
 static void
 body_ended(struct gw_fcgi_conn *c)
 {
 	c->input = GW_INPUT_COMPLETE;
+	let_go(&c->raw);
 	ev_timer_stop(c->front->loop, &c->input_timer);
 	if (c->exchange)
 		gw_exchange_read_all(c->exchange);

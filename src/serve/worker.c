@@ -7,7 +7,6 @@
 #include "serve/worker.h"
 
 #include <assert.h>
-#include <malloc.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -32,6 +31,7 @@ on_request(struct gw_fcgi_conn *c, void *arg)
 
 	if (!r)
 		return NULL;
+	gw_memory_note(&w->memory, gw_fcgi_open_requests(w->front));
 	gw_deadline_init(r);
 	gw_pipeline_resume(r);
 	return r;
@@ -158,6 +158,14 @@ on_bodies_changed(void *arg, int64_t bytes)
 	gw_counters_gauge(&w->counters, GW_GAUGE_BODY_BYTES, bytes);
 }
 
+static unsigned
+open_requests(void *arg)
+{
+	const struct gw_worker *w = arg;
+
+	return w->front ? gw_fcgi_open_requests(w->front) : 0;
+}
+
 void
 gw_worker_configure(struct gw_worker *w, struct gw_config *fresh)
 {
@@ -175,11 +183,6 @@ gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err)
 		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 		return NULL;
 	}
-	/* Large bodies keep mappings of their own: growing one remaps instead
-	 * of copying, and freeing it returns the memory. */
-	mallopt(M_MMAP_THRESHOLD, 256 << 10);
-	/* libfcgi's 8 KiB buffers made each request consolidate fast bins. */
-	mallopt(M_MXFAST, 0);
 	w->pipeline = setup->pipeline;
 	w->endpoints = setup->endpoints;
 	w->n_endpoints = setup->n_endpoints;
@@ -203,6 +206,7 @@ gw_worker_new(const struct gw_worker_setup *setup, struct gw_err *err)
 		goto fail;
 	}
 	gw_turns_init(&w->turns, w->loop);
+	gw_memory_init(&w->memory, w->loop, open_requests, w);
 	w->upstreams = gw_upstreams_new(w->loop, err);
 	if (!w->upstreams)
 		goto fail;
@@ -251,6 +255,7 @@ gw_worker_free(struct gw_worker *w)
 	gw_turns_stop(&w->turns);
 	/* Whatever way they ended, they gave back what they held. */
 	assert(w->bodies.used == 0);
+	gw_memory_stop(&w->memory);
 	gw_upstreams_free(w->upstreams);
 	gw_config_unref(w->config);
 	if (w->loop && w->owns_loop)

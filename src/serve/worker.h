@@ -20,6 +20,7 @@
 #include "fcgi/fcgi_conn.h"
 #include "serve/counters.h"
 #include "serve/endpoint.h"
+#include "serve/memory.h"
 #include "serve/pipeline.h"
 #include "serve/turns.h"
 #include "serve/via.h"
@@ -58,6 +59,7 @@ struct gw_worker {
 	struct gw_log_limit upstream_log;
 	uint64_t random_state[2];
 	struct gw_counters counters;
+	struct gw_memory memory;
 };
 
 struct gw_worker_setup {

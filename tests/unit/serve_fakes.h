@@ -140,6 +140,13 @@ gw_fcgi_write(struct gw_fcgi_conn *c, const void *p, size_t n)
 	return 0;
 }
 
+unsigned
+gw_fcgi_open_requests(const struct gw_fcgi_front *f)
+{
+	(void)f;
+	return 1; /* one client at a time */
+}
+
 size_t
 gw_fcgi_backlog(const struct gw_fcgi_conn *c)
 {
