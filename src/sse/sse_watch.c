@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/json.h"
 
 #define DEPTH_MAX 32
@@ -85,6 +86,35 @@ found(struct gw_sse_watch *w, struct json_object *doc)
 		take_word(w, error, "type");
 }
 
+/* Does @text begin with these words, blanks between them? */
+static bool
+begins_with(const char *text, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strncmp(text, words[i], strlen(words[i])) != 0)
+			return false;
+		text += strlen(words[i]);
+		text += strspn(text, " \t");
+	}
+	return true;
+}
+
+/* An error by its first member: the rest of it was too long to be kept. */
+static bool
+begins_as_error(const char *text)
+{
+	static const char *const members[][4] = {
+		{"{", "\"error\"", ":", "{"},
+		{"{", "\"type\"", ":", "\"error\""},
+		{"{", "\"object\"", ":", "\"error\""},
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(members); i++)
+		if (begins_with(text, members[i], GW_ARRAY_LEN(members[i])))
+			return true;
+	return false;
+}
+
 static void
 judge_data(struct gw_sse_watch *w, const char *data, size_t len, bool certain)
 {
@@ -94,8 +124,7 @@ judge_data(struct gw_sse_watch *w, const char *data, size_t len, bool certain)
 	struct json_object *error = NULL;
 
 	if (!doc) {
-		/* Too long to be seen whole. */
-		w->found = certain || strncmp(data, "{\"error\":{", 10) == 0;
+		w->found = certain || begins_as_error(data);
 		return;
 	}
 	json_object_object_get_ex(doc, "error", &error);

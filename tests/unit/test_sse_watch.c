@@ -95,6 +95,33 @@ recorded(const char *name)
 	   "watch: %s -> no error", name);
 }
 
+/* Errors too long to be seen whole, as different servers write them. */
+static void
+long_beginnings(void)
+{
+	static char text[2 * GW_SSE_WATCHED_MAX];
+	static const struct {
+		const char *begin;
+		bool is_error;
+	} rows[] = {
+		{"data: {\"error\": {\"message\": \"", true},
+		{"data:{ \"error\" :\t{\"message\":\"", true},
+		{"data: {\"type\": \"error\", \"error\": {\"message\": \"",
+		 true},
+		{"data: {\"object\":\"error\",\"message\":\"", true},
+		{"data: {\"error\": null, \"text\": \"", false},
+		{"data: {\"text\": \"error\", \"error\": \"", false},
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(rows); i++) {
+		memset(text, 'x', sizeof(text));
+		memcpy(text, rows[i].begin, strlen(rows[i].begin));
+		memcpy(text + sizeof(text) - 5, "\"}}\n\n", 5);
+		ok(feed(text, sizeof(text), 1000) == rows[i].is_error,
+		   "watch: too long, %s", rows[i].begin);
+	}
+}
+
 /* The longest line that is seen whole, and one byte more. */
 static void
 long_lines(void)
@@ -112,6 +139,7 @@ long_lines(void)
 	ok(feed(text, GW_SSE_WATCHED_MAX + 2, 100) && !w.word[0],
 	   "watch: a longer one is known by its beginning");
 	ok(w.line.cap <= GW_SSE_WATCHED_MAX + 1, "watch: and not kept");
+	long_beginnings();
 }
 
 int
