@@ -33,13 +33,15 @@ is_local(const char *origin)
 	char name[HOST_MAX];
 	size_t len;
 
-	if (!host)
+	if (!host || host == origin)
 		return false;
 	host += 3;
 	len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
 	if (len >= sizeof(name) || len > strlen(host) ||
 	    !ends_there(host + len))
 		return false;
+	if (len > 0 && host[len - 1] == '.') /* of a name that is absolute */
+		len--;
 	memcpy(name, host, len);
 	name[len] = '\0';
 	/* RFC 6761: browsers ask nobody for names below localhost. */

@@ -51,7 +51,8 @@ on_both() {
   doc=$(jq -cn --arg url "$FAKE_URL_alpha" '{node_id: "evil", base_url: $url, roles: ["reviewer"]}')
   for origin in https://evil.example http://evil.example:8000 null http://localhost.evil.example \
     http://127.0.0.1.evil.example http://127.evil.example https://ui.example.evil \
-    http://localhost:80/x http://localhost: 'http://localhost:80, https://evil.example' http://localhost@evil.example http://ui.example https://ui.example:444 http://10.0.0.1 file:// chrome-extension://abc x; do
+    http://localhost:80/x http://localhost: 'http://localhost:80, https://evil.example' http://localhost@evil.example http://ui.example https://ui.example:444 http://10.0.0.1 file:// chrome-extension://abc x \
+    ://localhost http://evil.example. http://localhost.. http://. http://xn--mller-kva.example 'http://[::1' 'http://[::1].evil' http://2130706433; do
     for url in $(on_both); do
       gw_request POST "$url/v1/chat/completions" -H "Origin: $origin" \
         -H 'Content-Type: text/plain' --data-binary '{"model":"planner","messages":[]}'
@@ -95,7 +96,8 @@ on_both() {
 @test "origin: of this machine, or a listed one -> served, also cross-site" {
   local origin
   for origin in http://localhost http://localhost:3000 https://127.0.0.1:8443 http://127.3.4.5 \
-    'http://[::1]:3000' http://app.localhost:5173 tauri://localhost https://ui.example; do
+    'http://[::1]:3000' http://app.localhost:5173 tauri://localhost \
+    HTTP://LOCALHOST:3000 http://localhost. http://app.localhost.:80 'http://[::ffff:127.0.0.1]' https://ui.example; do
     chat /v1/chat/completions -H "Origin: $origin" -H 'Sec-Fetch-Site: cross-site'
     assert_status 200
   done
