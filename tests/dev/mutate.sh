@@ -34,7 +34,8 @@ parts='aclocal.m4 build-aux autoconf.h.in configure configure.ac Makefile.am
   Makefile.in configs doc lighttpd shm src tests'
 # Programs that only .bats files start.
 bats_programs='tests/fake/free_port tests/fake/full_backlog
-  tests/fake/stamp_lines tests/fake/stopped_clients'
+  tests/fake/stamp_lines tests/fake/stopped_clients
+  tests/fake/hang_stat.so'
 
 work=
 tree=   # the copy

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_fcgi_input.c - what a client can put into its request to hurt others:
- * bodies of one-byte records, control bytes in parameters.
+ * bodies of one-byte records or large ones, control bytes in parameters.
  */
 #include "base/log.h"
 #include "fcgi_manual.h"
@@ -38,6 +38,32 @@ test_tiny_records(size_t padding, const char *title)
 	is_int((long long)owner.body_bytes, PIECES, title);
 	ok(owner.ended_bodies == 1 && owner.body_calls <= CALLS_MAX,
 	   "input: in %u pieces", owner.body_calls);
+	gw_buf_release(&out);
+}
+
+/* Neighbours that are more than one record can hold stay apart. */
+static void
+test_large_records(void)
+{
+	static const size_t sizes[] = {1,     40000, 40000, 2,	   65534, 1,
+				       65535, 65535, 1,	    32768, 32767, 1};
+	static char content[UINT16_MAX];
+	struct gw_buf out = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	size_t sent = 0;
+
+	memset(content, 'x', sizeof(content));
+	put_begin(&out, 1, false);
+	put_record(&out, GW_RECORD_PARAMS, 1, "", 0, 0);
+	owner.body_bytes = owner.ended_bodies = 0;
+	for (size_t i = 0; i < GW_ARRAY_LEN(sizes); i++) {
+		put_record(&out, GW_RECORD_STDIN, 1, content, sizes[i], i % 8);
+		sent += sizes[i];
+	}
+	put_record(&out, GW_RECORD_STDIN, 1, "", 0, 0);
+	say(&server, fd, out.data, out.len);
+	ok(owner.body_bytes == sent && owner.ended_bodies == 1,
+	   "input: a body of small and large records -> arrives");
 	gw_buf_release(&out);
 }
 
@@ -101,6 +127,7 @@ main(void)
 	owner_start(4);
 	test_tiny_records(0, "input: a body of one-byte records -> arrives");
 	test_tiny_records(7, "input: with padding -> arrives");
+	test_large_records();
 	test_control_bytes();
 	owner_stop();
 	return done_testing();

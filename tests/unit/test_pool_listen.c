@@ -20,6 +20,17 @@ static char path[100], address[110];
 static const struct gw_pool_options options = {
 	.address = address, .workers = 1, .mode = 0600};
 
+static int listening = -1, unlinked_while_listening;
+
+/* In the library's place: is the socket still open when its file goes? */
+int
+unlink(const char *name)
+{
+	if (listening >= 0)
+		unlinked_while_listening = fcntl(listening, F_GETFD) >= 0;
+	return unlinkat(AT_FDCWD, name, 0);
+}
+
 static int
 connects(void)
 {
@@ -50,7 +61,11 @@ test_own_only(void)
 	ok(fd >= 0, "pool: its socket was replaced by another pool's, it ends "
 		    "-> the other one is reached");
 	close(fd);
+	listening = two.fd;
 	gw_listener_close(&two);
+	listening = -1;
+	ok(unlinked_while_listening,
+	   "pool: it ends -> its file goes before it stops listening");
 	ok(access(path, F_OK) < 0, "pool: that one ends -> no file is left");
 }
 
