@@ -158,8 +158,8 @@ raise_fd_limit(unsigned *max_fds, struct gw_err *err)
 		return gw_err_set(err, GW_ERR_INTERNAL, 0,
 				  "only %llu descriptors are allowed, and %d "
 				  "are the least: raise the limit (ulimit -n, "
-				  "LimitNOFILE= of a systemd unit); a stream "
-				  "takes two",
+				  "LimitNOFILE= of a systemd unit); a "
+				  "connection takes three",
 				  (unsigned long long)lim.rlim_cur, FDS_MIN);
 	*max_fds = lim.rlim_cur < FDS_MAX ? (unsigned)lim.rlim_cur : FDS_MAX;
 	return 0;

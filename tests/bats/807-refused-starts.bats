@@ -45,7 +45,7 @@ YAML
 
 @test "refused: 64 descriptors -> how many are needed and how to get them, exit 1" {
   run -1 limited 64 start
-  assert_match "$output" 'only 64 descriptors are allowed, and 256 .*ulimit -n.*LimitNOFILE'
+  assert_match "$output" 'only 64 descriptors are allowed, and 256 .*ulimit -n.*LimitNOFILE.*; a connection takes three'
   assert_nothing_left
 }
 
