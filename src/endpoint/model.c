@@ -16,7 +16,7 @@ gw_answer_model(struct gw_request *r)
 
 	if (!m)
 		return GW_FINISH;
-	step = gw_await_availability(r, m);
+	step = gw_await_availability(r, m, GW_ASK_ANY);
 	if (step != GW_NEXT)
 		return step;
 	gw_availability_model(gw_routed(r)->availability, m, &u);

@@ -250,7 +250,7 @@ go_on(struct gw_request *r, struct gw_listing *l)
 enum gw_step
 gw_answer_models(struct gw_request *r)
 {
-	enum gw_step step = gw_await_availability(r, NULL);
+	enum gw_step step = gw_await_availability(r, NULL, GW_ASK_ALL);
 	struct gw_listing *l = gw_routed(r)->listing;
 
 	if (step != GW_NEXT)

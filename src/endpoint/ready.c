@@ -82,7 +82,7 @@ gw_answer_ready(struct gw_request *r)
 	const char *alias = r->config->default_model;
 	const struct gw_model *m =
 		alias ? gw_config_model(r->config, alias, strlen(alias)) : NULL;
-	enum gw_step step = gw_await_availability(r, m);
+	enum gw_step step = gw_await_availability(r, m, GW_ASK_ANY);
 
 	if (step != GW_NEXT)
 		return step;

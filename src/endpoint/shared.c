@@ -23,14 +23,16 @@ resume(void *arg)
 }
 
 enum gw_step
-gw_await_availability(struct gw_request *r, const struct gw_model *only)
+gw_await_availability(struct gw_request *r, const struct gw_model *only,
+		      enum gw_ask ask)
 {
 	/* Gateways that ask each other would wait for each other's answers: one
 	 * that asks is told what is known. */
 	if (!gw_routed(r)->availability)
 		gw_routed(r)->availability = gw_availability_new(
-			gw_routing(r), r->config, only, !r->accept.via[0],
-			resume, r, &r->err);
+			gw_routing(r), r->config, only,
+			r->accept.via[0] ? GW_ASK_NOBODY : ask, resume, r,
+			&r->err);
 	if (!gw_routed(r)->availability)
 		return GW_FINISH;
 	if (!gw_availability_is_done(gw_routed(r)->availability, &r->err))

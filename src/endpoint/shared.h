@@ -19,11 +19,12 @@
 /*
  * gw_await_availability - have r->availability ready.
  * @only  the one model that matters, or NULL
+ * @ask   of all nodes and models, or is one that is usable enough?
  * Returns NEXT: it is, ask it; WAIT: return that, the answer function is called
  * again; FINISH: return that, r->err is set.
  */
 enum gw_step gw_await_availability(struct gw_request *r,
-				   const struct gw_model *only);
+				   const struct gw_model *only, enum gw_ask ask);
 
 /*
  * gw_registry_failed - a registry call of this request failed.

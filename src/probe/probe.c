@@ -30,6 +30,7 @@ struct gw_probe_run {
 	void *arg;
 	ev_timer renewed; /* what is still asked about may be old */
 	bool looked;	  /* it has fired once */
+	bool any;	  /* one reachable target is enough */
 	ev_timer deadline;
 	size_t n;
 	struct place places[];
@@ -68,12 +69,8 @@ _Static_assert(offsetof(struct place, waiter) == 0, "on_answer casts");
 
 /* What nobody could find out until now counts as unreachable this time. */
 static void
-on_deadline(struct ev_loop *loop, ev_timer *t, int revents)
+give_up(struct gw_probe_run *run)
 {
-	struct gw_probe_run *run = t->data;
-
-	(void)loop;
-	(void)revents;
 	for (size_t i = 0; i < run->n; i++) {
 		struct place *place = &run->places[i];
 
@@ -85,6 +82,24 @@ on_deadline(struct ev_loop *loop, ev_timer *t, int revents)
 	}
 	run->pending = 0;
 	tell(run);
+}
+
+static void
+on_deadline(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	(void)loop;
+	(void)revents;
+	give_up(t->data);
+}
+
+static bool
+has_reachable(const struct gw_probe_run *run)
+{
+	for (size_t i = 0; i < run->n; i++)
+		if (!run->places[i].waiter.job &&
+		    gw_probe_is_reachable(run->places[i].outcome.result))
+			return true;
+	return false;
 }
 
 /* After a process stood still, answers may wait in its sockets: they come
@@ -110,6 +125,8 @@ on_renewed(struct ev_loop *loop, ev_timer *t, int revents)
 	}
 	if (run->pending == 0)
 		tell(run);
+	else if (run->any && has_reachable(run))
+		give_up(run);
 }
 
 struct gw_probe_run *
@@ -140,6 +157,12 @@ gw_probe_run_new(struct gw_prober *p, const struct gw_config *config, size_t n,
 		run->places[i].waiter.answer = on_answer;
 	}
 	return run;
+}
+
+void
+gw_probe_run_any(struct gw_probe_run *run)
+{
+	run->any = true;
 }
 
 void

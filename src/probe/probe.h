@@ -50,6 +50,12 @@ gw_probe_run_new(struct gw_prober *p, const struct gw_config *config, size_t n,
 void gw_probe_run_ask(struct gw_probe_run *run, size_t i,
 		      const struct gw_probe_target *target);
 
+/*
+ * gw_probe_run_any - one reachable target is enough for this run: with that it
+ * is done after GW_PROBE_RENEW_MS, whatever is not known of the others by then.
+ */
+void gw_probe_run_any(struct gw_probe_run *run);
+
 /* gw_probe_run_recall - the same without a question to anybody: what is known,
  * if it is not too old. */
 void gw_probe_run_recall(struct gw_probe_run *run, size_t i,

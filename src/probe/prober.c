@@ -397,7 +397,7 @@ gw_prober_recall(struct gw_prober *p, const struct gw_probe_target *target,
 {
 	uint64_t key[2];
 
-	gw_probe_key(target->base_url, target->bearer, key);
+	gw_probe_target_key(target, key);
 	return recall(p, key, out);
 }
 

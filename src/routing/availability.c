@@ -93,7 +93,11 @@ prepare(struct gw_availability *a, struct gw_err *err)
 		goto out_of_memory;
 	a->run = gw_probe_run_new(a->routing->prober, a->config, a->n,
 				  on_answered, a, err);
-	return a->run ? 0 : -1;
+	if (!a->run)
+		return -1;
+	if (a->ask == GW_ASK_ANY)
+		gw_probe_run_any(a->run);
+	return 0;
 out_of_memory:
 	return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 			  "out of memory for the availability of models");
@@ -124,7 +128,7 @@ ask_one(struct gw_availability *a, size_t i)
 	 */
 	gw_probe_target_key(&target, a->probed[a->n_probed].key);
 	a->probed[a->n_probed++].at = i;
-	if (a->ask)
+	if (a->ask != GW_ASK_NOBODY)
 		gw_probe_run_ask(a->run, i, &target);
 	else
 		gw_probe_run_recall(a->run, i, &target);
@@ -189,7 +193,7 @@ on_answered(void *arg)
 
 struct gw_availability *
 gw_availability_new(struct gw_routing *routing, struct gw_config *config,
-		    const struct gw_model *only, bool ask,
+		    const struct gw_model *only, enum gw_ask ask,
 		    void (*on_done)(void *arg), void *arg, struct gw_err *err)
 {
 	struct gw_availability *a = calloc(1, sizeof(*a));

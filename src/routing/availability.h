@@ -39,12 +39,20 @@ struct gw_usable {
 	uint64_t age_ms; /* the probe that says so is so old; 0 = of now */
 };
 
+/* What is to be found out. */
+enum gw_ask {
+	GW_ASK_NOBODY, /* nobody is probed: what is known serves, at once */
+	GW_ASK_ALL,
+	GW_ASK_ANY, /* whether any is usable: no longer than that takes */
+};
+
 /*
  * gw_availability_new - find out, probing only what the answer needs; many nodes
  * in pieces, between which the process does other things.
  * @config   a reference is kept
  * @only     the one model that matters, of @config; NULL = all models and nodes
- * @ask      false: nobody is probed, it is done at once with what is known
+ * @ask      NOBODY: it is done when this returns. ANY: what is not known by the
+ *           time that one is usable may count as unreachable
  * @on_done  called once on the event loop when everything is known; never
  *           before this returns, and not at all when it is known already
  * @err      INTERNAL (no memory)
@@ -52,7 +60,7 @@ struct gw_usable {
  */
 GW_MUSTCHECK struct gw_availability *
 gw_availability_new(struct gw_routing *routing, struct gw_config *config,
-		    const struct gw_model *only, bool ask,
+		    const struct gw_model *only, enum gw_ask ask,
 		    void (*on_done)(void *arg), void *arg, struct gw_err *err);
 
 /*

@@ -37,7 +37,7 @@ struct gw_availability {
 	struct gw_routing *routing;
 	struct gw_config *config;
 	const struct gw_model *only;
-	bool ask;
+	enum gw_ask ask;
 	enum gw_availability_step step;
 	struct gw_turn turn;
 	struct gw_err failure; /* in a later turn than the first */

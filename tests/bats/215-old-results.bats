@@ -67,3 +67,18 @@ is_old() {
   assert_status 200
   assert_json '.result_age_s > 0' true
 }
+
+@test "old results: a new node hangs, too -> /ready does not wait for it" {
+  fake_start gamma
+  fake_mode gamma '{"models_wait": true}'
+  gw_post /v1/nodes/register "{\"node_id\": \"n2\", \"base_url\": \"$FAKE_URL_gamma\", \"roles\": [\"reviewer\"]}"
+  gw_get /ready
+  assert_status 200
+  assert_json .status ready
+  gw_get /v1/models/reviewer
+  assert_status 200
+  # its probe has neither been answered nor cut off by now
+  assert_equal "$(fake_stats gamma .waiting)" 1 'probes that wait'
+  gw_post /v1/nodes/deregister '{"node_id": "n2"}'
+  fake_stop gamma
+}

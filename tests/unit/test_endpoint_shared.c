@@ -24,7 +24,7 @@ gw_pipeline_resume(struct gw_request *r)
 /* Stand-ins: nothing here asks for availability. */
 struct gw_availability *
 gw_availability_new(struct gw_routing *w, struct gw_config *config,
-		    const struct gw_model *only, bool ask,
+		    const struct gw_model *only, enum gw_ask ask,
 		    void (*on_done)(void *arg), void *arg, struct gw_err *err)
 {
 	(void)ask;

@@ -390,12 +390,12 @@ old_results(void)
 
 /* A result of @age_ms ago, put by another process. */
 static void
-put_old(const char *url, uint64_t age_ms)
+put_old(const struct gw_probe_target *target, uint64_t age_ms)
 {
 	uint64_t key[2], then_ms = gw_mono_ms() - age_ms;
 	struct reg_probe probe;
 
-	gw_probe_key(url, "key", key);
+	gw_probe_target_key(target, key);
 	if (reg_probe_begin(other, key, then_ms, 0, 1000, &probe) !=
 	    REG_PROBE_MINE)
 		ok(false, "set-up");
@@ -408,17 +408,19 @@ known(void)
 	const struct gw_probe_target targets[] = {
 		{.base_url = "http://young", .bearer = "key"},
 		{.base_url = "http://gray", .bearer = "key"},
-		{.base_url = "http://x"}};
+		{.base_url = "http://x"},
+		{.base_url = "https://own", .tls = {.insecure = true}}};
 	struct gw_err err = {0};
 	struct gw_probe_run *run;
 
 	begin_test();
-	put_old("http://young", GW_PROBE_OLD_MAX_MS / 2);
-	put_old("http://gray", GW_PROBE_OLD_MAX_MS + 1);
-	run = gw_probe_run_new(prober, &config, 3, on_done, NULL, &err);
+	put_old(&targets[0], GW_PROBE_OLD_MAX_MS / 2);
+	put_old(&targets[1], GW_PROBE_OLD_MAX_MS + 1);
+	put_old(&targets[3], GW_PROBE_OLD_MAX_MS / 2);
+	run = gw_probe_run_new(prober, &config, 4, on_done, NULL, &err);
 	if (!run)
 		exit(1);
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 4; i++)
 		gw_probe_run_recall(run, i, &targets[i]);
 	ok(gw_probe_run_is_done(run) && started == 0,
 	   "probe known: nobody is asked");
@@ -427,6 +429,8 @@ known(void)
 	ok(!reachable(run, 1), "probe known: more than that -> nothing");
 	is_str(reason(run, 2), "not probed in time",
 	       "probe known: never asked -> nothing");
+	ok(reachable(run, 3),
+	   "probe known: a certificate of its own -> known, too");
 	gw_probe_run_free(run);
 }
 
@@ -459,7 +463,9 @@ queued_behind_hanging(void)
 	for (int i = 0; i < 600; i++) {
 		snprintf(text[i], sizeof(text[i]), "http://hanging:%d", i);
 		urls[i] = text[i];
-		put_old(urls[i], 5000);
+		put_old(&(struct gw_probe_target){.base_url = urls[i],
+						  .bearer = "key"},
+			5000);
 	}
 	run = run_of(urls, 600);
 	ok(until_done(1) && reachable(run, 599), "probe: 600 old results");
