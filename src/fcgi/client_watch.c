@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * client_watch.c - has the client of a request that waits for its answer left?
+ * And does one whose answer does not move take any of it?
  * No web server tells for sure: lighttpd does not look when a request came
  * together with its connection, Apache never does. Their kernel knows, and
  * tells by the addresses that every request's parameters hold.
@@ -30,8 +31,16 @@
 #define INTERVAL_MS 1000      /* between two looks at one request */
 #define ANSWERS_MAX 8	      /* read for one question: late ones come first */
 #define ANSWER_MORE_BYTES 512 /* attributes nobody asked for: read over */
-#define STATE_NONE 0	      /* no such connection */
-#define STATE_UNKNOWN (-1)    /* the kernel cannot be asked now */
+/* Of tcpi_bytes_acked in the kernel's struct tcp_info; libc's ends before. */
+#define ACKED_AT 120
+#define STATE_NONE 0	   /* no such connection */
+#define STATE_UNKNOWN (-1) /* the kernel cannot be asked now */
+
+/* What the kernel says of a connection. */
+struct seen {
+	int state;
+	uint64_t acked_bytes; /* where a question asked for TCP_INFO */
+};
 
 struct question {
 	struct nlmsghdr head;
@@ -91,22 +100,51 @@ put_connection(const struct gw_fcgi_conn *c, struct inet_diag_req_v2 *diag)
 	return 0;
 }
 
-static int
-read_state(const struct answer *a, size_t n)
+/* Of the attributes in @p, or 0: an older kernel's TCP_INFO is shorter. */
+static uint64_t
+read_acked(const char *p, size_t n)
 {
-	n -= sizeof(a->head);
-	if (a->head.nlmsg_type == SOCK_DIAG_BY_FAMILY && n >= sizeof(a->diag))
-		return a->diag.idiag_state;
-	if (a->head.nlmsg_type == NLMSG_ERROR && n >= sizeof(a->error.error) &&
-	    a->error.error == -ENOENT)
-		return STATE_NONE;
-	return STATE_UNKNOWN;
+	struct nlattr attr;
+	uint64_t bytes = 0;
+	size_t step;
+
+	while (n >= sizeof(attr)) {
+		memcpy(&attr, p, sizeof(attr));
+		if (attr.nla_len < sizeof(attr) || attr.nla_len > n)
+			break;
+		if (attr.nla_type == INET_DIAG_INFO &&
+		    attr.nla_len >= sizeof(attr) + ACKED_AT + sizeof(bytes))
+			memcpy(&bytes, p + sizeof(attr) + ACKED_AT,
+			       sizeof(bytes));
+		step = (size_t)NLA_ALIGN(attr.nla_len);
+		if (step >= n)
+			break;
+		p += step;
+		n -= step;
+	}
+	return bytes;
+}
+
+static void
+read_answer(const struct answer *a, size_t n, struct seen *out)
+{
+	size_t head = sizeof(a->head) + sizeof(a->diag);
+
+	if (a->head.nlmsg_type == SOCK_DIAG_BY_FAMILY && n >= head) {
+		out->state = a->diag.idiag_state;
+		out->acked_bytes = read_acked((const char *)a + head, n - head);
+	} else if (a->head.nlmsg_type == NLMSG_ERROR &&
+		   n >= sizeof(a->head) + sizeof(a->error.error) &&
+		   a->error.error == -ENOENT) {
+		out->state = STATE_NONE;
+	}
 }
 
 /* The kernel answers before send() returns. */
-static int
+static struct seen
 ask(struct gw_client_watch *w, struct question *q)
 {
+	struct seen seen = {.state = STATE_UNKNOWN};
 	struct answer a;
 	ssize_t n;
 
@@ -115,15 +153,17 @@ ask(struct gw_client_watch *w, struct question *q)
 	q->head.nlmsg_flags = NLM_F_REQUEST;
 	q->head.nlmsg_seq = ++w->seq;
 	if (send(w->fd, q, sizeof(*q), MSG_NOSIGNAL) != (ssize_t)sizeof(*q))
-		return STATE_UNKNOWN;
+		return seen;
 	for (int i = 0; i < ANSWERS_MAX; i++) {
 		n = recv(w->fd, &a, sizeof(a), MSG_DONTWAIT);
 		if (n < (ssize_t)sizeof(a.head))
-			return STATE_UNKNOWN;
-		if (a.head.nlmsg_seq == w->seq)
-			return read_state(&a, (size_t)n);
+			break;
+		if (a.head.nlmsg_seq == w->seq) {
+			read_answer(&a, (size_t)n, &seen);
+			break;
+		}
 	}
-	return STATE_UNKNOWN;
+	return seen;
 }
 
 static void
@@ -135,7 +175,7 @@ look(struct gw_client_watch *w, struct gw_fcgi_conn *c)
 		c->client = GW_CLIENT_ELSEWHERE;
 		return;
 	}
-	switch (ask(w, &q)) {
+	switch (ask(w, &q).state) {
 	case STATE_UNKNOWN:
 		break;
 	case TCP_ESTABLISHED:
@@ -150,6 +190,25 @@ look(struct gw_client_watch *w, struct gw_fcgi_conn *c)
 							: GW_CLIENT_ELSEWHERE;
 		break;
 	}
+}
+
+bool
+gw_client_watch_takes(struct gw_fcgi_conn *c)
+{
+	struct gw_client_watch *w = &c->front->client_watch;
+	struct question q = {0};
+	struct seen seen;
+	bool more;
+
+	if (w->fd < 0 || put_connection(c, &q.diag) < 0)
+		return false;
+	q.diag.idiag_ext = 1 << (INET_DIAG_INFO - 1);
+	seen = ask(w, &q);
+	if (seen.state != TCP_ESTABLISHED)
+		return false;
+	more = seen.acked_bytes > c->acked_bytes;
+	c->acked_bytes = seen.acked_bytes;
+	return more;
 }
 
 /* Once an answer has begun, the next write that fails tells: comments of a

@@ -16,6 +16,7 @@
 #define GW_FCGI_CLIENT_WATCH_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct gw_fcgi_conn;
@@ -52,6 +53,13 @@ void gw_client_watch_init(struct gw_fcgi_front *f);
  * left, gw_conn_client_gone() is called from the event loop.
  */
 void gw_client_watch_begin(struct gw_fcgi_conn *c);
+
+/*
+ * gw_client_watch_takes - has the client of an answer that does not move taken
+ * any of it since the last look at that? At the first look any byte counts.
+ * False as well where its connection is none of this host.
+ */
+bool gw_client_watch_takes(struct gw_fcgi_conn *c);
 
 /* gw_client_watch_free - with the front. */
 void gw_client_watch_free(struct gw_fcgi_front *f);

@@ -57,6 +57,7 @@ struct gw_fcgi_conn {
 	bool deaf;   /* its reading side was shut here: see gw_conn_retire() */
 	enum gw_client client;	/* client_watch.c */
 	uint64_t looked_ms;	/* when, CLOCK_MONOTONIC; at first: begun */
+	uint64_t acked_bytes;	/* its client took, at the last look at that */
 	long write_credit; /* bytes that surely fit into the socket */
 	long write_credit_full;
 	void *request;		      /* the owner's; NULL before and after */

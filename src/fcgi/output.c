@@ -32,6 +32,17 @@ may_write(struct gw_fcgi_conn *c, size_t n)
 	return true;
 }
 
+/* Seconds until the client is looked at again, at most a quarter of its time.
+ */
+static double
+look_s(const struct gw_fcgi_conn *c, uint64_t left_ms)
+{
+	uint64_t ms = c->client_idle_ms / 4;
+
+	ms = left_ms < ms ? left_ms : ms;
+	return ms > 0 ? (double)ms / 1000.0 : 0.001;
+}
+
 /* Wait until the socket takes more, but not for ever. */
 static void
 wait_for_room(struct gw_fcgi_conn *c)
@@ -44,7 +55,8 @@ wait_for_room(struct gw_fcgi_conn *c)
 	c->taken_ms = gw_mono_ms();
 	if (!c->client_idle_ms)
 		return;
-	c->stall_timer.repeat = c->client_idle_ms / 1000.0;
+	c->acked_bytes = 0;
+	c->stall_timer.repeat = look_s(c, c->client_idle_ms);
 	ev_timer_again(loop, &c->stall_timer);
 }
 
@@ -55,7 +67,11 @@ wait_no_more(struct gw_fcgi_conn *c)
 	ev_timer_stop(c->front->loop, &c->stall_timer);
 }
 
-/* The timer is lazy: writes only move a time stamp. */
+/*
+ * The timer is lazy: writes only move a time stamp. Megabytes may lie between
+ * here and a client that reads slowly; as long as it takes some of them, it is
+ * not one that takes nothing.
+ */
 void
 gw_output_on_stall(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -65,16 +81,16 @@ gw_output_on_stall(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)revents;
 	/* A process that was stopped has not written, either. */
-	if (poll(&p, 1, 0) == 1)
+	if (poll(&p, 1, 0) == 1 || gw_client_watch_takes(c))
 		c->taken_ms += idle_ms;
 	else if (idle_ms >= c->client_idle_ms) {
 		gw_conn_stalled(c);
 		return;
 	}
 	idle_ms = gw_mono_ms() - c->taken_ms;
-	w->repeat = idle_ms < c->client_idle_ms
-			    ? (double)(c->client_idle_ms - idle_ms) / 1000.0
-			    : 0.001;
+	w->repeat = look_s(c, idle_ms < c->client_idle_ms
+				      ? c->client_idle_ms - idle_ms
+				      : 0);
 	ev_timer_again(loop, w);
 }
 

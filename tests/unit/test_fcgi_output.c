@@ -3,10 +3,13 @@
  * test_fcgi_output.c - answers to a web server that pauses: their end arrives,
  * wherever the socket happened to become full.
  */
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include "base/log.h"
 #include "fcgi_manual.h"
+#include "fcgi_pair.h"
 #include "tap.h"
 
 #define SIZE_MAX_BYTES 400
@@ -147,6 +150,51 @@ test_stalled_late(void)
 	turn(&server);
 }
 
+/* Sent, and not acknowledged. */
+static int
+pending_bytes(int fd)
+{
+	int n = 0;
+
+	if (ioctl(fd, SIOCOUTQ, &n) < 0)
+		abort();
+	return n;
+}
+
+/* What the kernel took for a client lies between here and there. */
+static void
+test_slow_reader(void)
+{
+	struct pair p = pair_open();
+	int fd = dial(&server);
+
+	ask_for(&p, fd, 1, "-");
+	(void)fill(sizeof(event), true);
+	turn(&server);
+	gw_fcgi_limit_client(owner.conn, 1);
+	owner.stalled = 0;
+	for (int i = 0; i < 3 && !owner.stalled; i++) {
+		if (send(p.accepted, "x", 1, MSG_NOSIGNAL) != 1)
+			abort();
+		while (pending_bytes(p.accepted) > 0)
+			poll(NULL, 0, 1);
+		poll(NULL, 0, 5); /* the limit has to pass */
+		gw_output_on_stall(server.loop, &owner.conn->stall_timer,
+				   EV_TIMER);
+	}
+	is_int(owner.stalled, 0,
+	       "stall: its client takes what lies in between -> stays");
+	poll(NULL, 0, 5);
+	if (!owner.stalled)
+		gw_output_on_stall(server.loop, &owner.conn->stall_timer,
+				   EV_TIMER);
+	is_int(owner.stalled, 1, "stall: and when it takes no more -> cut off");
+	owner.stalled = 0;
+	close(fd);
+	turn(&server);
+	pair_close(&p);
+}
+
 static void
 test_no_limit(void)
 {
@@ -176,6 +224,7 @@ main(void)
 	   "no end");
 	test_stalled();
 	test_stalled_late();
+	test_slow_reader();
 	test_no_limit();
 	is_int(gw_fcgi_open_requests(server.front), 0,
 	       "output: at the end -> nothing is open");
