@@ -89,7 +89,7 @@ check_roles(const struct gw_config *c, struct gw_yaml *doc)
 	}
 }
 
-/* Where the gateway will listen: rolemesh-gateway's --host wins. */
+/* Where the gateway will listen: what a command line says wins. */
 struct address {
 	const char *host;
 	const char *from;	       /* what said so */
@@ -100,7 +100,10 @@ static struct address
 listen_address(const struct gw_config *c, const struct gw_yaml *doc)
 {
 	const char *host = getenv(GW_CONFIG_HOST_ENV);
+	const char *listen = getenv(GW_CONFIG_LISTEN_ENV);
 
+	if (listen && *listen)
+		return (struct address){listen, "--listen", NULL};
 	if (host && *host)
 		return (struct address){host, "--host", NULL};
 	return (struct address){

@@ -23,6 +23,8 @@
 /* Variable with the address that rolemesh-gateway's --host names: the checks of
  * every process of the instance go by it instead of gateway.host. */
 #define GW_CONFIG_HOST_ENV "ROLE_MESH_HOST"
+/* The same with the host of a --listen HOST:PORT that is no loopback address. */
+#define GW_CONFIG_LISTEN_ENV "ROLE_MESH_LISTEN"
 
 /* Bytes of a name that leads to a model, so of a request's decoded `model`. */
 #define GW_MODEL_NAME_MAX 256

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "responder/pool.h"
+#include "responder/pool_listen.h"
 #include "responder/responder.h"
 
 #ifdef HAVE_CONFIG_H
@@ -142,6 +143,17 @@ serve(int listen_fd, void *arg)
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* The checks of every process of the pool go by its address. */
+static int
+say_address(const char *address)
+{
+	char host[GW_LISTEN_HOST_BYTES];
+
+	if (!gw_listener_is_open(address, host))
+		return unsetenv(GW_CONFIG_LISTEN_ENV);
+	return setenv(GW_CONFIG_LISTEN_ENV, host, 1);
+}
+
 /*
  * A pool whose processes cannot start would listen and answer nobody. Without
  * --workers it is as large as the configuration says.
@@ -153,10 +165,9 @@ check_config(const struct gw_instance *in, unsigned *workers)
 	struct gw_config *c;
 
 	c = gw_config_load((const char *const *)in->paths, in->n_paths, &diag);
-	if (!c) {
-		gw_diag_print(&diag, stderr);
+	gw_diag_print(&diag, stderr);
+	if (!c)
 		return -1;
-	}
 	if (!*workers)
 		*workers = c->gateway.workers;
 	gw_config_unref(c);
@@ -192,7 +203,8 @@ main(int argc, char **argv)
 		status = GW_EXIT_USAGE;
 	} else if (!o.pool.address) {
 		status = serve(STDIN_FILENO, &instance);
-	} else if (check_config(&instance, &o.pool.workers) < 0) {
+	} else if (say_address(o.pool.address) < 0 ||
+		   check_config(&instance, &o.pool.workers) < 0) {
 		status = GW_EXIT_USAGE;
 	} else {
 		status = gw_pool_run(&o.pool, serve, &instance);

@@ -19,11 +19,11 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "config/url.h"
 
 #define BACKLOG 4096
 #define LOCK_TRIES 250
 #define LOCK_PAUSE_MS 20
-#define HOST_BYTES 256
 #define PORT_BYTES 6 /* 65535 and its end */
 
 static int
@@ -175,7 +175,8 @@ is_port(const char *text)
 
 /* HOST:PORT, the host of an IPv6 address in brackets. */
 static bool
-split_address(const char *address, char host[HOST_BYTES], const char **port)
+split_address(const char *address, char host[GW_LISTEN_HOST_BYTES],
+	      const char **port)
 {
 	const char *colon = strrchr(address, ':');
 	size_t n = colon ? (size_t)(colon - address) : 0;
@@ -184,12 +185,22 @@ split_address(const char *address, char host[HOST_BYTES], const char **port)
 		address++;
 		n -= 2;
 	}
-	if (n == 0 || n >= HOST_BYTES || !is_port(colon + 1))
+	if (n == 0 || n >= GW_LISTEN_HOST_BYTES || !is_port(colon + 1))
 		return false;
 	memcpy(host, address, n);
 	host[n] = '\0';
 	*port = colon + 1;
 	return true;
+}
+
+bool
+gw_listener_is_open(const char *address, char host[GW_LISTEN_HOST_BYTES])
+{
+	const char *port;
+
+	return strncmp(address, "unix:", 5) != 0 &&
+	       split_address(address, host, &port) &&
+	       !gw_host_is_loopback(host);
 }
 
 static int
@@ -223,7 +234,7 @@ int
 gw_listener_open(const struct gw_pool_options *o, struct gw_listener *out,
 		 struct gw_err *err)
 {
-	char host[HOST_BYTES];
+	char host[GW_LISTEN_HOST_BYTES];
 	const char *port;
 	int rc;
 

@@ -5,11 +5,14 @@
 #ifndef GW_RESPONDER_POOL_LISTEN_H
 #define GW_RESPONDER_POOL_LISTEN_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
 #include "base/err.h"
 #include "responder/pool.h"
+
+#define GW_LISTEN_HOST_BYTES 256
 
 struct gw_listener {
 	int fd; /* -1 = closed */
@@ -17,6 +20,12 @@ struct gw_listener {
 	dev_t dev; /* of the socket file that was made there */
 	ino_t ino;
 };
+
+/*
+ * gw_listener_is_open - is @address a HOST:PORT that others than this machine can
+ * reach, as far as its text says? Then @host is its host.
+ */
+bool gw_listener_is_open(const char *address, char host[GW_LISTEN_HOST_BYTES]);
 
 /*
  * gw_listener_open - bind and listen as the options say.

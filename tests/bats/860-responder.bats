@@ -98,6 +98,24 @@ pool_workers() {
   done
 }
 
+@test "responder: a pool that other hosts reach, nodes register without a key -> no key for nodes: status 2" {
+  local host
+  gw_config <<<'{auth: {client_api_keys: [c], upstream_node_key: u}, models: {a: {type: discovered}}}'
+  for host in 0.0.0.0 '[::]' 192.0.2.1; do
+    run -2 responder --listen "$host:9000"
+    assert_match "$output" 'auth\.upstream_node_key: .* --listen `[^`]*. is not a loopback address'
+  done
+  pool local "127.0.0.1:$(free_ports 1)"
+  alive "$POOL_PID"
+}
+
+@test "responder: a pool that other hosts reach, no keys at all -> it starts, and warns" {
+  pool open "0.0.0.0:$(free_ports 1)"
+  alive "$POOL_PID"
+  grep -q 'warning: .*--listen.*auth\.client_api_keys is empty' "$POOL_LOG"
+  grep -q 'warning: .*--listen.*auth\.node_api_keys is empty' "$POOL_LOG"
+}
+
 # --- sockets ---
 
 @test "responder: a socket without options -> only its user may connect" {
