@@ -14,6 +14,8 @@
 #include "base/hash.h"
 #include "layout.h"
 
+#define REG_NO_SLOT REG_NODES_MAX
+
 /* What this process last found out about the owner of a row. */
 struct reg_watch {
 	uint64_t identity; /* of whom, 0 = nothing known */
@@ -21,7 +23,10 @@ struct reg_watch {
 	bool dead;
 };
 
+#define REG_NAME_BYTES_MAX 200 /* of a segment's name behind the '/' */
+
 struct reg {
+	char name[REG_NAME_BYTES_MAX + 2];
 	struct reg_segment *seg;
 	size_t bytes;	   /* mapped */
 	uint32_t n_blocks; /* own copy: bounds every index read from seg */
@@ -73,16 +78,24 @@ uint64_t reg_clock_ms(void);
 
 /* ---- segment.c: the file ------------------------------------------------- */
 
-/* Opens or creates and maps; fills seg, bytes, n_blocks and fd of @r. 0 / -1.
+/*
+ * Opens or creates and maps; fills name, seg, bytes, n_blocks and fd of @r. One
+ * that was left is removed first. 0, or -1, BUSY after @wait_ms.
  */
 int reg_segment_open(struct reg *r, const char *name, size_t bytes,
-		     struct reg_err *err);
+		     uint64_t wait_ms, struct reg_err *err);
 
 /* Maps an existing segment for reading only. The same fields. 0 / -1. */
 int reg_segment_look(struct reg *r, const char *name, struct reg_err *err);
 
 /* Unmaps and closes what the above two left; harmless on a zeroed handle. */
 void reg_segment_close(struct reg *r);
+
+/* ---- open.c --------------------------------------------------------------- */
+
+/* reg_open() that waits for so long at most; 0 = not at all. */
+struct reg *reg_open_within(const char *name, size_t bytes, uint64_t wait_ms,
+			    struct reg_err *err);
 
 /* ---- identity.c: who is alive ---------------------------------------------
  */
@@ -105,6 +118,10 @@ int reg_row_claim(struct reg *r, struct reg_err *err);
 /* Gives the row back. */
 void reg_row_release(struct reg *r);
 
+/* Adds what every row of a segment has counted to the row of another one; a
+ * second call adds only what came in between. */
+void reg_row_carry_counters(const struct reg *from, struct reg *to);
+
 /* Does the owner of a row live? Reads /proc; frees the row when not. */
 bool reg_row_alive(const struct reg *r, uint32_t row);
 
@@ -118,8 +135,14 @@ bool reg_row_gone(struct reg *r, uint32_t row, uint64_t generation,
 /* ---- lock.c ----------------------------------------------------------------
  */
 
-/* Takes the lock, repairing what a dead holder left. 0, or -1 BUSY / LAYOUT. */
+/*
+ * Takes the lock, repairing what a dead holder left. 0, or -1 BUSY / LAYOUT.
+ * BUSY, too, once the segment was left: a change would go nowhere.
+ */
 int reg_lock(const struct reg *r, struct reg_err *err);
+
+/* The same, whether it was left or not. */
+int reg_lock_any(const struct reg *r, struct reg_err *err);
 void reg_unlock(const struct reg *r);
 
 /* Locked: the nodes change between these two. */
@@ -186,6 +209,15 @@ struct reg_front {
 bool reg_front_read(const struct reg *r, uint32_t head, uint32_t owner,
 		    struct reg_front *out);
 
+/* ---- node.c -----------------------------------------------------------------
+ */
+
+/* Locked: the slot of a node, REG_NO_SLOT when there is none. */
+uint32_t reg_node_find(const struct reg *r, const char *id);
+
+/* The next generation of a slot, never 0: a zeroed ref names nobody. */
+uint32_t reg_node_next_generation(uint32_t generation);
+
 /* ---- slot.c -----------------------------------------------------------------
  */
 
@@ -196,10 +228,17 @@ void reg_slot_publish(struct reg *r, uint32_t index, enum reg_payload which,
 /* Locked: the node of a slot and its status go; their blocks are free. */
 void reg_slot_clear(struct reg *r, uint32_t slot);
 
-/* ---- room.c -----------------------------------------------------------------
+/* ---- turn.c, probe.c: the part of each in a move ----------------------------
  */
 
-#define REG_NO_SLOT REG_NODES_MAX
+/* Both locked: names and positions; a position never goes back. */
+void reg_turn_carry(const struct reg *from, struct reg *to);
+
+/* Both locked: results whose place nobody else has. */
+void reg_probe_carry(const struct reg *from, struct reg *to);
+
+/* ---- room.c -----------------------------------------------------------------
+ */
 
 /* What a registration needs room for. */
 struct reg_need {

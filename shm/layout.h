@@ -18,7 +18,7 @@
 #include "reg.h"
 
 #define REG_MAGIC UINT64_C(0x31474552484d4c52) /* "RLMHREG1" in memory */
-#define REG_LAYOUT_VERSION 1u
+#define REG_LAYOUT_VERSION 2u
 #define REG_READY UINT64_C(0x5944414552474552) /* "REGREADY" in memory */
 
 #define REG_GAUGES_MAX 8
@@ -49,7 +49,8 @@ struct reg_header {
 
 	_Atomic uint64_t epoch;	     /* odd while nodes are being changed */
 	_Atomic uint64_t turn_clock; /* new turn names so far */
-	uint64_t padding2[6];
+	_Atomic uint64_t left;	     /* 1: its processes went to another one */
+	uint64_t padding2[5];
 
 	_Atomic uint64_t write_count; /* structural writes begun */
 	uint64_t padding3[7];

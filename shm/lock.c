@@ -68,7 +68,7 @@ try_lock(const struct reg *r)
 }
 
 int
-reg_lock(const struct reg *r, struct reg_err *err)
+reg_lock_any(const struct reg *r, struct reg_err *err)
 {
 	int rc = EBUSY;
 
@@ -89,6 +89,25 @@ reg_lock(const struct reg *r, struct reg_err *err)
 			"the lock is damaged (%s): stop all processes that use "
 			"the segment, remove it and start again",
 			strerror(rc));
+}
+
+bool
+reg_was_left(const struct reg *r)
+{
+	return atomic_load_explicit(&r->seg->header.left,
+				    memory_order_acquire) != 0;
+}
+
+int
+reg_lock(const struct reg *r, struct reg_err *err)
+{
+	if (reg_lock_any(r, err))
+		return -1;
+	if (!reg_was_left(r))
+		return 0;
+	reg_unlock(r);
+	return reg_fail(err, REG_BUSY, 0,
+			"the registry has just moved to another segment");
 }
 
 void

@@ -86,8 +86,8 @@ check_payload(const char *what, size_t len, struct reg_err *err)
 
 /* ---- locked -------------------------------------------------------------- */
 
-static uint32_t
-find(const struct reg *r, const char *id)
+uint32_t
+reg_node_find(const struct reg *r, const char *id)
 {
 	uint64_t hash = gw_hash(id, strlen(id));
 
@@ -105,9 +105,8 @@ find(const struct reg *r, const char *id)
 	return REG_NO_SLOT;
 }
 
-/* The next generation of a slot; never 0, so that a zeroed ref names nobody. */
-static uint32_t
-next_generation(uint32_t generation)
+uint32_t
+reg_node_next_generation(uint32_t generation)
 {
 	generation = (generation + 1) & REG_BITS(REG_NODE_GEN_BITS);
 	return generation ? generation : 1;
@@ -127,7 +126,7 @@ put_locked(struct reg *r, const char *id, const struct image *image,
 	   struct reg_err *err)
 {
 	struct reg_need need = {
-		.slot = find(r, id),
+		.slot = reg_node_find(r, id),
 		.blocks = reg_blocks_for(image->n),
 		.now_ms = now_ms,
 		.stale_ms = stale_ms,
@@ -152,7 +151,7 @@ put_locked(struct reg *r, const char *id, const struct image *image,
 	generation = reg_life_generation(atomic_load(&slot->life));
 	if (need.slot == REG_NO_SLOT) {
 		atomic_store(&slot->id_hash, gw_hash(id, strlen(id)));
-		generation = next_generation(generation);
+		generation = reg_node_next_generation(generation);
 	}
 	set_life(slot, generation, now_ms);
 	reg_slot_publish(r, index, REG_RECORD, head);
@@ -165,7 +164,7 @@ static int
 touch_locked(struct reg *r, const char *id, struct image *status,
 	     uint64_t now_ms, struct reg_err *err)
 {
-	uint32_t index = find(r, id), head;
+	uint32_t index = reg_node_find(r, id), head;
 	struct reg_slot *slot;
 	uint64_t life;
 
@@ -196,7 +195,7 @@ touch_locked(struct reg *r, const char *id, struct image *status,
 static int
 remove_locked(struct reg *r, const char *id, struct reg_err *err)
 {
-	uint32_t index = find(r, id);
+	uint32_t index = reg_node_find(r, id);
 
 	if (index == REG_NO_SLOT)
 		return reg_fail(err, REG_NOT_FOUND, 0,

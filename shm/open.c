@@ -10,6 +10,8 @@
 
 #include "internal.h"
 
+#define OPEN_WAIT_MS 2000
+
 static void
 free_handle(struct reg *r)
 {
@@ -19,7 +21,8 @@ free_handle(struct reg *r)
 }
 
 struct reg *
-reg_open(const char *name, size_t bytes, struct reg_err *err)
+reg_open_within(const char *name, size_t bytes, uint64_t wait_ms,
+		struct reg_err *err)
 {
 	struct reg *r = calloc(1, sizeof(*r));
 
@@ -32,7 +35,8 @@ reg_open(const char *name, size_t bytes, struct reg_err *err)
 	r->identity = reg_identity_self(err);
 	if (!r->identity)
 		goto fail;
-	if (reg_segment_open(r, name, bytes ? bytes : REG_DEFAULT_BYTES, err))
+	if (reg_segment_open(r, name, bytes ? bytes : REG_DEFAULT_BYTES,
+			     wait_ms, err))
 		goto fail;
 	r->used = calloc(r->n_blocks / 64 + 1, sizeof(*r->used));
 	if (!r->used) {
@@ -48,6 +52,12 @@ reg_open(const char *name, size_t bytes, struct reg_err *err)
 fail:
 	free_handle(r);
 	return NULL;
+}
+
+struct reg *
+reg_open(const char *name, size_t bytes, struct reg_err *err)
+{
+	return reg_open_within(name, bytes, OPEN_WAIT_MS, err);
 }
 
 void

@@ -19,6 +19,7 @@
 
 #define WINDOW 64
 #define LOOK_TRIES 64
+#define CARRY_LEASE_MS 1000
 
 /* A consistent look at an entry. */
 struct view {
@@ -271,6 +272,37 @@ reg_probe_begin(struct reg *r, const uint64_t key[2], uint64_t now_ms,
 		return REG_PROBE_FRESH;
 	}
 	return REG_PROBE_WAIT;
+}
+
+/*
+ * An entry keeps its place, so a key is found behind its home as before: what
+ * was in use there is in use here, by it or by another one.
+ */
+void
+reg_probe_carry(const struct reg *from, struct reg *to)
+{
+	uint64_t now_ms = reg_clock_ms();
+
+	for (uint32_t i = 0; i < REG_PROBES_MAX; i++) {
+		struct reg_target *old = &from->seg->targets[i];
+		struct reg_target *t = &to->seg->targets[i];
+		uint64_t taken, checked = atomic_load(&old->checked);
+		uint64_t key[2] = {atomic_load(&old->key[0]),
+				   atomic_load(&old->key[1])};
+
+		if (!checked || atomic_load(&t->checked) ||
+		    look_up(to, key).target ||
+		    !take_lease(to, t, now_ms, CARRY_LEASE_MS, &taken))
+			continue;
+		assign(t, key);
+		atomic_store(&t->outcome, atomic_load(&old->outcome));
+		REG_CRASH_POINT();
+		atomic_store(&t->checked,
+			     reg_checked(reg_checked_ms(checked),
+					 reg_checked_sequence(
+						 atomic_load(&t->checked))));
+		drop_lease(t, taken);
+	}
 }
 
 void

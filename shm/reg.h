@@ -96,6 +96,53 @@ int reg_unlink(const char *name);
  */
 REG_MUSTCHECK int reg_own(struct reg *r, struct reg_err *err);
 
+/* ---- a segment whose file is gone ---------------------------------------- */
+
+/*
+ * Cleaners and people remove files in /dev/shm. Attached processes keep their
+ * mapping, but whoever starts meets an empty segment, or none. So each process
+ * asks reg_is_current() now and then and reg_was_left() at every occasion, and
+ * moves: the first one carries what is registered over to the segment that the
+ * name leads to now (it makes one where there is none) and marks the old one as
+ * left; changes of a segment that was left are BUSY.
+ */
+
+/* reg_is_current - does the name still lead to this segment? Two stat(2). In
+ * doubt (they fail) yes. */
+bool reg_is_current(const struct reg *r);
+
+/* reg_was_left - did another process move on? One atomic load. */
+bool reg_was_left(const struct reg *r);
+
+struct reg_move {
+	bool first;	/* this process carried things over, not just itself */
+	unsigned nodes; /* how many came along then */
+};
+
+/*
+ * reg_move_begin - attach to the segment that the name leads to now.
+ * @r    not current, or left
+ * @what filled on success
+ * @err  as reg_open(), and BUSY where that waits: it moves at the moment, or the
+ *       new segment is locked; try again soon
+ * Returns a handle on the new segment, or NULL: @r stays what it is and is not
+ * left by this. Carried over: nodes with their status (of two registrations of
+ * one id the later one stays), turns, probe results, once-words, counters; not
+ * leases, gauges and the ownership. Takes milliseconds: the file is allocated.
+ * Crash: whoever comes next does all of it again.
+ */
+REG_MUSTCHECK struct reg *reg_move_begin(struct reg *r, struct reg_move *what,
+					 struct reg_err *err);
+
+/*
+ * reg_move_end - from here on @r is what @to was: all who hold @r are in the new
+ * segment. @to is gone; gauges come along. Leases in the old one must have been
+ * taken anew in @to (see reg_move_ref()) or be forgotten; what was read from @r
+ * before (references, epochs, indices of turns) says nothing any more; the owner
+ * calls reg_own() again.
+ */
+void reg_move_end(struct reg *r, struct reg *to);
+
 /* ---- nodes --------------------------------------------------------------- */
 
 /* Where a node lives; both numbers must match for it to be the same one. */
@@ -113,6 +160,11 @@ struct reg_node {
 	uint64_t status_version; /* changes whenever the status does */
 	uint32_t leases;	/* live leases on it, all processes */
 };
+
+/* reg_move_ref - where a node of @from is in @to, during a move. A slot of
+ * REG_NODES_MAX: nowhere. */
+struct reg_node_ref reg_move_ref(const struct reg *from, const struct reg *to,
+				 struct reg_node_ref ref);
 
 /*
  * reg_node_put - register a node, or replace its registration atomically.

@@ -36,10 +36,11 @@ print_header(const struct reg *r, const char *name)
 	uint64_t owner = atomic_load(&h->owner);
 
 	printf("segment %s layout=%" PRIu32 " bytes=%" PRIu64 " blocks=%" PRIu32
-	       " epoch=%" PRIu64 " writes=%" PRIu64 " owner_pid=%" PRIu32 "\n",
+	       " epoch=%" PRIu64 " writes=%" PRIu64 " owner_pid=%" PRIu32
+	       "%s\n",
 	       name, h->layout, h->total_bytes, h->n_blocks,
 	       atomic_load(&h->epoch), atomic_load(&h->write_count),
-	       reg_identity_pid(owner));
+	       reg_identity_pid(owner), reg_was_left(r) ? " left" : "");
 	for (int i = 0; i < REG_ONCE_MAX; i++)
 		if (atomic_load(&h->once[i]))
 			printf("once %d=%016" PRIx64 "\n", i,

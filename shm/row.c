@@ -125,19 +125,30 @@ reg_row_gone(struct reg *r, uint32_t row, uint64_t generation, uint64_t mask,
 	return watch->dead;
 }
 
-/* Only the owner writes these words: a plain add in two halves is enough. */
+/* In one step: another process may carry off what was counted so far. */
 void
 reg_counter_add(struct reg *r, unsigned index, uint64_t n)
 {
-	_Atomic uint64_t *w;
-
-	if (index >= REG_COUNTERS_MAX)
-		return;
-	w = &r->seg->rows[r->row].counters[index];
-	atomic_store_explicit(w,
-			      atomic_load_explicit(w, memory_order_relaxed) + n,
-			      memory_order_relaxed);
+	if (index < REG_COUNTERS_MAX)
+		atomic_fetch_add_explicit(&r->seg->rows[r->row].counters[index],
+					  n, memory_order_relaxed);
 }
+
+void
+reg_row_carry_counters(const struct reg *from, struct reg *to)
+{
+	for (uint32_t row = 0; row < REG_ROWS_MAX; row++)
+		for (unsigned i = 0; i < REG_COUNTERS_MAX; i++) {
+			_Atomic uint64_t *w = &from->seg->rows[row].counters[i];
+
+			if (atomic_load_explicit(w, memory_order_relaxed) == 0)
+				continue;
+			REG_CRASH_POINT();
+			reg_counter_add(to, i, atomic_exchange(w, 0));
+		}
+}
+
+/* Only the owner writes these words: a plain add in two halves is enough. */
 
 void
 reg_gauge_add(struct reg *r, unsigned index, int64_t n)

@@ -20,8 +20,6 @@
 
 #include "internal.h"
 
-#define OPEN_DEADLINE_MS 2000
-#define NAME_BYTES_MAX 200
 #define BLOCKS_MAX (1u << 31)
 
 /* Changes with the size of anything, even if the version was forgotten. */
@@ -58,21 +56,22 @@ check_name(const char *name, struct reg_err *err)
 {
 	size_t len = strlen(name);
 
-	if (len < 2 || len > NAME_BYTES_MAX + 1 || name[0] != '/' ||
+	if (len < 2 || len > REG_NAME_BYTES_MAX + 1 || name[0] != '/' ||
 	    strchr(name + 1, '/'))
 		return reg_fail(err, REG_SYSTEM, EINVAL,
 				"'%.80s' cannot name shared memory: it takes a "
 				"'/' and 1 to %d more bytes without '/'",
-				name, NAME_BYTES_MAX);
+				name, REG_NAME_BYTES_MAX);
 	return 0;
 }
 
-/* Takes flock(2), waiting a bounded time: this is start-up only. */
+/* Takes flock(2), waiting a bounded time, and only where one may: at a start.
+ */
 static int
-lock_file(int fd, const char *name, struct reg_err *err)
+lock_file(int fd, const char *name, uint64_t wait_ms, struct reg_err *err)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
-	uint64_t deadline = reg_clock_ms() + OPEN_DEADLINE_MS;
+	uint64_t deadline = reg_clock_ms() + wait_ms;
 
 	while (flock(fd, LOCK_EX | LOCK_NB)) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
@@ -82,8 +81,8 @@ lock_file(int fd, const char *name, struct reg_err *err)
 		if (reg_clock_ms() >= deadline)
 			return reg_fail(err, REG_BUSY, 0,
 					"another process has been opening "
-					"/dev/shm%s for %d ms",
-					name, OPEN_DEADLINE_MS);
+					"/dev/shm%s for %u ms",
+					name, (unsigned)wait_ms);
 		nanosleep(&pause, NULL);
 	}
 	return 0;
@@ -92,6 +91,7 @@ lock_file(int fd, const char *name, struct reg_err *err)
 enum found {
 	FOUND_BROKEN = -1, /* @err is set */
 	FOUND_READY,
+	FOUND_LEFT,   /* whoever used it has gone to another one */
 	FOUND_NOTHING /* empty, or half-built by a creator that died */
 };
 
@@ -146,7 +146,7 @@ inspect(int fd, const char *name, uint64_t *total, struct reg_err *err)
 	    u.header.n_blocks != blocks_of(u.header.total_bytes))
 		return refuse(name, "has another size than it says", err);
 	*total = u.header.total_bytes;
-	return FOUND_READY;
+	return atomic_load(&u.header.left) ? FOUND_LEFT : FOUND_READY;
 }
 
 static int
@@ -265,7 +265,8 @@ check_owner(int fd, const char *name, struct reg_err *err)
 
 /* One attempt. 1 = the name was removed meanwhile, try again; 0; -1. */
 static int
-try_open(struct reg *r, const char *name, size_t bytes, struct reg_err *err)
+try_open(struct reg *r, const char *name, size_t bytes, uint64_t wait_ms,
+	 struct reg_err *err)
 {
 	uint64_t total = 0;
 	struct stat st;
@@ -281,7 +282,7 @@ try_open(struct reg *r, const char *name, size_t bytes, struct reg_err *err)
 		return reg_fail(err, REG_SYSTEM, errno, "open /dev/shm%s: %s",
 				name, strerror(errno));
 	REG_CRASH_POINT();
-	if (lock_file(r->fd, name, err))
+	if (lock_file(r->fd, name, wait_ms, err))
 		return -1;
 	REG_CRASH_POINT();
 	if (fstat(r->fd, &st) == 0 && st.st_nlink == 0)
@@ -289,6 +290,13 @@ try_open(struct reg *r, const char *name, size_t bytes, struct reg_err *err)
 	switch (inspect(r->fd, name, &total, err)) {
 	case FOUND_READY:
 		rc = map(r, total, PROT_READ | PROT_WRITE, name, err);
+		break;
+	case FOUND_LEFT:
+		/* Its nodes are of the past. A name that came back to it, by an
+		 * operator's second `mv`, leads nowhere. */
+		if (reg_is_current(r))
+			shm_unlink(name);
+		rc = 1;
 		break;
 	case FOUND_NOTHING:
 		rc = build(r, name, bytes, err);
@@ -304,12 +312,13 @@ try_open(struct reg *r, const char *name, size_t bytes, struct reg_err *err)
 
 int
 reg_segment_open(struct reg *r, const char *name, size_t bytes,
-		 struct reg_err *err)
+		 uint64_t wait_ms, struct reg_err *err)
 {
 	if (check_name(name, err))
 		return -1;
+	snprintf(r->name, sizeof(r->name), "%s", name);
 	for (int attempt = 0; attempt < 100; attempt++) {
-		int rc = try_open(r, name, bytes, err);
+		int rc = try_open(r, name, bytes, wait_ms, err);
 
 		if (rc <= 0)
 			return rc;
@@ -332,6 +341,7 @@ reg_segment_look(struct reg *r, const char *name, struct reg_err *err)
 				name, strerror(errno));
 	switch (inspect(r->fd, name, &total, err)) {
 	case FOUND_READY:
+	case FOUND_LEFT:
 		return map(r, total, PROT_READ, name, err);
 	case FOUND_NOTHING:
 		return reg_fail(err, REG_LAYOUT, 0,
@@ -353,6 +363,20 @@ reg_segment_close(struct reg *r)
 		close(r->fd);
 	r->seg = NULL;
 	r->fd = -1;
+}
+
+bool
+reg_is_current(const struct reg *r)
+{
+	char path[NAME_MAX + 16];
+	struct stat named, ours;
+
+	snprintf(path, sizeof(path), "/dev/shm%s", r->name);
+	if (lstat(path, &named))
+		return errno != ENOENT;
+	/* Nobody gets the inode's number while it is open here. */
+	return fstat(r->fd, &ours) ||
+	       (named.st_ino == ours.st_ino && named.st_dev == ours.st_dev);
 }
 
 int

@@ -83,6 +83,26 @@ reg_turn_open(struct reg *r, const char *name, uint32_t *index,
 	return 0;
 }
 
+void
+reg_turn_carry(const struct reg *from, struct reg *to)
+{
+	for (uint32_t i = 0; i < REG_TURNS_MAX; i++) {
+		struct reg_turn *old = &from->seg->turns[i], *t;
+		uint32_t bytes = atomic_load(&old->name_bytes);
+		uint64_t position = atomic_load(&old->position);
+		bool found;
+
+		if (bytes == 0 || bytes > REG_TURN_NAME_MAX)
+			continue;
+		t = &to->seg->turns[find(to, old->name, bytes, old->name_hash,
+					 &found)];
+		if (!found)
+			assign(to, t, old->name, bytes, old->name_hash);
+		if (atomic_load(&t->position) < position)
+			atomic_store(&t->position, position);
+	}
+}
+
 uint64_t
 reg_turn_next(struct reg *r, uint32_t index)
 {

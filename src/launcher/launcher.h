@@ -53,6 +53,7 @@ struct launcher {
 	struct gw_instance *instance;
 	struct gw_config *config; /* the snapshot in force; owned */
 	struct reg *reg;
+	bool owns; /* the instance; another launcher may own what we moved to */
 	struct gw_site site;
 };
 

@@ -26,7 +26,8 @@ own_instance(struct launcher *l, struct gw_err *err)
 		return gw_err_set(err, GW_ERR_INTERNAL, rerr.sys,
 				  "shared memory %s: %s", l->instance->shm_name,
 				  rerr.msg);
-	if (reg_own(l->reg, &rerr) == 0)
+	l->owns = reg_own(l->reg, &rerr) == 0;
+	if (l->owns)
 		return 0;
 	reg_close(l->reg);
 	l->reg = NULL;
@@ -131,6 +132,10 @@ launcher_release(struct launcher *l, bool again)
 		/* Unlinked while it is owned: no one can be starting on it. */
 		if (again)
 			gw_log(GW_EV_STOP, NULL, "shm=%s kept=\"for the next\"",
+			       l->instance->shm_name);
+		else if (!l->owns || !reg_is_current(l->reg))
+			gw_log(GW_EV_STOP, NULL,
+			       "shm=%s kept=\"its name is another's now\"",
 			       l->instance->shm_name);
 		else if (reg_rows_live(l->reg) <= 1)
 			(void)reg_unlink(l->instance->shm_name);

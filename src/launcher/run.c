@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "config/watch.h"
 #include "launcher/last_good.h"
+#include "responder/follow.h"
 #include "webserver/webserver.h"
 
 #ifdef HAVE_CONFIG_H
@@ -30,6 +31,7 @@ struct run {
 	ev_signal on_int, on_term, on_hup;
 	struct gw_webserver web;
 	struct gw_config_watch *watch;
+	struct gw_follow follow;
 };
 
 static void
@@ -127,6 +129,21 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 	l->config = fresh;
 }
 
+/* Another launcher may have been started on the new segment: then it is its. */
+static void
+on_moved(void *arg)
+{
+	struct run *r = arg;
+	struct reg_err err = {0};
+
+	r->l->owns = reg_own(r->l->reg, &err) == 0;
+	if (!r->l->owns)
+		gw_log(GW_EV_SHM_REFUSED, NULL,
+		       "shm=%s message=\"%s: two gateways share it now; give "
+		       "one of them a ROLE_MESH_SHM of its own\"",
+		       r->l->instance->shm_name, err.msg);
+}
+
 static void
 start_signal(struct run *r, ev_signal *s, int signum)
 {
@@ -174,7 +191,15 @@ launcher_run(struct launcher *l)
 	else
 		gw_log(GW_EV_CONFIG_WARNING, NULL,
 		       "finding=\"out of memory: edits are not watched here\"");
+	r.follow = (struct gw_follow){.loop = r.loop,
+				      .reg = l->reg,
+				      .name = l->instance->shm_name,
+				      .on_moved = on_moved,
+				      .arg = &r};
+	gw_follow_start(&r.follow);
 	ev_run(r.loop, 0);
+	gw_follow_now(&r.follow); /* what is released then has the name */
+	gw_follow_stop(&r.follow);
 	gw_config_watch_free(r.watch);
 	if (r.status != LAUNCHER_AGAIN)
 		gw_log(GW_EV_STOP, NULL, "status=%d", r.status);

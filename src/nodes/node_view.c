@@ -70,12 +70,20 @@ drop_node(struct gw_node_view *v, uint32_t slot)
 }
 
 void
+gw_node_view_reset(struct gw_node_view *v)
+{
+	for (uint32_t slot = 0; slot < REG_NODES_MAX; slot++)
+		drop_node(v, slot);
+	v->current = false;
+	memset(&v->pass, 0, sizeof(v->pass)); /* it begins once more */
+}
+
+void
 gw_node_view_free(struct gw_node_view *v)
 {
 	if (!v)
 		return;
-	for (uint32_t slot = 0; slot < REG_NODES_MAX; slot++)
-		drop_node(v, slot);
+	gw_node_view_reset(v);
 	gw_role_lists_release(&v->roles);
 	free(v->fresh);
 	free(v);

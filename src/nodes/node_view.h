@@ -67,6 +67,9 @@ uint32_t gw_node_view_stale_after_ms(const struct gw_node_view *v);
  */
 void gw_node_view_refresh(struct gw_node_view *v);
 
+/* gw_node_view_reset - the registry is another one: forget all that was read. */
+void gw_node_view_reset(struct gw_node_view *v);
+
 /*
  * gw_node_view_catch_up - the same in pieces, for who must not hold up others
  * while thousands of nodes are parsed.

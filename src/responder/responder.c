@@ -13,10 +13,12 @@
 #include "config/watch.h"
 #include "endpoint/table.h"
 #include "probe/prober.h"
+#include "responder/follow.h"
 #include "responder/shared_counters.h"
 #include "responder/stages.h"
 #include "routing/routing.h"
 #include "stage/policy.h"
+#include "stage/stage.h"
 
 #define SPAWNER_CHECK_S 1.0
 #define FLUSH_MS 1000 /* for what is said to those that are cut off */
@@ -27,6 +29,7 @@ struct gw_responder {
 	struct gw_routing routing;
 	struct gw_instance *instance; /* borrowed */
 	struct gw_config_watch *watch;
+	struct gw_follow follow;
 	pid_t spawner; /* end when it is gone */
 	bool draining;
 	ev_signal on_term, on_cut;
@@ -258,6 +261,24 @@ count_probe(void *arg)
 	gw_counters_count(&w->counters, GW_COUNT_PROBES, 1);
 }
 
+static void
+on_moving(void *arg, struct reg *to)
+{
+	struct gw_responder *p = arg;
+
+	for (struct gw_request *r = p->worker->requests; r; r = r->next)
+		gw_pick_move(r, p->routing.reg, to);
+}
+
+static void
+on_moved(void *arg)
+{
+	struct gw_responder *p = arg;
+
+	gw_node_view_reset(p->routing.nodes);
+	gw_policies_release(&p->routing);
+}
+
 static int
 attach(struct gw_responder *p, struct gw_instance *in, struct gw_err *err)
 {
@@ -286,6 +307,13 @@ attach(struct gw_responder *p, struct gw_instance *in, struct gw_err *err)
 		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 				  "out of memory");
 	gw_config_watch_since(p->watch, w->config->fingerprint);
+	p->follow = (struct gw_follow){.loop = w->loop,
+				       .reg = routing->reg,
+				       .name = in->shm_name,
+				       .on_moving = on_moving,
+				       .on_moved = on_moved,
+				       .arg = p};
+	gw_follow_start(&p->follow);
 	return 0;
 }
 
@@ -329,6 +357,7 @@ gw_responder_free(struct gw_responder *p)
 	w = p->worker;
 	if (w) {
 		gw_worker_end_requests(w);
+		gw_follow_stop(&p->follow);
 		gw_prober_free(p->routing.prober);
 		gw_config_watch_free(p->watch);
 		if (p->routing.nodes)

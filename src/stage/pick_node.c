@@ -76,6 +76,20 @@ gw_pick_release(struct gw_request *r)
 	p->leased = false;
 }
 
+void
+gw_pick_move(struct gw_request *r, const struct reg *from, struct reg *to)
+{
+	struct gw_picked *p = &gw_routed(r)->pick;
+
+	for (unsigned i = 0; i < p->n_tried; i++)
+		p->tried[i] = reg_move_ref(from, to, p->tried[i]);
+	if (p->chosen)
+		p->node = reg_move_ref(from, to, p->node);
+	/* The old lease ends with the old segment. */
+	if (p->leased)
+		p->lease = reg_lease_take(to, p->node);
+}
+
 /* It is left for another one. */
 static void
 note_tried(struct gw_picked *p)

@@ -15,6 +15,7 @@
 #include "serve/step.h"
 
 struct gw_request;
+struct reg;
 
 enum gw_step gw_stage_accept(struct gw_request *r);
 enum gw_step gw_stage_check_origin(struct gw_request *r);
@@ -51,6 +52,12 @@ bool gw_pick_has_another(const struct gw_request *r);
  * Returns 0, or -1 with r->err INTERNAL when memory is out.
  */
 GW_MUSTCHECK int gw_default_model_json(struct gw_request *r);
+
+/*
+ * gw_pick_move - the registry moves: have the request hold in @to what it holds
+ * of a node in @from.
+ */
+void gw_pick_move(struct gw_request *r, const struct reg *from, struct reg *to);
 
 /* gw_pick_release - let the node go that pick_node chose, if any. */
 void gw_pick_release(struct gw_request *r);

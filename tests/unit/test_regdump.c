@@ -57,7 +57,7 @@ int
 main(void)
 {
 	static const char *const expected[] = {
-		"layout=1",
+		"layout=2",
 		"row 0 live pid=",
 		" generation=1 leases=1 c3=44",
 		" g2=-5",
