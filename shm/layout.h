@@ -97,6 +97,12 @@ struct reg_target {
 	uint64_t padding[3];
 };
 
+/* What was last said about something; shm/tell.c has the word's bits. */
+struct reg_told {
+	_Atomic uint64_t key;  /* 0 = never used */
+	_Atomic uint64_t word; /* 0 = nothing was said */
+};
+
 /* A piece of a payload; `owner` says of which one, 0 = of none yet. */
 struct reg_block {
 	_Atomic uint32_t next; /* index of the next piece, 0 = the last one */
@@ -111,6 +117,7 @@ struct reg_segment {
 	struct reg_turn turns[REG_TURNS_MAX];
 	struct reg_target targets[REG_PROBES_MAX];
 	_Atomic uint64_t leases[REG_LEASES_MAX]; /* reg_held(), 0 = free */
+	struct reg_told told[REG_TOLD_MAX];
 	struct reg_block blocks[]; /* block 0 is never used: 0 = none */
 };
 
@@ -138,6 +145,7 @@ _Static_assert(offsetof(struct reg_row, counters) == 64, "counters' lines");
 _Static_assert(sizeof(struct reg_slot) == 64, "slot");
 _Static_assert(sizeof(struct reg_turn) == 192, "turn");
 _Static_assert(sizeof(struct reg_target) == 64, "target");
+_Static_assert(sizeof(struct reg_told) == 16, "told");
 _Static_assert(sizeof(struct reg_block) == 512, "block");
 _Static_assert(sizeof(struct reg_head) == 24, "head");
 _Static_assert(offsetof(struct reg_segment, rows) == 512, "byte map");
@@ -145,7 +153,8 @@ _Static_assert(offsetof(struct reg_segment, slots) == 524800, "byte map");
 _Static_assert(offsetof(struct reg_segment, turns) == 786944, "byte map");
 _Static_assert(offsetof(struct reg_segment, targets) == 983552, "byte map");
 _Static_assert(offsetof(struct reg_segment, leases) == 1507840, "byte map");
-_Static_assert(offsetof(struct reg_segment, blocks) == 2032128, "byte map");
+_Static_assert(offsetof(struct reg_segment, told) == 2032128, "byte map");
+_Static_assert(offsetof(struct reg_segment, blocks) == 2163200, "byte map");
 _Static_assert(sizeof(_Atomic uint64_t) == 8, "atomics are plain words");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomics need no hidden lock");
 _Static_assert(REG_ROWS_MAX <= 1 << 10, "a row number has 10 bits");

@@ -90,6 +90,23 @@ reg_node_next(const struct reg *r, uint32_t *slot, struct reg_node *out)
 	return false;
 }
 
+bool
+reg_node_get(const struct reg *r, const char *id, struct reg_node *out)
+{
+	uint64_t hash = gw_hash(id, strlen(id));
+
+	for (uint32_t i = 0; i < REG_NODES_MAX; i++) {
+		uint32_t at = i;
+
+		if (atomic_load_explicit(&r->seg->slots[i].id_hash,
+					 memory_order_relaxed) == hash &&
+		    reg_node_next(r, &at, out) && out->ref.slot == i &&
+		    strcmp(out->id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
 uint64_t
 reg_node_seen(const struct reg *r, struct reg_node_ref ref)
 {

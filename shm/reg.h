@@ -38,6 +38,7 @@
 #define REG_TURNS_MAX 1024	/* names with a round-robin position */
 #define REG_TURN_NAME_MAX 128	/* bytes of such a name, without '\0' */
 #define REG_PROBES_MAX 8192	/* probe targets remembered */
+#define REG_TOLD_MAX 8192	/* things of which a state is remembered */
 #define REG_LEASES_MAX 65536	/* leases held at one time, all processes */
 
 enum reg_code {
@@ -63,7 +64,7 @@ struct reg;	/* one attached segment; opaque */
 /*
  * reg_open - attach to a segment, creating it when there is none.
  * @name   POSIX name: a '/' and 1 .. 200 more bytes without '/'
- * @bytes  size when it has to be created, at least 2,064,896;
+ * @bytes  size when it has to be created, at least 2,195,968;
  *         0 = REG_DEFAULT_BYTES
  * @err    SYSTEM (ENOSPC: /dev/shm is full; EINVAL: name or size), LAYOUT (of
  *         another version, size or user; the message says what to do), FULL (no
@@ -127,7 +128,7 @@ struct reg_move {
  *       new segment is locked; try again soon
  * Returns a handle on the new segment, or NULL: @r stays what it is and is not
  * left by this. Carried over: nodes with their status (of two registrations of
- * one id the later one stays), turns, probe results, once-words, counters; not
+ * one id the later one stays), turns, probe results, once-words, what was said, counters; not
  * leases, gauges and the ownership. Takes milliseconds: the file is allocated.
  * Crash: whoever comes next does all of it again.
  */
@@ -217,6 +218,9 @@ uint64_t reg_epoch(const struct reg *r);
  * the walk is seen before or after the change.
  */
 bool reg_node_next(const struct reg *r, uint32_t *slot, struct reg_node *out);
+
+/* reg_node_get - the node of an id, without a lock. False: there is none. */
+bool reg_node_get(const struct reg *r, const char *id, struct reg_node *out);
 
 /*
  * reg_node_seen - freshness on the hot path: one atomic load or two.
@@ -350,6 +354,36 @@ unsigned reg_rows_live(const struct reg *r);
  * @value; returns true for the one process that changed it. Words begin at 0.
  */
 bool reg_once(struct reg *r, unsigned index, uint64_t value);
+
+/* ---- what was said: one process says a change, once ----------------------- */
+
+enum reg_told_state {
+	REG_TOLD_NOTHING,
+	REG_TOLD_GOOD,
+	REG_TOLD_BAD
+};
+
+/* reg_told - what was last said about something (a hash of its name). */
+enum reg_told_state reg_told(const struct reg *r, uint64_t key);
+
+/* reg_tell_good - remember, unsaid, that it is well, if nothing is known. */
+void reg_tell_good(struct reg *r, uint64_t key, uint64_t now_ms);
+
+/*
+ * reg_tell_begin - has the state of something changed, and is it this process
+ * that says so?
+ * @key       as above; of more than REG_TOLD_MAX some are forgotten, and said
+ *            again
+ * @bad       its state. What nothing was said about is well
+ * @now_ms    CLOCK_MONOTONIC ms
+ * @since_ms  set when true: when the state before began, 0 = unknown
+ * Returns true for one of all processes, which then says it and calls
+ * reg_tell_end(). Crash: if it dies between the two, another one is told to say
+ * it: once more, perhaps, but never not at all.
+ */
+bool reg_tell_begin(struct reg *r, uint64_t key, bool bad, uint64_t now_ms,
+		    uint64_t *since_ms);
+void reg_tell_end(struct reg *r, uint64_t key);
 
 /*
  * reg_verify - check every invariant of the layout (tests, regdump).

@@ -183,6 +183,20 @@ print_probes(const struct reg *r)
 	}
 }
 
+static void
+print_told(const struct reg *r)
+{
+	for (uint32_t i = 0; i < REG_TOLD_MAX; i++) {
+		uint64_t key = atomic_load(&r->seg->told[i].key);
+		uint64_t word = atomic_load(&r->seg->told[i].word);
+
+		if (key && word)
+			printf("told %016" PRIx64 " %s since_ms=%" PRIu64 "\n",
+			       key, word >> 63 ? "bad" : "good",
+			       word & REG_BITS(REG_MS_BITS));
+	}
+}
+
 static int
 print_verdict(const struct reg *r)
 {
@@ -225,6 +239,7 @@ main(int argc, char **argv)
 	print_nodes(r, payloads);
 	print_turns(r);
 	print_probes(r);
+	print_told(r);
 	status = print_verdict(r);
 	reg_segment_close(r);
 	free(r);

@@ -39,6 +39,7 @@ shape(void)
 		REG_TURNS_MAX,
 		REG_PROBES_MAX,
 		REG_LEASES_MAX,
+		REG_TOLD_MAX,
 	};
 
 	return gw_hash(sizes, sizeof(sizes));

@@ -7,6 +7,7 @@
 #include "endpoint/table.h"
 #include "nodes/node_doc.h"
 #include "routing/routing.h"
+#include "routing/states.h"
 #include "serve/reply.h"
 
 enum gw_step
@@ -23,6 +24,7 @@ gw_answer_deregister(struct gw_request *r)
 		return gw_registry_failed(r, &err, id);
 	gw_log(GW_EV_NODE_DEREGISTERED, r->accept.id, "node=%s",
 	       gw_log_quote(quoted, sizeof(quoted), id, strlen(id)));
+	gw_states_aliases(gw_routing(r));
 	doc = json_object_new_object();
 	gw_json_set_str(doc, "status", "ok");
 	gw_json_set_str(doc, "node_id", id);

@@ -9,6 +9,7 @@
 #include "endpoint/table.h"
 #include "nodes/node_doc.h"
 #include "routing/routing.h"
+#include "routing/states.h"
 #include "serve/reply.h"
 
 /* Being alive counts more than metrics there is no room for. */
@@ -38,8 +39,11 @@ gw_answer_heartbeat(struct gw_request *r)
 	    gw_node_metrics_from_wire(r->receive.document, &metrics, &r->err) <
 		    0)
 		return GW_FINISH;
+	/* It may be back before anybody saw that it was gone. */
+	gw_states_node(gw_routing(r), id);
 	if (touch(gw_routing(r)->reg, id, &metrics, &err) < 0)
 		return gw_registry_failed(r, &err, id);
+	gw_states_node(gw_routing(r), id);
 	doc = json_object_new_object();
 	gw_json_set_str(doc, "status", "ok");
 	gw_json_set_str(doc, "node_id", id);

@@ -12,6 +12,7 @@
 #include "nodes/node_doc.h"
 #include "probe/probe.h"
 #include "routing/routing.h"
+#include "routing/states.h"
 #include "serve/reply.h"
 
 #define HEARTBEATS_PER_STALE 3 /* two may be lost */
@@ -65,6 +66,7 @@ store(struct gw_request *r, const struct gw_node_doc *d)
 			   REG_PAYLOAD_MAX);
 		return GW_FINISH;
 	}
+	gw_states_node(routing, d->node_id);
 	if (reg_node_put(routing->reg, d->node_id, text.data, text.len,
 			 gw_mono_ms(),
 			 gw_node_view_stale_after_ms(routing->nodes), evicted,
@@ -74,6 +76,8 @@ store(struct gw_request *r, const struct gw_node_doc *d)
 	gw_probe_key(d->base_url, r->config->auth.upstream_node_key, key);
 	reg_probe_forget(routing->reg, key);
 	log_registration(r, d, evicted);
+	gw_states_node(routing, d->node_id);
+	gw_states_aliases(routing);
 	reply(r, d);
 	return GW_FINISH;
 }

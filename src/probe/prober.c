@@ -64,6 +64,16 @@ finish(struct gw_probe_job *j, struct gw_probe_outcome outcome)
 
 static void start_queued(struct gw_prober *p);
 
+static void
+publish(struct gw_probe_job *j, uint32_t result)
+{
+	struct gw_prober *p = j->prober;
+
+	reg_probe_put(p->with.reg, j->key, gw_mono_ms(), gw_wall_s(), result);
+	if (p->with.on_result)
+		p->with.on_result(p->with.arg, j->base_url, j->key, result);
+}
+
 /* The result of a job's own exchange: publish, then tell. */
 static void
 conclude(struct gw_probe_job *j, uint32_t result)
@@ -74,8 +84,7 @@ conclude(struct gw_probe_job *j, uint32_t result)
 	if (j->last.checked_ms && j->last.result == result)
 		o.since_wall_s = j->last.since_wall_s;
 	if (j->shared)
-		reg_probe_put(p->with.reg, j->key, gw_mono_ms(), gw_wall_s(),
-			      result);
+		publish(j, result);
 	finish(j, o);
 	start_queued(p);
 }
@@ -238,7 +247,7 @@ begin(struct gw_probe_job *j, struct gw_probe_outcome *out)
 		return false;
 	failed = gw_probe_result_of_failure(GW_TRANSFER_INTERNAL);
 	if (j->shared)
-		reg_probe_put(reg, j->key, gw_mono_ms(), gw_wall_s(), failed);
+		publish(j, failed);
 	*out = outcome_now(failed);
 	return true;
 }
@@ -416,6 +425,25 @@ gw_prober_settle(struct gw_prober *p, struct gw_probe_waiter *waiter,
 		gw_prober_leave(p, waiter);
 	}
 	return true;
+}
+
+static void
+tell_nobody(struct gw_probe_waiter *w, struct gw_probe_outcome outcome)
+{
+	(void)w;
+	(void)outcome;
+}
+
+void
+gw_prober_look(struct gw_prober *p, const struct gw_probe_target *target,
+	       struct gw_probe_limits limits)
+{
+	struct gw_probe_waiter waiter = {.answer = tell_nobody};
+	struct gw_probe_outcome ignored;
+
+	/* A probe under way goes on when its waiter leaves. */
+	if (!gw_prober_ask(p, target, limits, &waiter, &ignored))
+		gw_prober_leave(p, &waiter);
 }
 
 void

@@ -33,6 +33,10 @@ struct gw_prober_setup {
 	const char *via; /* for X-RoleMesh-Via; NULL = no such header */
 	void (*on_sent)(
 		void *arg); /* one more was sent; NULL = nobody counts */
+	/* A result was published; NULL = nobody asks. Must not come back here,
+	 * nor refresh a view of nodes: somebody may be at it. */
+	void (*on_result)(void *arg, const char *base_url,
+			  const uint64_t key[2], uint32_t result);
 	void *arg;
 };
 
@@ -78,6 +82,14 @@ bool gw_prober_recall(struct gw_prober *p, const struct gw_probe_target *target,
  */
 bool gw_prober_settle(struct gw_prober *p, struct gw_probe_waiter *waiter,
 		      struct gw_probe_outcome *out);
+
+/*
+ * gw_prober_look - have a target asked about, unless a result is young enough or
+ * it is its turn later than at once: nobody waits, who wants to know finds the
+ * result in the registry.
+ */
+void gw_prober_look(struct gw_prober *p, const struct gw_probe_target *target,
+		    struct gw_probe_limits limits);
 
 /* gw_prober_leave - stop waiting; nothing happens to one that does not. */
 void gw_prober_leave(struct gw_prober *p, struct gw_probe_waiter *waiter);

@@ -17,6 +17,7 @@
 #include "responder/shared_counters.h"
 #include "responder/stages.h"
 #include "routing/routing.h"
+#include "routing/states.h"
 #include "stage/policy.h"
 #include "stage/stage.h"
 
@@ -30,6 +31,7 @@ struct gw_responder {
 	struct gw_instance *instance; /* borrowed */
 	struct gw_config_watch *watch;
 	struct gw_follow follow;
+	ev_timer states;
 	pid_t spawner; /* end when it is gone */
 	bool draining;
 	ev_signal on_term, on_cut;
@@ -262,6 +264,23 @@ count_probe(void *arg)
 }
 
 static void
+on_probed(void *arg, const char *base_url, const uint64_t key[2],
+	  uint32_t result)
+{
+	struct gw_worker *w = arg;
+
+	gw_states_probed(w->program, base_url, key, result);
+}
+
+static void
+on_states(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	(void)loop;
+	(void)revents;
+	gw_states_look(t->data);
+}
+
+static void
 on_moving(void *arg, struct reg *to)
 {
 	struct gw_responder *p = arg;
@@ -299,6 +318,7 @@ attach(struct gw_responder *p, struct gw_instance *in, struct gw_err *err)
 		.reg = routing->reg,
 		.via = w->via,
 		.on_sent = count_probe,
+		.on_result = on_probed,
 		.arg = w,
 	});
 	p->watch = gw_config_watch_new(w->loop, (const char *const *)in->paths,
@@ -314,6 +334,10 @@ attach(struct gw_responder *p, struct gw_instance *in, struct gw_err *err)
 				       .on_moved = on_moved,
 				       .arg = p};
 	gw_follow_start(&p->follow);
+	ev_timer_init(&p->states, on_states, GW_STATES_LOOK_S,
+		      GW_STATES_LOOK_S);
+	p->states.data = routing;
+	ev_timer_start(w->loop, &p->states);
 	return 0;
 }
 
@@ -358,6 +382,8 @@ gw_responder_free(struct gw_responder *p)
 	if (w) {
 		gw_worker_end_requests(w);
 		gw_follow_stop(&p->follow);
+		ev_timer_stop(w->loop, &p->states);
+		gw_states_stop(&p->routing);
 		gw_prober_free(p->routing.prober);
 		gw_config_watch_free(p->watch);
 		if (p->routing.nodes)

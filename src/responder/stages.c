@@ -6,6 +6,7 @@
 #include "endpoint/models.h"
 #include "routing/availability.h"
 #include "routing/routing.h"
+#include "routing/states.h"
 
 static const struct gw_stage stages[] = {
 	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
@@ -26,9 +27,32 @@ enum {
 	PICK_NODE = 7
 };
 
+/* Requests tell sooner than probes that an upstream is not there. */
+static void
+doubt(const struct gw_request *r)
+{
+	enum gw_transfer_result failure =
+		(enum gw_transfer_result)r->relay.failure;
+	const struct gw_model *m = r->resolve.model;
+	struct gw_probe_target target;
+
+	if (!m || !r->target.base_url || r->relay.status ||
+	    r->progress.client_gone ||
+	    (failure != GW_TRANSFER_CONNECT_TIMEOUT &&
+	     gw_transfer_code(failure) != GW_ERR_UPSTREAM_UNREACHABLE))
+		return;
+	target = m->type == GW_MODEL_PROXY
+			 ? gw_proxy_target(m)
+			 : (struct gw_probe_target){
+				   .base_url = r->target.base_url,
+				   .bearer = r->config->auth.upstream_node_key};
+	gw_states_doubt(gw_routing(r), &target);
+}
+
 static void
 release(struct gw_request *r)
 {
+	doubt(r);
 	gw_pick_release(r);
 	gw_availability_free(gw_routed(r)->availability);
 	gw_routed(r)->availability = NULL;

@@ -111,14 +111,14 @@ ask_one(struct gw_availability *a, size_t i)
 	struct gw_probe_target target;
 
 	if (one->proxy) {
-		target = gw_availability_proxy_target(one->proxy);
+		target = gw_proxy_target(one->proxy);
 	} else {
 		const struct gw_node *n =
 			gw_node_view_find(a->routing->nodes, one->node);
 
 		if (!n)
 			return;
-		target = gw_availability_node_target(a, n);
+		target = gw_node_target(a->config, n);
 		a->by_slot[one->node.slot] = (struct gw_asked_node){
 			.record_version = n->reg.record_version,
 			.generation = one->node.generation,

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "nodes/node_view.h"
+#include "probe/question.h"
 
 #define GW_UNUSABLE_REASON_BYTES 512
 
@@ -76,6 +77,15 @@ bool gw_availability_is_done(const struct gw_availability *a,
  * Probes under way go on for the other processes.
  */
 void gw_availability_free(struct gw_availability *a);
+
+/* gw_proxy_target, gw_node_target - what is probed of a proxy, of a node. */
+struct gw_probe_target gw_proxy_target(const struct gw_model *m);
+struct gw_probe_target gw_node_target(const struct gw_config *config,
+				      const struct gw_node *n);
+
+/* gw_availability_none - why a role has no candidate at all. */
+void gw_availability_none(const struct gw_routing *routing, const char *role,
+			  struct gw_usable *out);
 
 /* gw_availability_model - @m is of the configuration, and of `only` if set. */
 void gw_availability_model(struct gw_availability *a, const struct gw_model *m,

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 
 struct gw_probe_target
-gw_availability_proxy_target(const struct gw_model *m)
+gw_proxy_target(const struct gw_model *m)
 {
 	return (struct gw_probe_target){
 		.base_url = m->base_url,
@@ -23,12 +23,11 @@ gw_availability_proxy_target(const struct gw_model *m)
 }
 
 struct gw_probe_target
-gw_availability_node_target(const struct gw_availability *a,
-			    const struct gw_node *n)
+gw_node_target(const struct gw_config *config, const struct gw_node *n)
 {
 	return (struct gw_probe_target){
 		.base_url = n->doc->base_url,
-		.bearer = a->config->auth.upstream_node_key,
+		.bearer = config->auth.upstream_node_key,
 	};
 }
 
@@ -63,7 +62,7 @@ node_outcome(const struct gw_availability *a, const struct gw_node *n,
 
 	if (!asked->place || asked->record_version != n->reg.record_version ||
 	    asked->generation != n->reg.ref.generation)
-		return find_outcome(a, gw_availability_node_target(a, n), out);
+		return find_outcome(a, gw_node_target(a->config, n), out);
 	*out = gw_probe_run_outcome(a->run, asked->place - 1);
 	return true;
 }
@@ -90,7 +89,7 @@ judge_proxy(struct gw_availability *a, const struct gw_model *m,
 {
 	struct gw_probe_outcome o;
 
-	if (!find_outcome(a, gw_availability_proxy_target(m), &o)) {
+	if (!find_outcome(a, gw_proxy_target(m), &o)) {
 		snprintf(out->reason, sizeof(out->reason), "not probed");
 		return;
 	}
@@ -109,15 +108,15 @@ wall_of(uint64_t mono_ms)
 	return gw_wall_s() - ago_ms / 1000;
 }
 
-/* Why a role has no candidate at all. */
-static void
-explain_none(struct gw_availability *a, const char *role, struct gw_usable *out)
+void
+gw_availability_none(const struct gw_routing *routing, const char *role,
+		     struct gw_usable *out)
 {
-	uint32_t stale_ms = gw_node_view_stale_after_ms(a->routing->nodes);
+	uint32_t stale_ms = gw_node_view_stale_after_ms(routing->nodes);
 	struct gw_role_count c;
 
-	gw_node_view_count(a->routing->nodes, role, gw_mono_ms(), &c);
-	out->since_wall_s = a->routing->worker->started_wall_s;
+	gw_node_view_count(routing->nodes, role, gw_mono_ms(), &c);
+	out->since_wall_s = routing->worker->started_wall_s;
 	if (c.nodes == 0) {
 		snprintf(out->reason, sizeof(out->reason),
 			 "no node registered for role '%s'", role);
@@ -170,7 +169,7 @@ judge_discovered(struct gw_availability *a, const struct gw_model *m,
 					    gw_mono_ms(), &c);
 
 	if (n == 0) {
-		explain_none(a, m->role, out);
+		gw_availability_none(a->routing, m->role, out);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {

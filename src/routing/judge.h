@@ -57,13 +57,6 @@ struct gw_availability {
 	size_t n_probed;
 };
 
-/* gw_availability_proxy_target, gw_availability_node_target - whom to ask; it
- * points into @m, @n and the configuration. */
-struct gw_probe_target gw_availability_proxy_target(const struct gw_model *m);
-struct gw_probe_target
-gw_availability_node_target(const struct gw_availability *a,
-			    const struct gw_node *n);
-
 /* gw_availability_compare - the order of struct gw_probed, for qsort(). */
 int gw_availability_compare(const void *x, const void *y);
 

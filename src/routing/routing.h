@@ -12,6 +12,7 @@
 
 #include "nodes/node_view.h"
 #include "reg.h"
+#include "routing/states.h"
 #include "serve/worker.h"
 
 struct gw_availability;
@@ -25,8 +26,9 @@ struct gw_routing {
 	struct gw_worker *worker;
 	struct reg *reg;
 	struct gw_node_view *nodes;
-	struct gw_prober *prober;
+	struct gw_prober *prober; /* NULL: nobody is probed */
 	void *policy_state[GW_POLICIES_MAX]; /* by enum gw_strategy, the policy's */
+	struct gw_states states;
 };
 
 /* stage pick_node: the node of a discovered alias. */
