@@ -20,7 +20,7 @@ const struct gw_endpoint ag_endpoints[] = {
 	  GW_SSE_OPENAI, "a line of text that says what this is" },
 	{ "/health", GW_METHOD_GET, FOR_ANYONE, gw_answer_health,
 	  GW_SSE_OPENAI, "this process answers; touches no llama-server" },
-	{ "/v1/models", GW_METHOD_GET, LISTED, ag_answer_models,
+	{ "/v1/models", GW_METHOD_GET, LISTED | GW_EP_PROBED, ag_answer_models,
 	  GW_SSE_OPENAI, "all configured models, each with its state" },
 	{ "/v1/models/", GW_METHOD_GET, LISTED | GW_EP_PREFIX, ag_answer_model,
 	  GW_SSE_OPENAI, "one model" },

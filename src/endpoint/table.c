@@ -19,7 +19,7 @@ const struct gw_endpoint gw_endpoints[] = {
 	  GW_SSE_OPENAI, "this process answers; touches no upstream" },
 	{ "/ready", GW_METHOD_GET, GW_EP_ANSWER, gw_answer_ready,
 	  GW_SSE_OPENAI, "the default model is usable right now" },
-	{ "/v1/models", GW_METHOD_GET, LISTED, gw_answer_models,
+	{ "/v1/models", GW_METHOD_GET, LISTED | GW_EP_PROBED, gw_answer_models,
 	  GW_SSE_OPENAI, "usable models; unusable ones and nodes beside them" },
 	{ "/v1/models/", GW_METHOD_GET, LISTED | GW_EP_PREFIX, gw_answer_model,
 	  GW_SSE_OPENAI, "one model, if it is usable" },
@@ -28,7 +28,8 @@ const struct gw_endpoint gw_endpoints[] = {
 
 	{ "/v1/nodes/register", GW_METHOD_POST, FOR_NODES, gw_answer_register,
 	  GW_SSE_OPENAI, "a node says where it is and what it serves" },
-	{ "/v1/nodes/heartbeat", GW_METHOD_POST, FOR_NODES, gw_answer_heartbeat,
+	{ "/v1/nodes/heartbeat", GW_METHOD_POST, FOR_NODES | GW_EP_ROUTINE,
+	  gw_answer_heartbeat,
 	  GW_SSE_OPENAI, "a node's sign of life" },
 	{ "/v1/nodes/deregister", GW_METHOD_POST, FOR_NODES,
 	  gw_answer_deregister,

@@ -30,7 +30,9 @@ enum gw_endpoint_flag {
 	GW_EP_ANSWER = 1 << 4,	   /* answer: this process knows it */
 	GW_EP_PREFIX = 1 << 5,	   /* the path goes on after `path` */
 	GW_EP_STREAM = 1 << 6,	   /* "stream": true asks for events */
-	GW_EP_ANYONE = 1 << 7	   /* tells nothing: any web page may look */
+	GW_EP_ANYONE = 1 << 7,	   /* tells nothing: any web page may look */
+	GW_EP_ROUTINE = 1 << 8,	   /* its success is worth a line at debug */
+	GW_EP_PROBED = 1 << 9	   /* the same, where a gateway asks */
 };
 
 /* What the rows of relayed.def have in common. */

@@ -93,6 +93,17 @@ put_error(struct gw_line *l, const struct gw_err *err)
 			      strlen(err->msg)));
 }
 
+/* What comes every few seconds, and says that nothing has changed. */
+static bool
+is_routine(const struct gw_request *r, const struct outcome *o)
+{
+	unsigned flags = r->accept.endpoint ? r->accept.endpoint->flags : 0;
+
+	return o->status >= 200 && o->status < 300 && !o->broken &&
+	       ((flags & GW_EP_ROUTINE) ||
+		((flags & GW_EP_PROBED) && r->accept.via[0]));
+}
+
 static void
 write_record(const struct gw_request *r, const struct outcome *o)
 {
@@ -126,7 +137,8 @@ write_record(const struct gw_request *r, const struct outcome *o)
 	put_number(&l, " stream=", r->stream.events);
 	put_number(&l, " broken=", o->broken);
 	put_error(&l, &r->err);
-	gw_log_text(GW_EV_ACCESS, r->accept.id, text, l.len);
+	gw_log_text(is_routine(r, o) ? GW_EV_ACCESS_ROUTINE : GW_EV_ACCESS,
+		    r->accept.id, text, l.len);
 }
 
 enum gw_step

@@ -67,3 +67,52 @@ gw_chat_works() {
   assert_status 200
   assert_match "$(record six)" ' client="?::1"? '
 }
+
+# --- what comes every few seconds ---
+
+# beat ID RID
+beat() {
+  gw_post /v1/nodes/heartbeat "{\"node_id\":\"$1\"}" -H 'Authorization: Bearer node-one' \
+    -H "X-Request-Id: $2"
+}
+
+# ask RID [HEADER] - one /v1/models
+ask() {
+  gw_get /v1/models -H 'X-Api-Key: one' -H "X-Request-Id: $1" ${2:+-H "$2"}
+  assert_status 200
+}
+
+# begin_with_node [LEVEL] - all of it is the control process's: its records come
+# in the order of the requests.
+begin_with_node() {
+  configure one
+  GW_LOG_LEVEL=${1:-info} gw_start
+  gw_post /v1/nodes/register "{\"node_id\":\"box\",\"base_url\":\"$FAKE_URL_alpha\",\"roles\":[\"r\"]}" \
+    -H 'Authorization: Bearer node-one'
+  assert_status 200
+}
+
+records() {
+  grep -c "event=access rid=$1 " "$GW_DIR/gateway.log" || true
+}
+
+@test "access: heartbeats and a gateway's probes that went well -> no line; those that did not, and people's -> one" {
+  begin_with_node
+  beat box well
+  assert_status 200
+  ask probe 'X-RoleMesh-Via: 0123456789abcdef'
+  beat stranger badly
+  assert_error 404 node_not_registered
+  ask person
+  record badly
+  record person
+  assert_equal "$(records well) $(records probe)" '0 0'
+}
+
+@test "access: GW_LOG_LEVEL=debug -> heartbeats and probes, too" {
+  begin_with_node debug
+  beat box well
+  ask probe 'X-RoleMesh-Via: 0123456789abcdef'
+  record well
+  record probe
+}
