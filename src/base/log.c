@@ -231,6 +231,12 @@ gw_log_collect(bool on)
 		write_batch();
 }
 
+void
+gw_log_flush(void)
+{
+	write_batch();
+}
+
 /* Lines leave in the order in which they came. */
 static void
 take_line(enum gw_event ev, const char *line, size_t n)

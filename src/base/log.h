@@ -72,6 +72,9 @@ void gw_log_text(enum gw_event ev, const char *rid, const char *p, size_t n);
  */
 void gw_log_collect(bool on);
 
+/* gw_log_flush - what waits is written now; what comes later may wait again. */
+void gw_log_flush(void);
+
 /* A limiter in the caller's storage, zero-initialised. */
 struct gw_log_limit {
 	uint64_t window_start_ms;

@@ -42,6 +42,14 @@ seconds(char *out, uint64_t from_ms, uint64_t now_ms)
 	return out;
 }
 
+/* Only what is written was said: this process may be killed right now. */
+static void
+said(struct gw_routing *routing, uint64_t key)
+{
+	gw_log_flush();
+	reg_tell_end(routing->reg, key);
+}
+
 /* ---- nodes --------------------------------------------------------------- */
 
 /* True when there was something to say. */
@@ -67,7 +75,7 @@ look_at_node(struct gw_routing *routing, const char *node_id, uint64_t seen_ms,
 		       "node=%s stale_s=%s reason=\"it registered or sent a "
 		       "heartbeat\"",
 		       id, seconds(s, since_ms, now_ms));
-	reg_tell_end(routing->reg, key);
+	said(routing, key);
 	return true;
 }
 
@@ -105,7 +113,7 @@ gw_states_probed(struct gw_routing *routing, const char *base_url,
 		       "upstream=%s unreachable_s=%s reason=\"a probe was "
 		       "answered\"",
 		       url, seconds(s, since_ms, now_ms));
-	reg_tell_end(routing->reg, told);
+	said(routing, told);
 }
 
 /* What the last probe said, if that was bad. */
@@ -245,7 +253,7 @@ look_at_alias(struct gw_routing *routing, const struct gw_model *m)
 		       gw_log_word(alias, sizeof(alias), m->alias),
 		       gw_log_quote(why, sizeof(why), u.reason,
 				    strlen(u.reason)));
-	reg_tell_end(routing->reg, key);
+	said(routing, key);
 }
 
 /* ---- all ----------------------------------------------------------------- */

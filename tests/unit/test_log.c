@@ -271,6 +271,10 @@ collected(int fd)
 	gw_log(GW_EV_ACCEPT_PAUSED, NULL, "n=4");
 	read_all(fd, text, sizeof(text));
 	is_int(count(text, "\n"), 2, "collect: a warning waits for nothing");
+	gw_log(GW_EV_START, NULL, "n=5");
+	gw_log_flush();
+	read_all(fd, text, sizeof(text));
+	is_int(count(text, "\n"), 1, "collect: nor does what is flushed");
 	for (int i = 0; i < 4; i++)
 		gw_log(GW_EV_START, NULL, "filler=%s", filler);
 	read_all(fd, text, sizeof(text));
