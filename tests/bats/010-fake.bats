@@ -337,6 +337,17 @@ has_bytes() {
   assert_equal "$(stream_tokens "$lines_file" | wc -l)" 3
 }
 
+@test "fake: stamp_us -> the same in microseconds" {
+  local before text
+  before=$(mono_ms)
+  ask_stream '{"tokens": 3, "delay_ms": 20, "stamp_us": true}'
+  while read -r _ text; do
+    assert_at_least "$((${text#*@} / 1000 - before))" 0 'ms since it was asked'
+    assert_at_least "$(($(mono_ms) - ${text#*@} / 1000))" 0 'ms on the way'
+  done < <(stream_tokens "$lines_file")
+  assert_equal "$(stream_tokens "$lines_file" | wc -l)" 3
+}
+
 @test "fake: big_tokens -> each text padded to that size" {
   ask_stream '{"tokens": 2, "big_tokens": 10000}'
   run -0 bash -c "sed -nE 's/^[0-9]+ data: (\{.*)/\1/p' '$lines_file' |

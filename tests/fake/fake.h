@@ -60,6 +60,7 @@ struct fake_script {
 	bool usage;
 	bool echo_headers;
 	bool stamp;
+	bool stamp_us;
 	bool models_close;
 	bool models_wait; /* before GET /v1/models, until told to go */
 	bool loading;

@@ -55,6 +55,7 @@ static const struct key keys[] = {
 	KEY(usage, FLAG),
 	KEY(echo_headers, FLAG),
 	KEY(stamp, FLAG),
+	KEY(stamp_us, FLAG),
 	KEY(models_close, FLAG),
 	KEY(models_wait, FLAG),
 	KEY(loading, FLAG),

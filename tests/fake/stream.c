@@ -82,6 +82,9 @@ append_text(struct fake_conn *c, struct gw_buf *b)
 		if (x->script.stamp)
 			bad |= gw_buf_printf(b, "@%llu",
 					     (unsigned long long)gw_mono_ms());
+		else if (x->script.stamp_us)
+			bad |= gw_buf_printf(b, "@%llu",
+					     (unsigned long long)gw_mono_us());
 		return bad;
 	}
 	n = strspn(p, " \t\r\n");
