@@ -13,7 +13,9 @@
 
 #include "base/buf.h"
 
-#define DELAYS_MAX_MS 20000
+/* Delays are counted in steps of 10 us; what is above 5 s counts as 5 s. */
+#define DELAY_STEP_US 10
+#define DELAYS_MAX 500000
 
 struct client;
 
@@ -38,7 +40,7 @@ struct client {
 	bool counting;
 	uint64_t started_us, ended_us;
 	uint64_t tokens, gaps, unstamped;
-	uint32_t delays[DELAYS_MAX_MS + 1];
+	uint32_t delays[DELAYS_MAX + 1];
 	struct ev_timer ramp, end;
 };
 

@@ -36,7 +36,7 @@ fail_stream(struct stream *s, const char *why)
 	}
 }
 
-/* `"t17@123456"`: the token's number, and when it was sent. */
+/* `"t17@123456"`: the token's number, and when it was sent (us). */
 static void
 take_token(struct stream *s, const char *text)
 {
@@ -60,8 +60,8 @@ take_token(struct stream *s, const char *text)
 		cl->unstamped++;
 		return;
 	}
-	delay = gw_mono_ms() - strtoull(end + 1, NULL, 10);
-	cl->delays[delay > DELAYS_MAX_MS ? DELAYS_MAX_MS : delay]++;
+	delay = (gw_mono_us() - strtoull(end + 1, NULL, 10)) / DELAY_STEP_US;
+	cl->delays[delay > DELAYS_MAX ? DELAYS_MAX : delay]++;
 }
 
 static void
