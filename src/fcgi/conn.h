@@ -156,6 +156,11 @@ void gw_output_on_stall(struct ev_loop *loop, ev_timer *w, int revents);
 /* Runs before the loop sleeps: one flush covers all that this turn queued. */
 void gw_output_on_flush(struct ev_loop *loop, ev_prepare *w, int revents);
 
+/* ---- params.c ------------------------------------------------------------ */
+
+/* All parameters are there. 0, or -1: libfcgi must not see them. Sets `clean`. */
+int gw_params_check(struct gw_fcgi_conn *c);
+
 /* ---- fresh.c ------------------------------------------------------------- */
 
 /* Begin a request's time on the list of those too young to be watched; end it:

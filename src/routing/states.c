@@ -173,9 +173,8 @@ judge_discovered(struct gw_routing *routing, const struct gw_model *m,
 {
 	const struct gw_config *config = routing->worker->config;
 	const struct gw_candidate *c;
-	size_t n =
-		gw_node_view_known_fresh(routing->nodes, m->role, gw_mono_ms(),
-					 &c);
+	size_t n = gw_node_view_known_fresh(routing->nodes, m->role,
+					    gw_mono_ms(), &c);
 
 	if (n == 0)
 		gw_availability_none(routing, m->role, out);
@@ -293,7 +292,8 @@ look_at_some_aliases(struct gw_routing *routing)
 	struct gw_states *s = &routing->states;
 
 	/* Another configuration may have fewer. */
-	for (unsigned i = 0; i < ALIASES_A_TURN && s->alias < c->n_models; i++) {
+	for (unsigned i = 0; i < ALIASES_A_TURN && s->alias < c->n_models;
+	     i++) {
 		const struct gw_model *m = &c->models[s->alias++];
 
 		if (s->all && m->type == GW_MODEL_PROXY)
