@@ -261,6 +261,8 @@ on_devices_ready(void *arg)
 		return;
 	}
 	r->web_started = true;
+	gw_crowd_watch(&a->worker->crowd, r->web.child,
+		       r->site.max_connections, 1);
 	for (size_t i = 0; i < a->models.n; i++)
 		ag_model_examine(&a->models.model[i]);
 	ag_scheduler_preload(a->scheduler);

@@ -6,7 +6,9 @@
  */
 #include "responder/responder.h"
 
+#include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -170,6 +172,18 @@ on_spawner_check(struct ev_loop *loop, ev_timer *t, int revents)
 		drain(p, "the process that started this one is gone");
 }
 
+/* The launcher's lighttpd says how many connections it may have. */
+static void
+watch_crowd(struct gw_responder *p)
+{
+	struct gw_worker *w = p->worker;
+	const char *limit = getenv("ROLE_MESH_CONNECTIONS");
+	unsigned long n = limit ? strtoul(limit, NULL, 10) : 0;
+
+	gw_crowd_watch(&w->crowd, p->spawner, n < UINT_MAX ? (unsigned)n : 0,
+		       w->config->gateway.workers + 1);
+}
+
 static void
 watch_signals(struct gw_responder *p)
 {
@@ -188,6 +202,7 @@ watch_signals(struct gw_responder *p)
 	p->on_cut.data = p;
 	ev_signal_start(loop, &p->on_cut);
 	p->spawner = getppid();
+	watch_crowd(p);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	ev_timer_init(&p->spawner_check, on_spawner_check, SPAWNER_CHECK_S,
 		      SPAWNER_CHECK_S);

@@ -292,11 +292,10 @@ look_at_some_aliases(struct gw_routing *routing)
 	struct gw_states *s = &routing->states;
 
 	/* Another configuration may have fewer. */
-	for (unsigned i = 0; i < ALIASES_A_TURN && s->alias < c->n_models;
-	     i++) {
+	for (unsigned i = 0; i < ALIASES_A_TURN && s->alias < c->n_models; i++) {
 		const struct gw_model *m = &c->models[s->alias++];
 
-		if (s->all && m->type == GW_MODEL_PROXY)
+		if (m->type == GW_MODEL_PROXY)
 			ask_again(routing, gw_proxy_target(m));
 		look_at_alias(routing, m);
 	}
@@ -311,55 +310,43 @@ on_turn(void *arg)
 
 	if (s->step == GW_STATES_LEARN &&
 	    gw_node_view_catch_up(routing->nodes, PARSE_A_TURN))
-		s->step = s->all ? GW_STATES_NODES : GW_STATES_ALIASES;
+		s->step = GW_STATES_NODES;
 	else if (s->step == GW_STATES_NODES && look_at_some_nodes(routing))
 		s->step = GW_STATES_ALIASES;
 	else if (s->step == GW_STATES_ALIASES && look_at_some_aliases(routing))
 		s->step = GW_STATES_IDLE;
-	if (s->step == GW_STATES_IDLE && s->again) {
-		s->again = false;
-		gw_states_aliases(routing);
-	} else if (s->step != GW_STATES_IDLE) {
+	if (s->step != GW_STATES_IDLE)
 		gw_turn_take(&routing->worker->turns, &s->turn, on_turn,
 			     routing);
-	}
 }
 
-static void
-begin(struct gw_routing *routing, bool all)
-{
-	struct gw_states *s = &routing->states;
-
-	s->step = GW_STATES_LEARN;
-	s->slot = 0;
-	s->alias = 0;
-	s->all = all;
-	gw_turn_take(&routing->worker->turns, &s->turn, on_turn, routing);
-}
-
+/* At once: what follows may undo what is to be seen. */
 void
 gw_states_aliases(struct gw_routing *routing)
 {
-	struct gw_states *s = &routing->states;
+	const struct gw_config *c = routing->worker->config;
 
-	if (s->early_looks >= GW_STATES_EARLY_LOOKS)
+	if (routing->states.early_looks >= GW_STATES_EARLY_LOOKS)
 		return;
-	s->early_looks++;
-	if (s->step == GW_STATES_IDLE)
-		begin(routing, false);
-	else
-		s->again = true;
+	routing->states.early_looks++;
+	gw_node_view_refresh(routing->nodes);
+	for (size_t i = 0; i < c->n_models; i++)
+		look_at_alias(routing, &c->models[i]);
 }
 
-/* A look at everything that takes longer than a second is not begun anew. */
+/* One that takes longer than a second is not begun anew. */
 void
 gw_states_look(struct gw_routing *routing)
 {
 	struct gw_states *s = &routing->states;
 
 	s->early_looks = 0;
-	if (s->step == GW_STATES_IDLE || !s->all)
-		begin(routing, true);
+	if (s->step != GW_STATES_IDLE)
+		return;
+	s->step = GW_STATES_LEARN;
+	s->slot = 0;
+	s->alias = 0;
+	gw_turn_take(&routing->worker->turns, &s->turn, on_turn, routing);
 }
 
 void

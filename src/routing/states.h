@@ -17,7 +17,6 @@
 #ifndef GW_ROUTING_STATES_H
 #define GW_ROUTING_STATES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,8 +40,6 @@ struct gw_states {
 		GW_STATES_NODES,
 		GW_STATES_ALIASES
 	} step;
-	bool all;   /* else at the aliases only */
-	bool again; /* the aliases once more when it is through */
 	uint32_t slot;
 	size_t alias;
 	unsigned early_looks; /* since it last looked at everything */
@@ -57,8 +54,8 @@ void gw_states_stop(struct gw_routing *routing);
 /* gw_states_node - one node and, if that is news, the aliases. */
 void gw_states_node(struct gw_routing *routing, const char *node_id);
 
-/* gw_states_aliases - the aliases, from the next turn on; left to the next look
- * where that was asked for too often since the last one. */
+/* gw_states_aliases - the aliases, now; left to the next look where that was
+ * asked for too often since the last one. */
 void gw_states_aliases(struct gw_routing *routing);
 
 /* gw_states_probed - a probe had a result. Touches no view. */

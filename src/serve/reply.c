@@ -13,6 +13,7 @@
 #include "base/line.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/request.h"
+#include "serve/worker.h"
 #include "sse/sse.h"
 
 #define HEAD_MAX 8192
@@ -209,16 +210,24 @@ body_headers(const char *content_type, int64_t length, bool stream,
  * move. A connection that closes needs no such reading. Small bodies are there
  * already, and keep their connection.
  */
-static int
-unread_body_headers(const struct gw_request *r, struct gw_buf *b)
+static bool
+has_unread_body(const struct gw_request *r)
 {
 	const char *length, *coding;
 
 	if (r->receive.complete || !r->conn)
-		return 0;
+		return false;
 	length = gw_fcgi_param(r->conn, "CONTENT_LENGTH");
 	coding = gw_fcgi_param(r->conn, "HTTP_TRANSFER_ENCODING");
-	if (!coding && (!length || strtoll(length, NULL, 10) <= SMALL_BODY))
+	return coding || (length && strtoll(length, NULL, 10) > SMALL_BODY);
+}
+
+static int
+connection_headers(const struct gw_request *r, struct gw_buf *b)
+{
+	/* The answer to an admission is none to the client. */
+	if (r->accept.admission ||
+	    (!gw_crowd_is(&r->worker->crowd) && !has_unread_body(r)))
 		return 0;
 	return gw_buf_puts(b, "Connection: close\r\n");
 }
@@ -236,7 +245,7 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 			"\r\nX-Request-Id: ", r->accept.id, "\r\n", NULL) < 0 ||
 	    body_headers(content_type, length, stream, &b) < 0 ||
 	    route_headers(r, &b) < 0 || error_headers(r, status, &b) < 0 ||
-	    unread_body_headers(r, &b) < 0 || cors_headers(r, &b) < 0 ||
+	    connection_headers(r, &b) < 0 || cors_headers(r, &b) < 0 ||
 	    preflight_headers(r, &b) < 0 || gw_buf_puts(&b, "\r\n") < 0)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
 				  "the answer's head is over %d bytes",

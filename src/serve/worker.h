@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/counters.h"
+#include "serve/crowd.h"
 #include "serve/endpoint.h"
 #include "serve/memory.h"
 #include "serve/pipeline.h"
@@ -50,6 +51,7 @@ struct gw_worker {
 	char via[GW_VIA_NAME_BYTES]; /* what it is called in X-RoleMesh-Via */
 	struct gw_upstreams *upstreams;
 	struct gw_fcgi_front *front;
+	struct gw_crowd crowd; /* set by the program; all zero = never */
 	ev_check wakes;	  /* the log collects lines ... */
 	ev_prepare sleeps; /* ... until then */
 	struct gw_turns turns;

@@ -189,8 +189,7 @@ write_one(const struct gw_site *s, const char *template, const char *name,
 }
 
 static int
-write_common(const struct gw_site *s, uint64_t max_body_bytes,
-	     struct gw_err *err)
+write_common(struct gw_site *s, uint64_t max_body_bytes, struct gw_err *err)
 {
 	unsigned max_fds = 0;
 	char bind[64], port[16], errors[PATH_MAX];
@@ -212,8 +211,8 @@ write_common(const struct gw_site *s, uint64_t max_body_bytes,
 	snprintf(port, sizeof(port), "%u", (unsigned)s->port);
 	snprintf(errors, sizeof(errors), "%s/errors", s->folder.path);
 	snprintf(fds, sizeof(fds), "%u", max_fds);
-	snprintf(connections, sizeof(connections), "%u",
-		 (max_fds - FDS_OWN) / FDS_PER_CONNECTION);
+	s->max_connections = (max_fds - FDS_OWN) / FDS_PER_CONNECTION;
+	snprintf(connections, sizeof(connections), "%u", s->max_connections);
 	snprintf(request_kib, sizeof(request_kib), "%llu",
 		 (unsigned long long)(max_body_bytes + 1023) / 1024 + 1);
 	return write_one(s, COMMON_TEMPLATE, COMMON_CONF, vars,

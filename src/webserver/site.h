@@ -36,6 +36,7 @@ struct gw_site {
 	uint32_t port;
 	char url[128]; /* http://host:port, for people */
 	uint64_t max_body_bytes; /* by gw_site_write_conf() */
+	unsigned max_connections; /* the same */
 	struct gw_site_need needs[GW_SITE_NEEDS_MAX];
 	size_t n_needs;
 };
