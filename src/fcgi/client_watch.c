@@ -23,7 +23,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "fcgi/conn.h"
 
 #define TICK_S 0.25
@@ -166,6 +168,44 @@ ask(struct gw_client_watch *w, struct question *q)
 	return seen;
 }
 
+/* Its place among those that stood once, and its hash there. */
+static uint64_t *
+known_place(struct gw_client_watch *w, const struct gw_fcgi_conn *c,
+	    uint64_t *hash)
+{
+	static const char *const names[] = {"REMOTE_ADDR", "REMOTE_PORT",
+					    "SERVER_ADDR", "SERVER_PORT"};
+	uint64_t h = GW_HASH_INIT;
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(names); i++) {
+		const char *value = gw_fcgi_param(c, names[i]);
+
+		value = value ? value : "";
+		h = gw_hash_more(h, value, strlen(value) + 1);
+	}
+	*hash = h;
+	return &w->known[gw_hash_slot(h, GW_CLIENTS_KNOWN)];
+}
+
+static void
+note_known(struct gw_client_watch *w, const struct gw_fcgi_conn *c, bool stands)
+{
+	uint64_t hash, *place = known_place(w, c, &hash);
+
+	if (stands)
+		*place = hash;
+	else if (*place == hash)
+		*place = 0;
+}
+
+static bool
+is_known(struct gw_client_watch *w, const struct gw_fcgi_conn *c)
+{
+	uint64_t hash;
+
+	return *known_place(w, c, &hash) == hash;
+}
+
 static void
 look(struct gw_client_watch *w, struct gw_fcgi_conn *c)
 {
@@ -180,14 +220,16 @@ look(struct gw_client_watch *w, struct gw_fcgi_conn *c)
 		break;
 	case TCP_ESTABLISHED:
 		c->client = GW_CLIENT_SEEN;
+		note_known(w, c, true);
 		break;
 	case TCP_CLOSE_WAIT:
 	case TCP_LAST_ACK:
 		c->client = GW_CLIENT_GONE;
 		break;
 	default: /* not any more, or never one of ours */
-		c->client = c->client == GW_CLIENT_SEEN ? GW_CLIENT_GONE
-							: GW_CLIENT_ELSEWHERE;
+		c->client = c->client == GW_CLIENT_UNKNOWN ? GW_CLIENT_ELSEWHERE
+							   : GW_CLIENT_GONE;
+		note_known(w, c, false);
 		break;
 	}
 }
@@ -275,7 +317,8 @@ on_patience(struct ev_loop *loop, ev_timer *t, int revents)
 		gw_fresh_remove(c);
 		if (c->input == GW_INPUT_COMPLETE && !c->ignored)
 			ev_io_start(loop, &c->readable);
-		if (w->fd < 0 || !c->request || c->wrote)
+		if (w->fd < 0 || !c->request || c->wrote ||
+		    c->client == GW_CLIENT_ELSEWHERE)
 			continue;
 		look(w, c);
 		gone = gone || c->client == GW_CLIENT_GONE;
@@ -311,6 +354,10 @@ gw_client_watch_begin(struct gw_fcgi_conn *c)
 
 	c->client = GW_CLIENT_UNKNOWN;
 	c->looked_ms = gw_mono_ms();
+	if (w->fd >= 0 && is_known(w, c))
+		c->client = GW_CLIENT_SEEN;
+	else if (w->fd >= 0)
+		look(w, c);
 	gw_fresh_add(c);
 	if (!ev_is_active(&w->patience))
 		ev_timer_again(f->loop, &w->patience);

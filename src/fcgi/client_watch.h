@@ -6,7 +6,9 @@
  * only.
  *
  * Most requests are answered within milliseconds, and pay for none of it: both
- * begin when a request has waited for GW_CLIENT_PATIENCE_MS.
+ * begin when a request has waited for GW_CLIENT_PATIENCE_MS. Only the first one
+ * of a client's connection is looked at when it comes: one that is reset later
+ * leaves nothing by which it could be told from a connection of another host.
  *
  * State: a netlink socket and two timers of the front's, which run only while
  * there are requests; of each connection what the last look found. Nothing of
@@ -32,6 +34,7 @@ enum gw_client {
 };
 
 #define GW_CLIENT_PATIENCE_MS 50
+#define GW_CLIENTS_KNOWN 4096 /* places; a connection without one is looked at */
 
 struct gw_client_watch {
 	int fd; /* of netlink; -1 = the kernel cannot be asked, nobody is
@@ -40,6 +43,7 @@ struct gw_client_watch {
 	ev_timer tick;
 	ev_timer patience; /* while one of the fresh ones waits */
 	struct gw_fcgi_conn *fresh, *fresh_last; /* longest waiting first */
+	uint64_t known[GW_CLIENTS_KNOWN]; /* hashes of connections of this host */
 };
 
 /* gw_client_watch_init - for a new front. Cannot fail: see fd. */
@@ -48,7 +52,8 @@ void gw_client_watch_init(struct gw_fcgi_front *f);
 /*
  * gw_client_watch_begin - the parameters of a request are complete. Some time
  * later its connection is watched if nothing else has begun that, and it is
- * looked whether its client's connection is one of this host; from then on
+ * looked whether its client's connection stands (that it is one of this host was
+ * found now, or with an earlier request on it); from then on
  * until the answer begins that is looked at again and again. When the client has
  * left, gw_conn_client_gone() is called from the event loop.
  */

@@ -226,6 +226,34 @@ test_client_leaves(void)
 	pair_close(&early);
 }
 
+/* A connection that is reset leaves nothing to be found. */
+static void
+test_client_resets_early(void)
+{
+	struct pair fresh = pair_open(), known = pair_open();
+	gw_auto_buf struct gw_buf in = GW_BUF_INIT(BYTES_MAX);
+	gw_auto_fd int fd = dial(&server);
+	gw_auto_fd int other = dial(&server);
+	unsigned before = gone;
+	struct answer a;
+
+	ask_for(&fresh, fd, 1, "wait");
+	pair_reset(&fresh);
+	wait_gone(before + 1);
+	is_int(gone - before, 1,
+	       "watch: reset as soon as its request was read -> it is gone");
+	ask_for(&known, other, 1, "echo");
+	hear(&server, other, &in, &a);
+	forget(&a);
+	pair_reset(&known);
+	ask_for(&known, other, 2, "wait");
+	wait_gone(before + 2);
+	is_int(gone - before, 2,
+	       "watch: reset before its second request was read -> it is gone");
+	pair_close(&fresh);
+	pair_close(&known);
+}
+
 /*
  * Requests that nobody may end, beside one whose client leaves: when that one
  * is found, the others have been looked at, too.
@@ -252,8 +280,7 @@ test_client_stays(void)
 	pair_close(&unknown);
 	ask_for(&unknown, fds[2], 2, "wait");
 	ask_for(&leaving, fds[3], 1, "wait");
-	close(leaving.client);
-	leaving.client = -1;
+	pair_reset(&leaving);
 	hear_all(fds[3], &in, &a);
 	forget(&a);
 	is_int(gone - before, 1,
@@ -283,6 +310,7 @@ main(void)
 	test_half_close_in_answer();
 	test_cut();
 	test_client_leaves();
+	test_client_resets_early();
 	test_client_stays();
 	ok(still_serves(), "front: after all of it -> others are served");
 	is_int(open_now, 0, "front: at the end -> no request is forgotten");
