@@ -154,6 +154,23 @@ gw_curl_handle_take(struct gw_transfer *t,
 	return fresh;
 }
 
+/* Addresses that are used no more must not keep all places: each one that has
+ * idle handles loses one in its turn. */
+static void
+make_room(struct gw_upstreams *u)
+{
+	for (size_t i = 0; i < GW_ADDRESSES && u->n_idle >= GW_IDLE_EASY_MAX;
+	     i++) {
+		struct gw_curl_address *a = u->addresses[u->next_to_lose];
+
+		u->next_to_lose = (u->next_to_lose + 1) % GW_ADDRESSES;
+		if (!a || !a->n_idle)
+			continue;
+		curl_easy_cleanup(a->idle[--a->n_idle]);
+		u->n_idle--;
+	}
+}
+
 void
 gw_curl_handle_put_back(struct gw_transfer *t)
 {
@@ -165,10 +182,11 @@ gw_curl_handle_put_back(struct gw_transfer *t)
 	/* libcurl counts a handle's retries over all of its transfers and fails
 	 * the sixth: a handle that has used one up is not used again. Nor is
 	 * one that failed: it would tell that errno of later transfers, too. */
-	if (t->retried || t->failed || !a || u->n_idle >= GW_IDLE_EASY_MAX ||
+	if (t->retried || t->failed || !a ||
 	    a->n_idle >= GW_IDLE_EASY_PER_ADDRESS) {
 		curl_easy_cleanup(easy);
 	} else {
+		make_room(u);
 		/* It must not point at a transfer that is gone. */
 		curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
 		curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);

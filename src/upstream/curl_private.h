@@ -72,6 +72,7 @@ struct gw_upstreams {
 	size_t n_sockets;
 	struct gw_curl_address *addresses[GW_ADDRESSES];
 	unsigned n_idle; /* handles, of all addresses */
+	size_t next_to_lose; /* the address that gives a place up next */
 };
 
 struct gw_curl_socket;
