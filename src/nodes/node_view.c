@@ -69,11 +69,19 @@ drop_node(struct gw_node_view *v, uint32_t slot)
 	free(n);
 }
 
+static void
+forget_versions(struct gw_node *n)
+{
+	/* None that it can have. */
+	n->reg.record_version = n->reg.status_version = UINT64_MAX;
+}
+
 void
-gw_node_view_reset(struct gw_node_view *v)
+gw_node_view_moved(struct gw_node_view *v)
 {
 	for (uint32_t slot = 0; slot < REG_NODES_MAX; slot++)
-		drop_node(v, slot);
+		if (v->at[slot])
+			forget_versions(v->at[slot]);
 	v->current = false;
 	memset(&v->pass, 0, sizeof(v->pass)); /* it begins once more */
 }
@@ -83,7 +91,8 @@ gw_node_view_free(struct gw_node_view *v)
 {
 	if (!v)
 		return;
-	gw_node_view_reset(v);
+	for (uint32_t slot = 0; slot < REG_NODES_MAX; slot++)
+		drop_node(v, slot);
 	gw_role_lists_release(&v->roles);
 	free(v->fresh);
 	free(v);
@@ -116,11 +125,13 @@ note_failed(struct gw_node *n)
 			n->failed_models |= UINT64_C(1) << i;
 }
 
+/* In another registry somebody else may have the place. */
 static bool
 same_node(const struct reg_node *a, const struct reg_node *b)
 {
 	return a->ref.slot == b->ref.slot &&
-	       a->ref.generation == b->ref.generation;
+	       a->ref.generation == b->ref.generation &&
+	       strcmp(a->id, b->id) == 0;
 }
 
 /* A payload as text, NULL when the node or the payload is gone. -1: busy. */
@@ -202,8 +213,7 @@ update_node(struct gw_node_view *v, const struct reg_node *found, bool *parsed)
 		if (!n)
 			return -1;
 		n->reg = *found;
-		/* None that it can have: nothing has been read yet. */
-		n->reg.record_version = n->reg.status_version = UINT64_MAX;
+		forget_versions(n); /* nothing has been read yet */
 	}
 	if (n->reg.record_version != found->record_version)
 		rc |= update_doc(v, n, found);

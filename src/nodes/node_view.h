@@ -67,8 +67,12 @@ uint32_t gw_node_view_stale_after_ms(const struct gw_node_view *v);
  */
 void gw_node_view_refresh(struct gw_node_view *v);
 
-/* gw_node_view_reset - the registry is another one: forget all that was read. */
-void gw_node_view_reset(struct gw_node_view *v);
+/*
+ * gw_node_view_moved - the registry is another one: the next refresh reads all of
+ * it anew. Until then what was known stays, for who is in the middle of it: in the
+ * new registry most nodes have the place that they had.
+ */
+void gw_node_view_moved(struct gw_node_view *v);
 
 /*
  * gw_node_view_catch_up - the same in pieces, for who must not hold up others

@@ -309,7 +309,7 @@ on_moved(void *arg)
 {
 	struct gw_responder *p = arg;
 
-	gw_node_view_reset(p->routing.nodes);
+	gw_node_view_moved(p->routing.nodes);
 	gw_policies_release(&p->routing);
 }
 

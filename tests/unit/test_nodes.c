@@ -385,6 +385,58 @@ few_at_a_time(void)
 	view = kept;
 }
 
+/* Its file goes while somebody is in the middle of the view. */
+static void
+registry_moves(void)
+{
+	char name[64];
+	struct gw_node_view *kept = view;
+	struct reg *kept_reg = reg, *other, *to;
+	const struct gw_candidate *c;
+	struct reg_err err = {0};
+	struct reg_move what;
+
+	snprintf(name, sizeof(name), "/rolemesh-test-moved-%d", (int)getpid());
+	reg = reg_open(name, 0, &err);
+	if (!reg)
+		fatal("open", &err);
+	view = gw_node_view_new(reg, STALE_MS);
+	if (!view)
+		exit(1);
+	put("m1", A_B, NOW);
+	put("m2", A_B, NOW);
+	is_str(fresh("a", NOW), "m1/x m2/x", "view: before the move");
+	reg_unlink(name);
+	other = reg_open(name, 0, &err);
+	if (!other)
+		fatal("open", &err);
+	/* Somebody has the place of m1, as its first owner; m1 gets that of
+	 * m2, as its first owner, too. */
+	to = reg;
+	reg = other;
+	put("s1", A_B, NOW);
+	reg = to;
+	to = reg_move_begin(reg, &what, &err);
+	if (!to)
+		fatal("move", &err);
+	reg_move_end(reg, to);
+	gw_node_view_moved(view);
+	ok(gw_node_view_known_fresh(view, "a", NOW, &c) == 2 && node("m1") &&
+		   node("m2"),
+	   "view: the registry moved -> what was known stays ...");
+	is_str(fresh("a", NOW), "s1/x m1/x m2/x",
+	       "view: ... until it is read: who has a place now is shown");
+	ok(node("m1") && strcmp(node("m1")->reg.id, "m1") == 0 && node("s1") &&
+		   strcmp(node("s1")->reg.id, "s1") == 0,
+	   "view: ... under its own name");
+	gw_node_view_free(view);
+	reg_close(other);
+	reg_unlink(name);
+	reg_close(reg);
+	view = kept;
+	reg = kept_reg;
+}
+
 int
 main(void)
 {
@@ -410,6 +462,7 @@ main(void)
 	unreadable();
 	unreadable_at_first();
 	few_at_a_time();
+	registry_moves();
 	gw_node_view_free(view);
 	reg_close(reg);
 	return done_testing();
