@@ -197,6 +197,31 @@ YAML
   assert_lines 'upstream_unreachable=1 upstream_reachable=1 role_unavailable=2 role_usable=2'
 }
 
+# --- many ---
+
+@test "states: more nodes and aliases than one turn looks at -> one line for each, and one each back" {
+  local i
+  {
+    echo 'gateway: {probe_ttl_s: 0.1}'
+    echo 'models:'
+    for i in {1..40}; do
+      echo "  planner-$i: {type: proxy, proxy_url: \"$FAKE_URL_alpha\"}"
+    done
+  } | gw_config
+  begin 1
+  for i in {1..70}; do
+    register "box-$i" "$FAKE_URL_alpha"
+  done
+  wait_until 20 lines_are node_stale 70
+  fake_stop alpha
+  gw_get /v1/models
+  wait_until 20 lines_are role_unavailable 40
+  fake_start alpha
+  wait_until 20 lines_are role_usable 40
+  all_have_looked
+  assert_lines 'node_stale=70 upstream_unreachable=1 upstream_reachable=1 role_unavailable=40 role_usable=40'
+}
+
 # --- processes and the segment ---
 
 other_responders() {

@@ -71,6 +71,11 @@ stopped() {
   rm -f "$GW_DIR/pids/gateway"
 }
 
+# responders_stopped N - so many said so.
+responders_stopped() {
+  [[ $(grep -c 'rolemesh-responder\[.* event=stop reason=' "$GW_DIR/gateway.log") == "$1" ]]
+}
+
 @test "stop: the grace time is over -> an error event, a 503, and the log says who" {
   configured 0.5
   GW_WORKERS=1 gw_start
@@ -80,6 +85,7 @@ stopped() {
   stopped
   assert_equal "$(<"$GW_DIR/gateway.status")" 0 'exit status'
   assert_logged "$GW_DIR/gateway.log"
+  wait_until 10 responders_stopped 2 # what they say last
 }
 
 @test "stop: no grace time at all -> the same" {

@@ -293,6 +293,72 @@ collected(int fd)
 	   "collect: of batches that are lost each line is counted");
 }
 
+/* A line of @n bytes; one without text has @bare. */
+static void
+line_of(size_t n, size_t bare)
+{
+	static char text[GW_LOG_LINE_BYTES];
+
+	memset(text, 'x', sizeof(text));
+	gw_log_text(GW_EV_START, NULL, text, n - bare);
+}
+
+/* So much waits; a byte more does not. */
+static void
+batches(int fd)
+{
+	static char text[1 << 20];
+	size_t bare, got;
+
+	gw_log_text(GW_EV_START, NULL, "", 0);
+	bare = read_all(fd, text, sizeof(text));
+	gw_log_collect(true);
+	for (size_t more = 0; more < 2; more++) {
+		line_of(GW_LOG_BATCH_BYTES / 2, bare);
+		line_of(GW_LOG_BATCH_BYTES / 2 + more, bare);
+		got = read_all(fd, text, sizeof(text));
+		is_int((long long)got, more ? GW_LOG_BATCH_BYTES / 2 : 0,
+		       more ? "batch: one byte more -> what waited is written"
+			    : "batch: 4,096 bytes wait");
+		gw_log_flush();
+		read_all(fd, text, sizeof(text));
+	}
+	for (int i = 0; i < LINES; i++)
+		line_of(GW_LOG_BATCH_BYTES / 2, bare);
+	gw_log_flush();
+	read_all(fd, text, sizeof(text));
+	for (int i = 0; i < 3; i++)
+		gw_log_text(GW_EV_START, NULL, "after", 5);
+	gw_log_collect(false);
+	read_all(fd, text, sizeof(text));
+	ok(count(text, " after\n") == 3 && count(text, " lost=") == 1 &&
+		   strstr(text, " lost=") < strchr(text, '\n'),
+	   "batch: what was lost is said once, in the first line");
+}
+
+/* Lines of one second share its text. */
+static void
+time_goes_on(int fd)
+{
+	static char text[1 << 16];
+	char stamp[32], first[32] = "";
+	time_t before, after;
+	struct tm tm;
+
+	do {
+		before = time(NULL);
+		gw_log(GW_EV_START, NULL, "what=time");
+		after = time(NULL);
+		read_all(fd, text, sizeof(text));
+		gmtime_r(&before, &tm);
+		strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S.", &tm);
+		if (before == after && !*first)
+			snprintf(first, sizeof(first), "%s", stamp);
+	} while (before != after || strcmp(stamp, first) == 0);
+	ok(strncmp(text, stamp, strlen(stamp)) == 0,
+	   "log: a second later -> the lines say so");
+}
+
 /* The pieces that lines are made of. */
 static void
 pieces(void)
@@ -306,6 +372,7 @@ pieces(void)
 	ok(l.len == 24 && memcmp(out, "000718446744073709551615", 24) == 0,
 	   "line: 0, 7 with three digits, the largest");
 	gw_line_puts(&l, "more");
+	gw_line_puts(&l, "m");
 	ok(l.len == 24, "line: what does not fit is cut");
 	l.len = 0;
 	gw_line_hex(&l, 0x1a2b);
@@ -344,6 +411,8 @@ main(void)
 	read_all(fd, text, sizeof(text));
 	ok(strstr(text, "lost=") == NULL, "log: said once");
 	collected(fd);
+	batches(fd);
+	time_goes_on(fd);
 	pieces();
 	words();
 	several_writers();

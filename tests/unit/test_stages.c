@@ -374,10 +374,32 @@ models(void)
 	leave();
 }
 
+/* Does an answer that comes before a body of @length close the connection? */
+static bool
+closes(const char *length, bool admission)
+{
+	chain_set_up();
+	client("POST", "/nowhere");
+	param("CONTENT_LENGTH", length);
+	conn.asks_admission = admission;
+	arrive();
+	return got("Connection: close\r\n") == 1;
+}
+
+static void
+unread_bodies(void)
+{
+	ok(!closes("65536", false),
+	   "reply: before a body of 64 KiB -> the connection is kept");
+	ok(closes("65537", false), "reply: one byte more -> is closed");
+	ok(!closes("65537", true), "reply: to an admission -> is not told");
+}
+
 int
 main(void)
 {
 	accept_limits();
+	unread_bodies();
 	accepted_keys();
 	node_keys();
 	refused_keys();
