@@ -14,7 +14,8 @@
 #include "tap.h"
 
 #define PARAMS_MAX 300
-#define NAME_BYTES 48
+#define NAME_BYTES 64
+#define NUMBER_BYTES 24
 #define LIMIT_S 300 /* what blocks for ever ends here */
 
 static struct gw_writer *writer;
@@ -38,8 +39,8 @@ with_params(size_t n)
 		do {
 			random = random * 1103515245 + 12345;
 			names[i][len++] = "ABC_"[random >> 16 & 3];
-		} while (len < NAME_BYTES - 8 && (random >> 20) % 8);
-		snprintf(names[i] + len, 8, "%zu", i);
+		} while (len < NAME_BYTES - NUMBER_BYTES && (random >> 20) % 8);
+		snprintf(names[i] + len, NUMBER_BYTES, "%zu", i);
 		snprintf(value, sizeof(value), "v%zu", i);
 		put_pair(&pairs, names[i], value);
 	}
