@@ -100,7 +100,7 @@ spooled() {
 
 @test "chunked: the process that is asked for the key is killed -> the next one is asked" {
   gateway
-  gw_responders control | xargs kill -KILL
+  kill -KILL "$(gw_responders control)"
   served() {
     gw_post /v1/chat/completions '{"model": "planner", "messages": []}' -H 'Transfer-Encoding: chunked' \
       -H "Authorization: Bearer $1" >/dev/null
