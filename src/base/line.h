@@ -34,6 +34,16 @@ gw_line_puts(struct gw_line *l, const char *s)
 	gw_line_bytes(l, s, strlen(s));
 }
 
+/* gw_copy_text - as much of a string as @cap bytes hold, ended by '\0'. */
+static inline void
+gw_copy_text(char *out, size_t cap, const char *value)
+{
+	size_t n = strnlen(value, cap - 1);
+
+	memcpy(out, value, n);
+	out[n] = '\0';
+}
+
 /*
  * gw_line_uint - append a number in decimal.
  * @digits  at least so many (1 to 20), with zeros in front

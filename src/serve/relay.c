@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/line.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/deadline.h"
 #include "serve/reply.h"
@@ -51,15 +52,6 @@ on_connected(void *arg)
 }
 
 static void
-copy_field(char *out, size_t cap, const char *value)
-{
-	size_t n = strnlen(value, cap - 1);
-
-	memcpy(out, value, n);
-	out[n] = '\0';
-}
-
-static void
 on_head(void *arg, const struct gw_transfer_head *head)
 {
 	struct gw_request *r = arg;
@@ -67,12 +59,12 @@ on_head(void *arg, const struct gw_transfer_head *head)
 	r->relay.head = true;
 	r->relay.status = head->status;
 	r->relay.content_length = head->content_length;
-	copy_field(r->relay.content_type, sizeof(r->relay.content_type),
-		   head->content_type);
-	copy_field(r->relay.content_encoding, sizeof(r->relay.content_encoding),
-		   head->content_encoding);
-	copy_field(r->relay.retry_after, sizeof(r->relay.retry_after),
-		   head->retry_after);
+	gw_copy_text(r->relay.content_type, sizeof(r->relay.content_type),
+		     head->content_type);
+	gw_copy_text(r->relay.content_encoding,
+		     sizeof(r->relay.content_encoding), head->content_encoding);
+	gw_copy_text(r->relay.retry_after, sizeof(r->relay.retry_after),
+		     head->retry_after);
 	r->relay.is_sse = gw_sse_is_type(r->relay.content_type);
 	gw_pipeline_resume(r);
 }
@@ -218,7 +210,7 @@ on_done(void *arg, enum gw_transfer_result result, const char *detail)
 	r->relay.transfer = NULL;
 	r->relay.done = true;
 	r->relay.failure = (int)result;
-	copy_field(r->relay.reason, sizeof(r->relay.reason), detail);
+	gw_copy_text(r->relay.reason, sizeof(r->relay.reason), detail);
 	gw_pipeline_resume(r);
 }
 
@@ -330,7 +322,7 @@ gw_relay_start(struct gw_request *r)
 		return 0;
 	r->relay.done = true;
 	r->relay.failure = GW_TRANSFER_INTERNAL;
-	copy_field(r->relay.reason, sizeof(r->relay.reason), r->err.msg);
+	gw_copy_text(r->relay.reason, sizeof(r->relay.reason), r->err.msg);
 	return -1;
 }
 

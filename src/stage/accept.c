@@ -54,23 +54,13 @@ choose_id(struct gw_request *r)
 		make_id(r);
 }
 
-/* As much of it as fits. */
-static void
-copy(char *out, size_t cap, const char *value)
-{
-	size_t n = strnlen(value, cap - 1);
-
-	memcpy(out, value, n);
-	out[n] = '\0';
-}
-
 static void
 read_client(struct gw_request *r)
 {
 	const char *address = gw_fcgi_param(r->conn, "REMOTE_ADDR");
 
-	copy(r->accept.client, sizeof(r->accept.client),
-	     address ? address : "");
+	gw_copy_text(r->accept.client, sizeof(r->accept.client),
+		     address ? address : "");
 }
 
 static void
@@ -79,8 +69,8 @@ read_method(struct gw_request *r)
 	const char *name = gw_fcgi_param(r->conn, "REQUEST_METHOD");
 
 	r->accept.method = GW_METHOD_OTHER;
-	copy(r->accept.method_name, sizeof(r->accept.method_name),
-	     name ? name : "-");
+	gw_copy_text(r->accept.method_name, sizeof(r->accept.method_name),
+		     name ? name : "-");
 	for (size_t i = 0; i < GW_ARRAY_LEN(methods); i++)
 		if (name && strcmp(name, methods[i].name) == 0)
 			r->accept.method = methods[i].method;

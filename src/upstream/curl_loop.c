@@ -53,9 +53,12 @@ socket_action(struct gw_upstreams *u, curl_socket_t fd, int mask)
 static void
 on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct gw_upstreams *u = w->data;
+
 	(void)revents;
+	u->due = false;
 	ev_timer_stop(loop, w);
-	socket_action(w->data, CURL_SOCKET_TIMEOUT, 0);
+	socket_action(u, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int
