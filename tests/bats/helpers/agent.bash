@@ -297,7 +297,7 @@ fake_model() {
 # line; nothing before the first.
 llama_journal() {
   [[ -e $GW_DIR/llama.journal ]] || return 0
-  jq -rc "${@:2}" "${1:-.}" <"$GW_DIR/llama.journal"
+  flock -s "$GW_DIR/llama.journal" jq -rc "${@:2}" "${1:-.}" "$GW_DIR/llama.journal"
 }
 
 _llama_started() { # _llama_started ALIAS FILTER - of all with an empty ALIAS
