@@ -24,8 +24,8 @@ gw_config_node(const struct gw_yaml *doc, const char *alias, const char *key)
 	return gw_yaml_get(m->value, key, strlen(key));
 }
 
-static const struct gw_model *
-nearest_alias(const struct gw_config *c, const char *name)
+const struct gw_model *
+gw_config_nearest(const struct gw_config *c, const char *name)
 {
 	const struct gw_model *best = NULL;
 	size_t best_distance = strlen(name) / 2 + 1;
@@ -63,7 +63,7 @@ check_default_model(const struct gw_config *c, struct gw_yaml *doc)
 		if (c->models[i].alias &&
 		    strcmp(c->models[i].alias, c->default_model) == 0)
 			return;
-	near = nearest_alias(c, c->default_model);
+	near = gw_config_nearest(c, c->default_model);
 	gw_yaml_error(doc, at, "default_model: there is no alias `%s`%s%s%s",
 		      gw_yaml_show(at, c->default_model),
 		      near ? "; did you mean `" : "", near ? near->alias : "",

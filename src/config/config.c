@@ -94,7 +94,7 @@ build(struct gw_config *c, struct gw_config_internal *in)
 	if (doc->no_memory)
 		return;
 	if (complete(c, doc) < 0 || gw_names_build(c, in) < 0 ||
-	    name_all_keys(c) < 0) {
+	    gw_failing_settle(c, doc) < 0 || name_all_keys(c) < 0) {
 		doc->no_memory = true;
 		return;
 	}
@@ -174,6 +174,7 @@ gw_config_unref(struct gw_config *c)
 	if (!c || --c->refs)
 		return;
 	in = c->internal;
+	gw_failing_release(c);
 	gw_schema_release(&gw_config_schema, c);
 	free(c->auth.client_key_names);
 	free(c->auth.node_key_names);

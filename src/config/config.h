@@ -30,7 +30,7 @@
 #define GW_MODEL_NAME_MAX 256
 
 enum gw_model_type { GW_MODEL_PROXY, GW_MODEL_DISCOVERED };
-enum gw_strategy { GW_ROUND_ROBIN, GW_RANDOM };
+enum gw_strategy { GW_ROUND_ROBIN, GW_RANDOM, GW_LEAST_BUSY, GW_AFFINITY };
 
 /* Limits of one request, milliseconds; 0 = no limit. */
 struct gw_timeouts {
@@ -39,6 +39,13 @@ struct gw_timeouts {
 	uint32_t idle_ms;
 	uint32_t total_ms;
 	uint32_t client_idle_ms;
+};
+
+/* How often and when a request is tried again. */
+struct gw_retry {
+	uint32_t attempts;	 /* after the first one */
+	uint32_t backoff_ms;	 /* before the same candidate is asked again ... */
+	uint32_t backoff_max_ms; /* ... doubled each time up to this, >= it */
 };
 
 /* One entry of `defaults`, ready to be written into a request body. */
@@ -72,11 +79,18 @@ struct gw_model {
 	bool tls_insecure;		/* any certificate will do */
 	char *role;			/* discovered; else NULL */
 	enum gw_strategy strategy;	/* discovered */
+	char *affinity_header;		/* discovered: the client's header that
+					 * names a conversation; never NULL */
 	struct gw_default *defaults;	/* without `model` */
 	size_t n_defaults;
 	char *default_model_json;	/* defaults.model as JSON text, quotes and
 					 * all, or NULL: always replaces `model` */
 	struct gw_timeouts timeouts;
+	struct gw_retry retry;
+	struct gw_keys fallback;	/* aliases, as written */
+	const struct gw_model **fallbacks; /* the same, resolved, in order */
+	size_t n_fallbacks;
+	bool resume;			/* continue streams that broke */
 };
 
 struct gw_config {
@@ -94,6 +108,11 @@ struct gw_config {
 		uint32_t shutdown_grace_ms;
 		uint32_t sse_keepalive_ms; /* 0 = off */
 		struct gw_keys cors_origins;
+		struct {
+			uint32_t failures; /* in a row, >= 1 */
+			uint32_t pause_ms;
+			uint32_t pause_max_ms; /* >= pause_ms */
+		} eject;
 	} gateway;
 	struct {
 		struct gw_keys client_api_keys;

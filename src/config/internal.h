@@ -63,6 +63,23 @@ GW_MUSTCHECK int gw_defaults_index(struct gw_config *c);
 void gw_config_check(const struct gw_config *c, struct gw_yaml *doc);
 
 /*
+ * gw_failing_settle - what to do when upstreams fail, completed: waits that
+ * follow others, and fallback lists resolved (failing.c). Mistakes become
+ * findings. Returns 0, or -1 when memory is out.
+ */
+GW_MUSTCHECK int gw_failing_settle(struct gw_config *c, struct gw_yaml *doc);
+
+/* gw_failing_release - free what gw_failing_settle() made. */
+void gw_failing_release(struct gw_config *c);
+
+/*
+ * gw_config_nearest - the model that a wrong alias may have meant, or NULL
+ * (check.c).
+ */
+const struct gw_model *gw_config_nearest(const struct gw_config *c,
+					 const char *alias);
+
+/*
  * gw_config_node - the member at models.ALIAS.KEY of a document, or NULL.
  * @key  NULL for the alias itself
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kinds_net.c - the kinds for hosts and for addresses of other servers.
+ * kinds_net.c - the kinds for hosts, for addresses of other servers, and for
+ * names of headers.
  *
  * What is checked here goes into a web server's configuration or to libcurl;
  * nothing is looked up or connected.
@@ -81,6 +82,33 @@ emit_host(struct gw_emit *e, const struct gw_option *o,
 	gw_kind_text.emit(e, o, source, slot);
 }
 
+/* A token as RFC 9110 has it: nothing else arrives as the name of a header. */
+static bool
+set_header(struct gw_apply *ap, const struct gw_option *o,
+	   const struct gw_yaml_node *v, void *slot)
+{
+	static const char token[] =
+		"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	if (!gw_apply_text(ap, o, v, (size_t)o->max, false))
+		return false;
+	if (strspn(v->text, token) != v->len) {
+		gw_apply_error(ap, v,
+			       "is no name of a header: letters, digits and "
+			       "dashes, without a colon");
+		return false;
+	}
+	return gw_kind_text.set(ap, o, v, slot);
+}
+
+static void
+emit_header(struct gw_emit *e, const struct gw_option *o,
+	    const struct gw_yaml_node *source, const void *slot)
+{
+	gw_kind_text.emit(e, o, source, slot);
+}
+
 static void
 release_text(void *slot)
 {
@@ -103,5 +131,14 @@ const struct gw_kind gw_kind_host = {
 	.is_text = true,
 	.set = set_host,
 	.emit = emit_host,
+	.release = release_text,
+};
+
+const struct gw_kind gw_kind_header = {
+	.wanted = "a string",
+	.is_pointer = true,
+	.is_text = true,
+	.set = set_header,
+	.emit = emit_header,
 	.release = release_text,
 };

@@ -77,12 +77,22 @@ static const struct gw_kind gw_kind_names = {
 	.release = release_strings,
 };
 
+static const struct gw_kind gw_kind_aliases = {
+	.wanted = "a list of aliases",
+	.is_text = true,
+	.set = set_names,
+	.emit = emit_strings,
+	.release = release_strings,
+};
+
 static const char *const model_types[] = {"proxy", "discovered", NULL};
-static const char *const model_strategies[] = {"round_robin", "random", NULL};
+static const char *const model_strategies[] = {"round_robin", "random",
+					       "least_busy", "affinity", NULL};
 
 _Static_assert(GW_MODEL_PROXY == 0 && GW_MODEL_DISCOVERED == 1,
 	       "model_types lists the words of enum gw_model_type in order");
-_Static_assert(GW_ROUND_ROBIN == 0 && GW_RANDOM == 1,
+_Static_assert(GW_ROUND_ROBIN == 0 && GW_RANDOM == 1 && GW_LEAST_BUSY == 2 &&
+		       GW_AFFINITY == 3,
 	       "model_strategies lists the words of enum gw_strategy in order");
 
 static const struct gw_record model_record = {
@@ -99,6 +109,8 @@ static const struct gw_record model_record = {
 #define KIND_ORIGINS &gw_kind_origins
 #define KIND_PEM &gw_kind_pem
 #define KIND_NAMES &gw_kind_names
+#define KIND_ALIASES &gw_kind_aliases
+#define KIND_HEADER &gw_kind_header
 #define KIND_DEFAULTS &gw_kind_defaults
 
 static const struct gw_option options[] = {

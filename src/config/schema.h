@@ -229,5 +229,6 @@ extern const struct gw_kind gw_kind_tree;     /* any mapping, kept as a tree
 					       * [const struct gw_yaml_node *] */
 extern const struct gw_kind gw_kind_host;     /* address or name [char *] */
 extern const struct gw_kind gw_kind_url;      /* gw_base_url() [char *] */
+extern const struct gw_kind gw_kind_header;   /* name of a header [char *] */
 
 #endif

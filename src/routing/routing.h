@@ -19,7 +19,7 @@ struct gw_availability;
 struct gw_listing;
 struct gw_prober;
 
-#define GW_POLICIES_MAX 2 /* enum gw_strategy has as many */
+#define GW_POLICIES_MAX 4 /* enum gw_strategy has as many */
 
 /* One a process: the `program` of its worker. */
 struct gw_routing {

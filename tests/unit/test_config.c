@@ -85,7 +85,7 @@ static const struct {
 	 E "1:11: error: unknown key `gateway.<<`; known here: `host`, `port`, "
 	   "`workers`, `max_body_bytes`, `max_bodies_bytes`, "
 	   "`probe_timeout_s`, `probe_ttl_s`, `shutdown_grace_s`, "
-	   "`sse_keepalive_s`, `cors_origins`\n"},
+	   "`sse_keepalive_s`, `cors_origins`, `eject`\n"},
 	{"config: a merge key in itself -> refused", "gateway: &g {<<: *g}\n",
 	 NULL,
 	 E "1:18: error: the alias stands inside its own anchor: it would "
@@ -104,7 +104,7 @@ static const struct {
 	 E "1:11: error: unknown key `gateway.x-a`; known here: `host`, "
 	   "`port`, `workers`, `max_body_bytes`, `max_bodies_bytes`, "
 	   "`probe_timeout_s`, `probe_ttl_s`, `shutdown_grace_s`, "
-	   "`sse_keepalive_s`, `cors_origins`\n" E
+	   "`sse_keepalive_s`, `cors_origins`, `eject`\n" E
 	   "2:1: error: unknown key `X-b`; known here: `version`, "
 	   "`default_model`, `gateway`, `auth`, `models`\n" E
 	   "3:1: error: unknown key `xc`; known here: `version`, "
@@ -266,7 +266,8 @@ static const struct {
 	{"config: an unknown strategy -> the choices",
 	 "models: {m: {type: discovered, strategy: best}}\n", NULL,
 	 E "1:42: error: models.m.strategy: expected `round_robin` or "
-	   "`random`, found the string `best`\n"},
+	   "`random` or `least_busy` or `affinity`, found the string "
+	   "`best`\n"},
 	{"config: a bad proxy_url -> the reason",
 	 "models: {m: {type: proxy, proxy_url: \"file:///etc/passwd\"}}\n",
 	 NULL,
