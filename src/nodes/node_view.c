@@ -17,8 +17,6 @@
 
 #define STATUS_DEPTH_MAX 64
 
-_Static_assert(GW_NODE_MODELS_MAX <= 64, "failed_models has one bit a model");
-
 struct gw_node_view {
 	struct reg *reg;
 	uint32_t stale_after_ms;
@@ -66,6 +64,7 @@ drop_node(struct gw_node_view *v, uint32_t slot)
 		gw_role_lists_remove(&v->roles, slot, n->doc);
 	gw_node_doc_free(n->doc);
 	json_object_put(n->status);
+	free(n->states);
 	free(n);
 }
 
@@ -99,31 +98,6 @@ gw_node_view_free(struct gw_node_view *v)
 }
 
 /* ---- refresh ------------------------------------------------------------- */
-
-/* metrics.models.<model_id>.state; anything of another shape says nothing. */
-static bool
-says_failed(struct json_object *status, const char *model_id)
-{
-	struct json_object *models, *model;
-	const char *state;
-
-	if (!json_object_object_get_ex(status, "models", &models) ||
-	    !json_object_is_type(models, json_type_object) ||
-	    !json_object_object_get_ex(models, model_id, &model) ||
-	    !json_object_is_type(model, json_type_object))
-		return false;
-	state = gw_json_get_str(model, "state");
-	return state && strcmp(state, "failed") == 0;
-}
-
-static void
-note_failed(struct gw_node *n)
-{
-	n->failed_models = 0;
-	for (size_t i = 0; n->status && i < n->doc->n_models; i++)
-		if (says_failed(n->status, n->doc->models[i].model_id))
-			n->failed_models |= UINT64_C(1) << i;
-}
 
 /* In another registry somebody else may have the place. */
 static bool
@@ -163,7 +137,11 @@ update_doc(struct gw_node_view *v, struct gw_node *n,
 	gw_node_doc_free(n->doc);
 	n->reg.record_version = found->record_version;
 	n->doc = gw_node_doc_from_record(text, len);
-	if (!n->doc ||
+	if (!n->doc)
+		return 0;
+	free(n->states);
+	n->states = calloc(n->doc->n_models, sizeof(*n->states));
+	if (n->states &&
 	    gw_role_lists_add(&v->roles, found->ref.slot, n->doc) == 0)
 		return 0;
 	gw_node_doc_free(GW_STEAL(n->doc));
@@ -223,7 +201,7 @@ update_node(struct gw_node_view *v, const struct reg_node *found, bool *parsed)
 		return rc;
 	}
 	rc |= update_status(v, n, found);
-	note_failed(n);
+	gw_model_states_read(n->status, n->doc, n->states);
 	return rc;
 }
 
@@ -307,6 +285,12 @@ gw_node_view_find(const struct gw_node_view *v, struct reg_node_ref ref)
 	return n && n->reg.ref.generation == ref.generation ? n : NULL;
 }
 
+const struct gw_model_state *
+gw_node_model_state(const struct gw_node *n, const struct gw_node_model *m)
+{
+	return &n->states[m - n->doc->models];
+}
+
 /* ---- freshness ----------------------------------------------------------- */
 
 uint64_t
@@ -347,7 +331,7 @@ fresh_room(struct gw_node_view *v, size_t n)
 static bool
 has_failed(const struct gw_node *node, uint32_t model)
 {
-	return node->failed_models >> model & 1;
+	return node->states[model].state == GW_TOLD_FAILED;
 }
 
 size_t

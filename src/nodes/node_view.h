@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nodes/model_state.h"
 #include "nodes/node_doc.h"
 #include "reg.h"
 
@@ -27,8 +28,8 @@ struct gw_node {
 	struct reg_node reg;
 	struct gw_node_doc *doc;    /* never NULL */
 	struct json_object *status; /* metrics of its last heartbeat, or NULL */
-	uint64_t failed_models;	    /* bit i: the status says that model i of
-				     * the doc is in state "failed" */
+	struct gw_model_state *states; /* what the status says of each of the
+					* doc's models; never NULL */
 };
 
 /* One way to serve a role: a node and one of its models. */
@@ -95,6 +96,11 @@ const struct gw_node *gw_node_view_next(const struct gw_node_view *v,
 /* gw_node_view_find - a node by its reference; NULL when it is gone. */
 const struct gw_node *gw_node_view_find(const struct gw_node_view *v,
 					struct reg_node_ref ref);
+
+/* gw_node_model_state - what @n told of @m, one of its doc's models; valid as long
+ * as @n is. */
+const struct gw_model_state *
+gw_node_model_state(const struct gw_node *n, const struct gw_node_model *m);
 
 /* gw_node_age_ms - since its last sign of life, read from the registry
  * now; UINT64_MAX when it is gone. */

@@ -179,6 +179,45 @@ failed_models(void)
 	       "view: another state -> candidate again");
 }
 
+/* The model's phase, its slots and "!" when it would push another one out. */
+static const char *
+told(const char *id, size_t model)
+{
+	static char text[64];
+	const struct gw_node *n;
+	const struct gw_model_state *s;
+
+	gw_node_view_refresh(view);
+	n = node(id);
+	s = gw_node_model_state(n, &n->doc->models[model]);
+	snprintf(text, sizeof(text), "%d/%u%s%s", s->state, s->parallel,
+		 s->evicts ? "!" : "", s->told ? "" : "?");
+	return text;
+}
+
+static void
+told_states(void)
+{
+	touch("n2",
+	      "{\"models\":{\"z\":{\"state\":\"ready\",\"parallel\":4},"
+	      "\"y\":{\"state\":\"stopped\",\"parallel\":2,"
+	      "\"evicts\":true}}}",
+	      NOW);
+	is_str(told("n2", 0), "1/2!", "view: what was told of a model");
+	is_str(told("n2", 1), "3/4", "view: ... and of the next one");
+	is_str(told("n1", 0), "0/0?", "view: a node that tells no states");
+	put("n2", A_B, NOW);
+	is_str(told("n2", 0), "0/0?",
+	       "view: registered anew, with fewer models -> nothing is told");
+	put("n2", TWO, NOW);
+	touch("n2", "{\"models\":{\"y\":{\"state\":\"ready\"}}}", NOW);
+	is_str(told("n2", 0), "3/0", "view: ... and with more of them again");
+	is_str(told("n2", 1), "0/0?", "view: a model that was not named");
+	touch("n2", NULL, NOW);
+	is_str(told("n2", 0), "3/0",
+	       "view: a heartbeat without metrics takes nothing back");
+}
+
 static void
 odd_status(void)
 {
@@ -455,6 +494,7 @@ main(void)
 	freshness();
 	parses_only_what_changed();
 	failed_models();
+	told_states();
 	odd_status();
 	changes();
 	change_behind_the_walk();

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* model_state.c - reads what heartbeats tell of models; chooses nothing. */
+#include "nodes/model_state.h"
+
+#include <string.h>
+
+#include "base/json.h"
+
+/* An agent's words (its states.def). */
+static const struct {
+	const char *word;
+	enum gw_model_told phase;
+} words[] = {
+	{"stopped", GW_TOLD_STOPPED},	{"starting", GW_TOLD_STARTING},
+	{"loading", GW_TOLD_STARTING},	{"ready", GW_TOLD_READY},
+	{"draining", GW_TOLD_STOPPING}, {"stopping", GW_TOLD_STOPPING},
+	{"failed", GW_TOLD_FAILED},
+};
+
+static enum gw_model_told
+phase_of(const char *word)
+{
+	for (size_t i = 0; word && i < GW_ARRAY_LEN(words); i++)
+		if (strcmp(words[i].word, word) == 0)
+			return words[i].phase;
+	return GW_TOLD_UNKNOWN;
+}
+
+/* A number of slots; 0 unless it is a sane one. */
+static uint32_t
+slots_of(struct json_object *model)
+{
+	struct json_object *v;
+	int64_t n;
+
+	if (!json_object_object_get_ex(model, "parallel", &v) ||
+	    !json_object_is_type(v, json_type_int))
+		return 0;
+	n = json_object_get_int64(v);
+	return n >= 1 && n <= UINT32_MAX ? (uint32_t)n : 0;
+}
+
+static bool
+is_true(struct json_object *model, const char *key)
+{
+	struct json_object *v;
+
+	return json_object_object_get_ex(model, key, &v) &&
+	       json_object_is_type(v, json_type_boolean) &&
+	       json_object_get_boolean(v);
+}
+
+void
+gw_model_states_read(struct json_object *metrics, const struct gw_node_doc *doc,
+		     struct gw_model_state *out)
+{
+	struct json_object *models = NULL, *model;
+
+	memset(out, 0, doc->n_models * sizeof(*out));
+	if (!metrics ||
+	    !json_object_object_get_ex(metrics, "models", &models) ||
+	    !json_object_is_type(models, json_type_object))
+		return;
+	for (size_t i = 0; i < doc->n_models; i++) {
+		if (!json_object_object_get_ex(models, doc->models[i].model_id,
+					       &model) ||
+		    !json_object_is_type(model, json_type_object))
+			continue;
+		out[i].state = phase_of(gw_json_get_str(model, "state"));
+		out[i].told = out[i].state != GW_TOLD_UNKNOWN;
+		out[i].parallel = slots_of(model);
+		out[i].evicts = is_true(model, "evicts");
+	}
+}
+
+uint32_t
+gw_node_model_step(const struct gw_model_state *s, uint32_t in_flight,
+		   uint32_t max_concurrency)
+{
+	bool free_slot = s->parallel == 0 || in_flight < s->parallel;
+
+	if ((max_concurrency && in_flight >= max_concurrency) ||
+	    s->state == GW_TOLD_FAILED)
+		return GW_MODEL_STEP_EVICTS;
+	if (!s->told)
+		return GW_MODEL_STEP_FREE;
+	if (s->state == GW_TOLD_READY)
+		return free_slot ? GW_MODEL_STEP_FREE : GW_MODEL_STEP_BUSY;
+	if (s->state != GW_TOLD_STARTING && s->evicts)
+		return GW_MODEL_STEP_EVICTS;
+	if (s->state != GW_TOLD_STARTING && in_flight == 0)
+		return GW_MODEL_STEP_ROOM;
+	return free_slot ? GW_MODEL_STEP_STARTING : GW_MODEL_STEP_BUSY;
+}
