@@ -59,6 +59,13 @@ struct reg_err {
 
 struct reg;	/* one attached segment; opaque */
 
+/* A candidate's place; one of REG_CANDIDATES_MAX is none. */
+#define REG_CANDIDATES_MAX 8192
+struct reg_candidate_ref {
+	uint32_t index;
+	uint32_t tag;
+};
+
 /* ---- attach -------------------------------------------------------------- */
 
 /*
