@@ -3,9 +3,12 @@
  * pick_node.c - which upstream gets the request: the configured one, or one of
  * the fresh nodes by the alias's policy. Also decides what `model` it is told.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "routing/choice.h"
 #include "routing/routing.h"
 #include "stage/policy.h"
 #include "stage/stage.h"
@@ -162,15 +165,29 @@ none_left(struct gw_request *r)
 		gw_transfer_reason((enum gw_transfer_result)r->relay.failure));
 }
 
-/* The one of @n candidates at place @at among those that were not tried yet. */
-static const struct gw_candidate *
+/* Those of @n candidates that were not tried yet, as choices; freed by the
+ * caller. NULL: no memory, or *left is 0. */
+static struct gw_choice *
 untried(const struct gw_picked *p, const struct gw_candidate *all, size_t n,
-	size_t at)
+	size_t *left)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!was_tried(p, all[i].node->reg.ref) && at-- == 0)
-			return &all[i];
-	return NULL;
+	struct gw_choice *c = n ? calloc(n, sizeof(*c)) : NULL;
+
+	*left = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (was_tried(p, all[i].node->reg.ref))
+			continue;
+		if (c)
+			c[*left] = (struct gw_choice){
+				.node = all[i].node,
+				.model = all[i].model,
+				.ref = {.index = REG_CANDIDATES_MAX},
+				.state = GW_STATE_READY,
+				.weight = 1,
+			};
+		(*left)++;
+	}
+	return c;
 }
 
 static int
@@ -183,21 +200,24 @@ pick_discovered(struct gw_request *r)
 	size_t n =
 		gw_node_view_fresh(gw_routing(r)->nodes, r->resolve.model->role,
 				   gw_mono_ms(), &all);
-	size_t left = 0;
+	gw_auto_free struct gw_choice *c = NULL;
+	struct gw_candidate chosen;
+	size_t left, at;
 
 	note_tried(p);
-	for (size_t i = 0; i < n; i++)
-		left += !was_tried(p, all[i].node->reg.ref);
+	c = untried(p, all, n, &left);
 	if (left == 0)
 		return none_left(r);
+	if (!c)
+		return no_memory(r);
 	/* First attempts are what the policy counts: one that was left for
 	 * another node takes nobody's turn, and falls on any of the others. */
 	if (p->n_tried)
 		policy = &gw_policy_random;
-	return take_candidate(
-		r,
-		untried(p, all, n,
-			policy->choose(gw_routing(r), r->resolve.model, left)));
+	at = policy->choose(r, c, left);
+	chosen =
+		(struct gw_candidate){.node = c[at].node, .model = c[at].model};
+	return take_candidate(r, &chosen);
 }
 
 bool

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* policy_random.c - any candidate, each as likely as the others. */
+/* policy_random.c - any candidate, each as likely as it weighs. */
 #include <stdint.h>
 
-#include "config/config.h"
+#include "routing/choice.h"
 #include "routing/routing.h"
 #include "stage/policy.h"
+#include "stage/policy_parts.h"
 
-/* Numbers in the last, incomplete run of k would favour the first candidates.
- */
+/* Numbers in the last, incomplete run would favour the first candidates. */
 static size_t
-choose(struct gw_routing *routing, const struct gw_model *m, size_t k)
+choose(struct gw_request *r, const struct gw_choice *c, size_t k)
 {
-	uint64_t excess = (UINT64_MAX % k + 1) % k;
+	uint64_t sum = gw_weights_sum(c, k, gw_weigh_all, NULL);
+	uint64_t excess = sum ? (UINT64_MAX % sum + 1) % sum : 0;
 	uint64_t x;
 
-	(void)m;
+	if (sum == 0)
+		return 0;
 	do
-		x = gw_worker_random(routing->worker);
+		x = gw_worker_random(r->worker);
 	while (x > UINT64_MAX - excess);
-	return (size_t)(x % k);
+	return gw_weights_at(c, k, x % sum, gw_weigh_all, NULL);
 }
 
 const struct gw_policy gw_policy_random = {
