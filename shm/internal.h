@@ -47,7 +47,7 @@ struct reg {
 	uint64_t used_count;  /* write_count that `used` belongs to */
 	bool used_valid;
 
-	struct reg_watch watch[REG_ROWS_MAX];
+	struct reg_watch *watch; /* one a row; NULL: attached only to look */
 };
 
 /*
@@ -129,7 +129,7 @@ bool reg_row_alive(const struct reg *r, uint32_t row);
  * Has the owner that a row had at a generation (its low bits under @mask)
  * died or left? Looks into /proc at most every 50 ms of @now_ms for one row.
  */
-bool reg_row_gone(struct reg *r, uint32_t row, uint64_t generation,
+bool reg_row_gone(const struct reg *r, uint32_t row, uint64_t generation,
 		  uint64_t mask, uint64_t now_ms);
 
 /* ---- lock.c ----------------------------------------------------------------
@@ -261,6 +261,13 @@ int reg_room_check(const struct reg *r, const struct reg_need *need,
  */
 uint32_t reg_room_make(struct reg *r, const struct reg_need *need,
 		       char *evicted);
+
+/* ---- candidate.c ------------------------------------------------------------
+ */
+
+/* The entry that a reference leads to; NULL when that is another's by now. */
+struct reg_place *reg_candidate_at(const struct reg *r,
+				   struct reg_candidate_ref c);
 
 /* ---- verify.c
  * ---------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  *
  * Every field has a fixed width and every gap is spelled out: no pointers, no
  * size_t, no time_t. Words that carry several numbers are taken apart and put
- * together only by the functions below. A change here needs a new
+ * together only by the functions of words.h. A change here needs a new
  * REG_LAYOUT_VERSION and a new byte map in README.md.
  */
 #ifndef REG_LAYOUT_H
@@ -16,9 +16,10 @@
 #include <stdint.h>
 
 #include "reg.h"
+#include "words.h"
 
 #define REG_MAGIC UINT64_C(0x31474552484d4c52) /* "RLMHREG1" in memory */
-#define REG_LAYOUT_VERSION 2u
+#define REG_LAYOUT_VERSION 3u
 #define REG_READY UINT64_C(0x5944414552474552) /* "REGREADY" in memory */
 
 #define REG_GAUGES_MAX 8
@@ -103,6 +104,20 @@ struct reg_told {
 	_Atomic uint64_t word; /* 0 = nothing was said */
 };
 
+/*
+ * One candidate, all of it in one line. It gets a (new) key only under the lock;
+ * the other words name the tag they are of, so what comes late is of nobody.
+ */
+struct reg_place {
+	_Atomic uint64_t key[2];
+	_Atomic uint64_t name;	 /* reg_name(), 0 = never used; stored last */
+	_Atomic uint64_t load;	 /* reg_load(): its tag decides; stored first */
+	_Atomic uint64_t health; /* reg_health() */
+	_Atomic uint64_t busy;	 /* reg_stamp(): passed over until then */
+	_Atomic uint64_t byte;	 /* reg_stamp(): of the last one it gave */
+	_Atomic uint64_t trial;	 /* reg_trial(), 0 = nobody tries it */
+};
+
 /* A piece of a payload; `owner` says of which one, 0 = of none yet. */
 struct reg_block {
 	_Atomic uint32_t next; /* index of the next piece, 0 = the last one */
@@ -118,6 +133,7 @@ struct reg_segment {
 	struct reg_target targets[REG_PROBES_MAX];
 	_Atomic uint64_t leases[REG_LEASES_MAX]; /* reg_held(), 0 = free */
 	struct reg_told told[REG_TOLD_MAX];
+	struct reg_place places[REG_CANDIDATES_MAX];
 	struct reg_block blocks[]; /* block 0 is never used: 0 = none */
 };
 
@@ -146,6 +162,7 @@ _Static_assert(sizeof(struct reg_slot) == 64, "slot");
 _Static_assert(sizeof(struct reg_turn) == 192, "turn");
 _Static_assert(sizeof(struct reg_target) == 64, "target");
 _Static_assert(sizeof(struct reg_told) == 16, "told");
+_Static_assert(sizeof(struct reg_place) == REG_LINE_BYTES, "place");
 _Static_assert(sizeof(struct reg_block) == 512, "block");
 _Static_assert(sizeof(struct reg_head) == 24, "head");
 _Static_assert(offsetof(struct reg_segment, rows) == 512, "byte map");
@@ -154,184 +171,14 @@ _Static_assert(offsetof(struct reg_segment, turns) == 786944, "byte map");
 _Static_assert(offsetof(struct reg_segment, targets) == 983552, "byte map");
 _Static_assert(offsetof(struct reg_segment, leases) == 1507840, "byte map");
 _Static_assert(offsetof(struct reg_segment, told) == 2032128, "byte map");
-_Static_assert(offsetof(struct reg_segment, blocks) == 2163200, "byte map");
+_Static_assert(offsetof(struct reg_segment, places) == 2163200, "byte map");
+_Static_assert(offsetof(struct reg_segment, blocks) == 2687488, "byte map");
 _Static_assert(sizeof(_Atomic uint64_t) == 8, "atomics are plain words");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomics need no hidden lock");
 _Static_assert(REG_ROWS_MAX <= 1 << 10, "a row number has 10 bits");
 _Static_assert(REG_NODES_MAX <= 1 << 12, "a slot number has 12 bits");
+_Static_assert(REG_CANDIDATES_MAX <= 1 << 13, "a candidate has 13 bits");
 _Static_assert(REG_HEAD_WORDS + REG_NODE_ID_MAX / 8 <= REG_BLOCK_WORDS,
 	       "head and id are in the first block");
-
-/* ---- words with several numbers ------------------------------------------ */
-
-#define REG_BITS(n) ((UINT64_C(1) << (n)) - 1)
-
-#define REG_MS_BITS 44	      /* 557 years of milliseconds */
-#define REG_NODE_GEN_BITS 20  /* generations of a node slot */
-#define REG_LEASE_GEN_BITS 21 /* row generations in a lease */
-#define REG_CLAIM_GEN_BITS 10 /* row generations in a probe lease */
-#define REG_RESULT_BITS 20    /* a probe result, or an entry's sequence */
-#define REG_CLAIMING (UINT64_C(1) << 41)
-
-/* Identity: pid 22 | a row is being set up 1 | start time in ticks 41. */
-static inline uint64_t
-reg_identity(uint32_t pid, uint64_t start_ticks)
-{
-	return (uint64_t)pid << 42 | (start_ticks & REG_BITS(41));
-}
-
-static inline uint32_t
-reg_identity_pid(uint64_t identity)
-{
-	return (uint32_t)(identity >> 42);
-}
-
-static inline uint64_t
-reg_identity_start(uint64_t identity)
-{
-	return identity & REG_BITS(41);
-}
-
-/* Link: generation 32 | first block 32. */
-static inline uint64_t
-reg_link(uint32_t generation, uint32_t head)
-{
-	return (uint64_t)generation << 32 | head;
-}
-
-static inline uint32_t
-reg_link_generation(uint64_t link)
-{
-	return (uint32_t)(link >> 32);
-}
-
-static inline uint32_t
-reg_link_head(uint64_t link)
-{
-	return (uint32_t)link;
-}
-
-/* Life: generation of the slot 20 | seen_ms 44. */
-static inline uint64_t
-reg_life(uint32_t generation, uint64_t seen_ms)
-{
-	return (uint64_t)generation << REG_MS_BITS |
-	       (seen_ms & REG_BITS(REG_MS_BITS));
-}
-
-static inline uint32_t
-reg_life_generation(uint64_t life)
-{
-	return (uint32_t)(life >> REG_MS_BITS);
-}
-
-static inline uint64_t
-reg_life_seen_ms(uint64_t life)
-{
-	return life & REG_BITS(REG_MS_BITS);
-}
-
-/* Lease: in use 1 | row 10 | row generation 21 | slot 12 | its generation 20.
- */
-static inline uint64_t
-reg_held(uint32_t row, uint64_t row_generation, uint32_t slot,
-	 uint32_t slot_generation)
-{
-	return UINT64_C(1) << 63 | (uint64_t)row << 53 |
-	       (row_generation & REG_BITS(REG_LEASE_GEN_BITS)) << 32 |
-	       (uint64_t)slot << REG_NODE_GEN_BITS |
-	       (slot_generation & REG_BITS(REG_NODE_GEN_BITS));
-}
-
-static inline uint32_t
-reg_held_row(uint64_t held)
-{
-	return (uint32_t)(held >> 53 & REG_BITS(10));
-}
-
-static inline uint64_t
-reg_held_row_generation(uint64_t held)
-{
-	return held >> 32 & REG_BITS(REG_LEASE_GEN_BITS);
-}
-
-static inline uint32_t
-reg_held_slot(uint64_t held)
-{
-	return (uint32_t)(held >> REG_NODE_GEN_BITS & REG_BITS(12));
-}
-
-static inline uint32_t
-reg_held_slot_generation(uint64_t held)
-{
-	return (uint32_t)(held & REG_BITS(REG_NODE_GEN_BITS));
-}
-
-/* Checked: when, in ms 44 | how often the entry changed hands 20, never 0. */
-static inline uint64_t
-reg_checked(uint64_t ms, uint32_t sequence)
-{
-	return (ms & REG_BITS(REG_MS_BITS)) << REG_RESULT_BITS |
-	       (sequence & REG_BITS(REG_RESULT_BITS));
-}
-
-static inline uint64_t
-reg_checked_ms(uint64_t checked)
-{
-	return checked >> REG_RESULT_BITS;
-}
-
-static inline uint32_t
-reg_checked_sequence(uint64_t checked)
-{
-	return (uint32_t)(checked & REG_BITS(REG_RESULT_BITS));
-}
-
-/* Outcome: since when, wall clock seconds 44 | the result 20. */
-static inline uint64_t
-reg_outcome(int64_t since_wall_s, uint32_t result)
-{
-	return ((uint64_t)since_wall_s & REG_BITS(44)) << REG_RESULT_BITS |
-	       (result & REG_BITS(REG_RESULT_BITS));
-}
-
-static inline int64_t
-reg_outcome_since(uint64_t outcome)
-{
-	return (int64_t)(outcome >> REG_RESULT_BITS);
-}
-
-static inline uint32_t
-reg_outcome_result(uint64_t outcome)
-{
-	return (uint32_t)(outcome & REG_BITS(REG_RESULT_BITS));
-}
-
-/* Claim on a probe: row 10 | row generation 10 | ends at ms 44. */
-static inline uint64_t
-reg_claim(uint32_t row, uint64_t row_generation, uint64_t until_ms)
-{
-	return (uint64_t)row << 54 |
-	       (row_generation & REG_BITS(REG_CLAIM_GEN_BITS)) << REG_MS_BITS |
-	       (until_ms & REG_BITS(REG_MS_BITS));
-}
-
-static inline uint32_t
-reg_claim_row(uint64_t claim)
-{
-	return (uint32_t)(claim >> 54);
-}
-
-static inline uint64_t
-reg_claim_row_generation(uint64_t claim)
-{
-	return claim >> REG_MS_BITS & REG_BITS(REG_CLAIM_GEN_BITS);
-}
-
-static inline uint64_t
-reg_claim_until_ms(uint64_t claim)
-{
-	return claim & REG_BITS(REG_MS_BITS);
-}
 
 #endif

@@ -16,6 +16,7 @@ static void
 free_handle(struct reg *r)
 {
 	reg_segment_close(r);
+	free(r->watch);
 	free(r->used);
 	free(r);
 }
@@ -39,7 +40,8 @@ reg_open_within(const char *name, size_t bytes, uint64_t wait_ms,
 			     wait_ms, err))
 		goto fail;
 	r->used = calloc(r->n_blocks / 64 + 1, sizeof(*r->used));
-	if (!r->used) {
+	r->watch = calloc(REG_ROWS_MAX, sizeof(*r->watch));
+	if (!r->used || !r->watch) {
 		reg_fail(err, REG_SYSTEM, ENOMEM, "out of memory");
 		goto fail;
 	}

@@ -40,6 +40,10 @@
 #define REG_PROBES_MAX 8192	/* probe targets remembered */
 #define REG_TOLD_MAX 8192	/* things of which a state is remembered */
 #define REG_LEASES_MAX 65536	/* leases held at one time, all processes */
+#define REG_CANDIDATES_MAX 8192	/* places that can serve, remembered */
+#define REG_CANDIDATE_KEEP_MS 60000 /* an unused one is kept for so long */
+#define REG_TRIAL_MAX_MS 60000	/* a trial without a verdict counts so long */
+#define REG_WELL_MS 60000	/* of success, then pauses are short again */
 
 enum reg_code {
 	REG_OK = 0,
@@ -59,19 +63,12 @@ struct reg_err {
 
 struct reg;	/* one attached segment; opaque */
 
-/* A candidate's place; one of REG_CANDIDATES_MAX is none. */
-#define REG_CANDIDATES_MAX 8192
-struct reg_candidate_ref {
-	uint32_t index;
-	uint32_t tag;
-};
-
 /* ---- attach -------------------------------------------------------------- */
 
 /*
  * reg_open - attach to a segment, creating it when there is none.
  * @name   POSIX name: a '/' and 1 .. 200 more bytes without '/'
- * @bytes  size when it has to be created, at least 2,195,968;
+ * @bytes  size when it has to be created, at least 2,720,256;
  *         0 = REG_DEFAULT_BYTES
  * @err    SYSTEM (ENOSPC: /dev/shm is full; EINVAL: name or size), LAYOUT (of
  *         another version, size or user; the message says what to do), FULL (no
@@ -315,6 +312,99 @@ void reg_probe_put(struct reg *r, const uint64_t key[2], uint64_t now_ms,
  * reg_probe_begin() says MINE; a probe under way no longer counts.
  */
 void reg_probe_forget(struct reg *r, const uint64_t key[2]);
+
+/* ---- candidates: places that can serve, and how they are ------------------ */
+
+/*
+ * A candidate is known by a key of 128 bits. A reference stays good for as long
+ * as it has leases, is ejected, or was opened within REG_CANDIDATE_KEEP_MS; its
+ * entry may go to another key after that, and whatever is done with the old
+ * reference does nothing then. Open anew for every request.
+ */
+struct reg_candidate_ref {
+	uint32_t index; /* REG_CANDIDATES_MAX = none: every call tolerates it */
+	uint32_t tag;	/* of whom the entry is */
+};
+
+struct reg_candidate {
+	uint32_t in_flight;	/* leases on it, all processes; those of a dead one
+				 * until reg_lease_sweep() */
+	uint32_t failures;	/* in a row; 255 = as many, or more */
+	bool ejected;		/* failures reached the rule, no success since */
+	bool unconnected;	/* the last failure was: not connected */
+	bool on_trial;		/* ejected, and a live process's trial runs (for at
+				 * most REG_TRIAL_MAX_MS) */
+	uint64_t pause_ends_ms; /* ejected: until then it is passed over */
+	uint64_t busy_until_ms; /* it said so: passed over until then; 0 = not */
+	uint64_t byte_ms;	/* last byte it gave anybody, about a second exact;
+				 * 0 = never */
+};
+
+struct reg_ejection_rules {
+	uint32_t failures;     /* in a row eject it, 1 .. 255; 0 = never */
+	uint32_t pause_ms;     /* of the first ejection, doubled each time ... */
+	uint32_t pause_max_ms; /* ... up to this */
+};
+
+/*
+ * reg_candidate_open - the entry of a key, a new one when it has none.
+ * Returns none when all that the key could have are in use, or the table is
+ * being changed by somebody who does not come to an end. Without a lock where
+ * the key has an entry: it is one line of memory, and so is all below.
+ */
+struct reg_candidate_ref reg_candidate_open(struct reg *r,
+					    const uint64_t key[2],
+					    uint64_t now_ms);
+
+/* reg_candidate_read - all that is known about it; of none: nothing. Reads /proc
+ * where another process's trial runs, at most every 50 ms. */
+void reg_candidate_read(const struct reg *r, struct reg_candidate_ref c,
+			uint64_t now_ms, struct reg_candidate *out);
+
+/*
+ * reg_candidate_fail - it failed.
+ * @n            1, or 2 for a failure that counts double
+ * @unconnected  it could not be connected
+ * @pause_ms     set when true
+ * Returns true when this call ejected it, or ejected it again: a failure after
+ * its pause was over doubles the pause, one before that only counts. The first
+ * pause after REG_WELL_MS of success is a short one again. Ends the trial of
+ * this process.
+ */
+bool reg_candidate_fail(struct reg *r, struct reg_candidate_ref c,
+			const struct reg_ejection_rules *rules, uint32_t n,
+			bool unconnected, uint64_t now_ms, uint64_t *pause_ms);
+
+/* reg_candidate_succeed - it answered. True: it was ejected until now. Writes
+ * nothing where no failure was counted. Ends any trial. */
+bool reg_candidate_succeed(struct reg *r, struct reg_candidate_ref c,
+			   uint64_t now_ms);
+
+/*
+ * reg_candidate_try - its pause is over: is the caller's request its trial?
+ * True for one request of all processes, until reg_candidate_fail(), _succeed()
+ * or _untry(), REG_TRIAL_MAX_MS, or the death of its process. False, too, where
+ * it is not ejected or its pause is not over.
+ */
+bool reg_candidate_try(struct reg *r, struct reg_candidate_ref c,
+		       uint64_t now_ms);
+
+/* reg_candidate_untry - this process's trial ended without a verdict. */
+void reg_candidate_untry(struct reg *r, struct reg_candidate_ref c);
+
+/* reg_candidate_pardon - a probe was answered, or it came anew: the pause is
+ * over and failures are forgotten. True: it was ejected until now. */
+bool reg_candidate_pardon(struct reg *r, struct reg_candidate_ref c,
+			  uint64_t now_ms);
+
+/* reg_candidate_busy - it is to be passed over until then; of two times the
+ * later one stands. 0: no longer. */
+void reg_candidate_busy(struct reg *r, struct reg_candidate_ref c,
+			uint64_t until_ms);
+
+/* reg_candidate_byte - it gave somebody a byte. One load; one store a second. */
+void reg_candidate_byte(struct reg *r, struct reg_candidate_ref c,
+			uint64_t now_ms);
 
 /* ---- leases: what a process holds on a node ------------------------------ */
 

@@ -197,6 +197,50 @@ print_told(const struct reg *r)
 	}
 }
 
+/* Read by hand: a handle that only looks asks nobody whether he lives. */
+static void
+print_candidate(const struct reg_place *p, uint32_t index, uint64_t now_ms)
+{
+	uint64_t name = atomic_load(&p->name), trial = atomic_load(&p->trial);
+	uint64_t load = atomic_load(&p->load);
+	uint32_t tag = reg_name_tag(name);
+	struct reg_health h;
+
+	if (!name || !reg_load_is(load, tag) ||
+	    !reg_health_read(atomic_load(&p->health), tag, &h))
+		return;
+	printf("candidate %" PRIu32 ".%" PRIu32 " %016" PRIx64 "%016" PRIx64
+	       " in_flight=%" PRIu32 " failures=%" PRIu32 " level=%" PRIu32
+	       " used=%+.0fs",
+	       index, tag, atomic_load(&p->key[0]), atomic_load(&p->key[1]),
+	       reg_load_count(load), h.failures, h.level,
+	       (double)reg_name_used_s(name) - (double)(now_ms / 1000));
+	if (h.ejected)
+		printf(" ejected pause_ends=%+.1fs",
+		       ((double)h.ms - (double)now_ms) / 1000);
+	if (h.unconnected)
+		printf(" unconnected");
+	if (h.ejected && trial && reg_trial_is(trial, tag))
+		printf(" trial: row=%" PRIu32 " until_ms=%" PRIu64,
+		       reg_trial_row(trial), reg_trial_until_ms(trial));
+	if (reg_stamp_ms(atomic_load(&p->busy), tag))
+		printf(" busy_until_ms=%" PRIu64,
+		       reg_stamp_ms(atomic_load(&p->busy), tag));
+	if (reg_stamp_ms(atomic_load(&p->byte), tag))
+		printf(" byte_ms=%" PRIu64,
+		       reg_stamp_ms(atomic_load(&p->byte), tag));
+	putchar('\n');
+}
+
+static void
+print_candidates(const struct reg *r)
+{
+	uint64_t now_ms = reg_clock_ms();
+
+	for (uint32_t i = 0; i < REG_CANDIDATES_MAX; i++)
+		print_candidate(&r->seg->places[i], i, now_ms);
+}
+
 static int
 print_verdict(const struct reg *r)
 {
@@ -240,6 +284,7 @@ main(int argc, char **argv)
 	print_turns(r);
 	print_probes(r);
 	print_told(r);
+	print_candidates(r);
 	status = print_verdict(r);
 	reg_segment_close(r);
 	free(r);

@@ -96,11 +96,11 @@ reg_row_alive(const struct reg *r, uint32_t row)
 }
 
 bool
-reg_row_gone(struct reg *r, uint32_t row, uint64_t generation, uint64_t mask,
-	     uint64_t now_ms)
+reg_row_gone(const struct reg *r, uint32_t row, uint64_t generation,
+	     uint64_t mask, uint64_t now_ms)
 {
 	struct reg_row *w = &r->seg->rows[row];
-	struct reg_watch *watch = &r->watch[row];
+	struct reg_watch *watch;
 	uint64_t identity;
 
 	if ((atomic_load(&w->generation) & mask) != generation)
@@ -113,6 +113,9 @@ reg_row_gone(struct reg *r, uint32_t row, uint64_t generation, uint64_t mask,
 		return true;
 	if (identity == r->identity)
 		return false;
+	if (!r->watch)
+		return !reg_identity_alive(identity);
+	watch = &r->watch[row];
 	if (watch->identity == identity &&
 	    (watch->dead || (now_ms >= watch->asked_ms &&
 			     now_ms - watch->asked_ms < WATCH_MS)))

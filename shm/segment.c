@@ -40,6 +40,8 @@ shape(void)
 		REG_PROBES_MAX,
 		REG_LEASES_MAX,
 		REG_TOLD_MAX,
+		sizeof(struct reg_place),
+		REG_CANDIDATES_MAX,
 	};
 
 	return gw_hash(sizes, sizeof(sizes));

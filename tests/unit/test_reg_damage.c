@@ -35,9 +35,30 @@ static const struct part parts[] = {
 	PART(turns),
 	PART(targets),
 	PART(leases),
+	PART(places),
 	{"blocks", offsetof(struct reg_segment, blocks), REG_SEGMENT_MIN},
 	{"all", offsetof(struct reg_segment, rows), REG_SEGMENT_MIN},
 };
+
+/* All that can be said about one. */
+static void
+judge_candidate(struct reg *r, const uint64_t key[2])
+{
+	const struct reg_ejection_rules rules = {2, 5000, 10000};
+	struct reg_candidate_ref c = reg_candidate_open(r, key, 100000);
+	struct reg_candidate state;
+	uint64_t pause_ms;
+
+	reg_candidate_busy(r, c, 200000);
+	reg_candidate_byte(r, c, 100000);
+	reg_candidate_fail(r, c, &rules, 2, true, 100000, &pause_ms);
+	reg_candidate_try(r, c, 110000);
+	reg_candidate_read(r, c, 110000, &state);
+	if (key[0] % 3 == 0)
+		reg_candidate_untry(r, c);
+	else if (key[0] % 3 == 1)
+		reg_candidate_succeed(r, c, 120000);
+}
 
 /* Something of everything, near the beginning of each table. */
 static void
@@ -62,6 +83,7 @@ populate(struct reg *r)
 		if (reg_probe_begin(r, key, 1000, 10, 100, &p) ==
 		    REG_PROBE_MINE)
 			reg_probe_put(r, key, 1000, 1, i);
+		judge_candidate(r, key);
 	}
 }
 
@@ -131,6 +153,7 @@ call_writers(struct reg *r)
 		uint64_t key[2] = {i, i};
 		int rc;
 
+		judge_candidate(r, key);
 		snprintf(name, sizeof(name), "n%u", i);
 		rc = reg_node_touch(r, name, bytes, 900, 200, &err);
 		rc += reg_node_put(r, name, bytes, 2000, 300, 0, NULL, &err);

@@ -36,7 +36,10 @@ fill(struct reg *r)
 {
 	const uint64_t key[2] = {0xabcdef, 5};
 	struct reg_probe p;
+	const struct reg_ejection_rules rules = {2, 5000, 10000};
+	struct reg_candidate_ref c;
 	uint32_t index;
+	uint64_t pause_ms;
 
 	if (reg_node_put(r, "gpu\\box\n", "secret place", 12, reg_clock_ms(),
 			 1000, NULL, &err) ||
@@ -51,13 +54,19 @@ fill(struct reg *r)
 	reg_once(r, 4, 0xfeed);
 	if (reg_probe_begin(r, key, 1000, 10, 10, &p) == REG_PROBE_MINE)
 		reg_probe_put(r, key, 1234, 99, 77);
+	c = reg_candidate_open(r, key, reg_clock_ms());
+	reg_candidate_fail(r, c, &rules, 2, true, reg_clock_ms() - 7000,
+			   &pause_ms);
+	reg_candidate_try(r, c, reg_clock_ms());
+	reg_candidate_busy(r, c, 4321);
+	reg_candidate_byte(r, c, 3210);
 }
 
 int
 main(void)
 {
 	static const char *const expected[] = {
-		"layout=2",
+		"layout=3",
 		"row 0 live pid=",
 		" generation=1 leases=1 c3=44",
 		" g2=-5",
@@ -71,6 +80,10 @@ main(void)
 		"since=99",
 		"0000000000abcdef",
 		"000000000000feed",
+		"0000000000abcdef0000000000000005 in_flight=0 failures=2",
+		" ejected pause_ends=-2.",
+		" unconnected trial: row=0 until_ms=",
+		" busy_until_ms=4321 byte_ms=3210",
 		"every invariant holds",
 	};
 	char arguments[100];

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * candidate.c - the table of places that can serve: find one, or make it.
+ *
+ * A key has two windows of entries. Whoever looks takes no lock: an entry is a
+ * key's when its load word has the tag that its name has, and giving it away
+ * begins with the first and ends with the other. That happens under the lock,
+ * so that no key ever has two entries, whose leases nobody would add up.
+ */
+#include "internal.h"
+
+#define WINDOW 64 /* entries behind each of a key's two homes */
+#define GIVE_TRIES 64
+
+/* Low bits of a hash alone may be those of another one, again and again. */
+static struct reg_place *
+place_at(const struct reg *r, const uint64_t key[2], uint32_t n)
+{
+	uint64_t hash = key[n % 2];
+
+	return &r->seg->places[((hash ^ hash >> 32) + n / 2) %
+			       REG_CANDIDATES_MAX];
+}
+
+/* Is it the key's? Its name in *name, 0 = the entry was never used. */
+static bool
+is_of(struct reg_place *p, const uint64_t key[2], uint64_t *name)
+{
+	*name = atomic_load(&p->name);
+	REG_STOP_POINT();
+	if (!*name || atomic_load(&p->key[0]) != key[0] ||
+	    atomic_load(&p->key[1]) != key[1])
+		return false;
+	REG_STOP_POINT();
+	return reg_load_is(atomic_load(&p->load), reg_name_tag(*name));
+}
+
+static struct reg_candidate_ref
+ref_to(const struct reg *r, const struct reg_place *p, uint32_t tag)
+{
+	return (struct reg_candidate_ref){
+		.index = (uint32_t)(p - r->seg->places),
+		.tag = tag,
+	};
+}
+
+static const struct reg_candidate_ref nowhere = {.index = REG_CANDIDATES_MAX};
+
+static struct reg_candidate_ref
+find(const struct reg *r, const uint64_t key[2], uint64_t now_ms)
+{
+	uint64_t now_s = now_ms / 1000, name;
+
+	for (uint32_t n = 0; n < 2 * WINDOW; n++) {
+		struct reg_place *p = place_at(r, key, n);
+
+		if (is_of(p, key, &name)) {
+			uint32_t tag = reg_name_tag(name);
+
+			if (reg_name_used_s(name) >= now_s)
+				return ref_to(r, p, tag);
+			REG_CRASH_POINT();
+			atomic_compare_exchange_strong(&p->name, &name,
+						       reg_name(tag, now_s));
+			REG_CRASH_POINT();
+			return ref_to(r, p, tag);
+		}
+		if (!name)
+			break; /* entries are never emptied: it ends here */
+	}
+	return nowhere;
+}
+
+/* ---- locked -------------------------------------------------------------- */
+
+/* Did whoever was giving it away die at it? Nobody else does while we may. */
+static bool
+is_half_given(struct reg_place *p, uint64_t name)
+{
+	return !reg_load_is(atomic_load(&p->load), reg_name_tag(name));
+}
+
+static bool
+may_go(struct reg_place *p, uint64_t name, uint64_t now_ms)
+{
+	struct reg_health h;
+
+	return reg_load_count(atomic_load(&p->load)) == 0 &&
+	       reg_name_used_s(name) + REG_CANDIDATE_KEEP_MS / 1000 <
+		       now_ms / 1000 &&
+	       !(reg_health_read(atomic_load(&p->health), reg_name_tag(name),
+				 &h) &&
+		 h.ejected);
+}
+
+/* The entry to give to a key: one of nobody, else the one unused for longest.
+ */
+static struct reg_place *
+choose(const struct reg *r, const uint64_t key[2], uint64_t now_ms)
+{
+	struct reg_place *best = NULL;
+	uint64_t best_s = 0;
+
+	for (uint32_t n = 0; n < 2 * WINDOW; n++) {
+		struct reg_place *p = place_at(r, key, n);
+		uint64_t name = atomic_load(&p->name);
+		uint64_t used_s = reg_name_used_s(name);
+
+		if (!name || is_half_given(p, name))
+			return p;
+		if (may_go(p, name, now_ms) && (!best || used_s < best_s)) {
+			best = p;
+			best_s = used_s;
+		}
+	}
+	return best;
+}
+
+/* From here on it is nobody's. False: a lease came to it at the last moment. */
+static bool
+close_down(struct reg_place *p, uint32_t tag)
+{
+	for (int tries = 0; tries < GIVE_TRIES; tries++) {
+		uint64_t load = atomic_load(&p->load);
+
+		if (reg_load_is(load, tag))
+			return true; /* a dead one got as far as that */
+		if (reg_load_count(load))
+			return false;
+		REG_CRASH_POINT();
+		if (atomic_compare_exchange_strong(
+			    &p->load, &load, reg_load(0, 0, 0, false, tag)))
+			return true;
+	}
+	return false;
+}
+
+static struct reg_candidate_ref
+make(const struct reg *r, const uint64_t key[2], uint64_t now_ms)
+{
+	static const struct reg_health well;
+	struct reg_place *p = choose(r, key, now_ms);
+	uint32_t tag;
+
+	if (!p)
+		return nowhere;
+	tag = reg_name_tag(atomic_load(&p->name)) + 1;
+	tag += tag == 0;
+	if (!close_down(p, tag))
+		return nowhere;
+	REG_CRASH_POINT();
+	atomic_store(&p->health, reg_health(tag, &well));
+	atomic_store(&p->busy, 0);
+	atomic_store(&p->byte, 0);
+	atomic_store(&p->trial, 0);
+	REG_CRASH_POINT();
+	atomic_store(&p->key[0], key[0]);
+	REG_CRASH_POINT();
+	atomic_store(&p->key[1], key[1]);
+	REG_CRASH_POINT();
+	atomic_store(&p->name, reg_name(tag, now_ms / 1000));
+	REG_CRASH_POINT();
+	return ref_to(r, p, tag);
+}
+
+/* ---- for the others ------------------------------------------------------ */
+
+struct reg_place *
+reg_candidate_at(const struct reg *r, struct reg_candidate_ref c)
+{
+	struct reg_place *p;
+
+	if (c.index >= REG_CANDIDATES_MAX || c.tag == 0)
+		return NULL;
+	p = &r->seg->places[c.index];
+	return reg_name_tag(atomic_load(&p->name)) == c.tag ? p : NULL;
+}
+
+struct reg_candidate_ref
+reg_candidate_open(struct reg *r, const uint64_t key[2], uint64_t now_ms)
+{
+	struct reg_candidate_ref c = find(r, key, now_ms);
+
+	if (c.index < REG_CANDIDATES_MAX || reg_lock_any(r, NULL))
+		return c;
+	c = find(r, key, now_ms);
+	if (c.index >= REG_CANDIDATES_MAX)
+		c = make(r, key, now_ms);
+	reg_unlock(r);
+	return c;
+}
