@@ -11,6 +11,7 @@
 #include "endpoint/table.h"
 #include "nodes/node_doc.h"
 #include "probe/probe.h"
+#include "routing/ejection.h"
 #include "routing/routing.h"
 #include "routing/states.h"
 #include "serve/reply.h"
@@ -75,6 +76,9 @@ store(struct gw_request *r, const struct gw_node_doc *d)
 	/* It may just have come up: what was found before is no longer news. */
 	gw_probe_key(d->base_url, r->config->auth.upstream_node_key, key);
 	reg_probe_forget(routing->reg, key);
+	for (size_t i = 0; i < d->n_models; i++)
+		gw_ejection_came_anew(routing, d->base_url,
+				      d->models[i].model_json);
 	log_registration(r, d, evicted);
 	gw_states_node(routing, d->node_id);
 	gw_states_aliases(routing);

@@ -65,6 +65,7 @@ drop_node(struct gw_node_view *v, uint32_t slot)
 	gw_node_doc_free(n->doc);
 	json_object_put(n->status);
 	free(n->states);
+	free(n->memo);
 	free(n);
 }
 
@@ -135,6 +136,8 @@ update_doc(struct gw_node_view *v, struct gw_node *n,
 	if (n->doc)
 		gw_role_lists_remove(&v->roles, found->ref.slot, n->doc);
 	gw_node_doc_free(n->doc);
+	free(n->memo);
+	n->memo = NULL;
 	n->reg.record_version = found->record_version;
 	n->doc = gw_node_doc_from_record(text, len);
 	if (!n->doc)
@@ -367,6 +370,26 @@ gw_node_view_known_fresh(struct gw_node_view *v, const char *role,
 	}
 	*out = v->fresh;
 	return n;
+}
+
+size_t
+gw_node_view_serving(const struct gw_node_view *v, const char *role)
+{
+	const struct gw_role_list *l = gw_role_list(&v->roles, role);
+
+	return l ? l->n : 0;
+}
+
+const struct gw_node *
+gw_node_view_server(const struct gw_node_view *v, const char *role, size_t i,
+		    size_t *model)
+{
+	const struct gw_role_list *l = gw_role_list(&v->roles, role);
+
+	if (!l || i >= l->n)
+		return NULL;
+	*model = l->places[i].model;
+	return v->at[l->places[i].slot];
 }
 
 void

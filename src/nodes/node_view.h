@@ -30,6 +30,8 @@ struct gw_node {
 	struct json_object *status; /* metrics of its last heartbeat, or NULL */
 	struct gw_model_state *states; /* what the status says of each of the
 					* doc's models; never NULL */
+	void *memo; /* who looks at nodes may keep something here, in one piece
+		     * of malloc's; freed with the doc */
 };
 
 /* One way to serve a role: a node and one of its models. */
@@ -125,6 +127,18 @@ size_t gw_node_view_fresh(struct gw_node_view *v, const char *role,
 size_t gw_node_view_known_fresh(struct gw_node_view *v, const char *role,
 				uint64_t now_ms,
 				const struct gw_candidate **out);
+
+/*
+ * gw_node_view_serving - how many pairs of node and model serve a role, fresh
+ * and stale; gw_node_view_server - the @i-th of them, in the order of candidates.
+ * Both speak of what the last refresh saw.
+ * @model  set to the model's index in the node's doc
+ * Returns NULL behind the last one.
+ */
+size_t gw_node_view_serving(const struct gw_node_view *v, const char *role);
+const struct gw_node *gw_node_view_server(const struct gw_node_view *v,
+					  const char *role, size_t i,
+					  size_t *model);
 
 /*
  * gw_node_view_count - why a role has the candidates it has.

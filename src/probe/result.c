@@ -48,6 +48,18 @@ gw_probe_is_reachable(uint32_t result)
 	return result >= STATUS_BASE + 200 && result < STATUS_BASE + 300;
 }
 
+bool
+gw_probe_is_loading(uint32_t result)
+{
+	return result == STATUS_BASE + 503;
+}
+
+bool
+gw_probe_is_answer(uint32_t result)
+{
+	return result >= STATUS_BASE;
+}
+
 static const char *
 hint_for(uint32_t status)
 {

@@ -27,6 +27,12 @@ uint32_t gw_probe_result_not_in_time(void);
 /* gw_probe_is_reachable - does a result mean that requests can be sent? */
 bool gw_probe_is_reachable(uint32_t result);
 
+/* gw_probe_is_loading - does it mean a server that loads its model? */
+bool gw_probe_is_loading(uint32_t result);
+
+/* gw_probe_is_answer - did an answer come, whatever it says? */
+bool gw_probe_is_answer(uint32_t result);
+
 /*
  * gw_probe_reason - a result in words: "ok", "connection refused", "HTTP 503:
  * it may be loading its model".

@@ -18,6 +18,7 @@
 #include "responder/follow.h"
 #include "responder/shared_counters.h"
 #include "responder/stages.h"
+#include "routing/place_keys.h"
 #include "routing/routing.h"
 #include "routing/states.h"
 #include "stage/policy.h"
@@ -301,7 +302,7 @@ on_moving(void *arg, struct reg *to)
 	struct gw_responder *p = arg;
 
 	for (struct gw_request *r = p->worker->requests; r; r = r->next)
-		gw_pick_move(r, p->routing.reg, to);
+		gw_pick_move(r, to);
 }
 
 static void
@@ -404,6 +405,8 @@ gw_responder_free(struct gw_responder *p)
 		if (p->routing.nodes)
 			gw_node_view_free(p->routing.nodes);
 		gw_policies_release(&p->routing);
+		gw_choices_release(&p->routing.choices);
+		gw_place_keys_release(&p->routing);
 		w->counters.ops = NULL;
 		if (p->routing.reg)
 			reg_close(p->routing.reg);

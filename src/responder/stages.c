@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stages.c - the path of a request through the gateway, as a list. */
+#include "stage/failover.h"
 #include "stage/stage.h"
 
 #include "responder/stages.h"
@@ -33,19 +34,12 @@ doubt(const struct gw_request *r)
 {
 	enum gw_transfer_result failure =
 		(enum gw_transfer_result)r->relay.failure;
-	const struct gw_model *m = r->resolve.model;
-	struct gw_probe_target target;
+	struct gw_probe_target target = gw_failover_target(r);
 
-	if (!m || !r->target.base_url || r->relay.status ||
-	    r->progress.client_gone ||
+	if (!target.base_url || r->relay.status || r->progress.client_gone ||
 	    (failure != GW_TRANSFER_CONNECT_TIMEOUT &&
 	     gw_transfer_code(failure) != GW_ERR_UPSTREAM_UNREACHABLE))
 		return;
-	target = m->type == GW_MODEL_PROXY
-			 ? gw_proxy_target(m)
-			 : (struct gw_probe_target){
-				   .base_url = r->target.base_url,
-				   .bearer = r->config->auth.upstream_node_key};
 	gw_states_doubt(gw_routing(r), &target);
 }
 
@@ -67,6 +61,7 @@ const struct gw_pipeline gw_pipeline = {
 	.own_bytes = sizeof(struct gw_routed),
 	.on_body = gw_receive_body,
 	.on_body_end = gw_receive_end,
-	.has_another = gw_pick_has_another,
+	.may_leave = gw_failover_may_leave,
+	.failover = &gw_failover,
 	.release = release,
 };

@@ -7,6 +7,7 @@
 #ifndef GW_ROUTING_CHOICE_H
 #define GW_ROUTING_CHOICE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "reg.h"
@@ -28,6 +29,13 @@ enum gw_state {
 	GW_STATE__MAX
 };
 
+/* What a candidate is called in the registry. */
+struct gw_place_keys {
+	uint64_t candidate[2]; /* a model behind an address */
+	uint64_t address[2];   /* whatever the model */
+	uint64_t probe[2];     /* of the address, with key and TLS */
+};
+
 struct gw_choice {
 	const struct gw_node *node;	   /* NULL: a proxy's own upstream */
 	const struct gw_node_model *model; /* NULL as well then */
@@ -38,12 +46,22 @@ struct gw_choice {
 	uint32_t weight;	/* 1 .. 100 */
 	uint32_t max_concurrency; /* 0 = no bound */
 	uint32_t parallel;	/* requests it computes at once; 0 = unknown */
-	/*
-	 * 0: loaded, with a free slot (or it tells nothing); 1: not loaded, on a
-	 * device with room for it; 2: loaded, without a free slot; 3: not
-	 * loaded, where another model would have to go.
-	 */
-	uint32_t step;
+	uint32_t step;		/* enum gw_model_step: smaller is taken first */
+	struct reg_candidate_ref address; /* its upstream's, whatever the model */
+	struct gw_place_keys keys;
+	uint64_t pause_ends_ms; /* ejected: CLOCK_MONOTONIC */
+	bool unreachable;	/* the last probe says so */
+	bool waits_for_trial;	/* ejected, its pause is over, and nobody tries */
+};
+
+/* How readily a choice is asked; a later one only where no earlier one is. */
+enum gw_rank {
+	GW_RANK_NOW,
+	GW_RANK_UNREACHABLE,
+	GW_RANK_LOADING,
+	GW_RANK_FULL,
+	GW_RANK_EJECTED,
+	GW_RANK_NEVER
 };
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "nodes/node_view.h"
 #include "reg.h"
+#include "routing/choices.h"
 #include "routing/states.h"
 #include "serve/worker.h"
 
@@ -29,16 +30,31 @@ struct gw_routing {
 	struct gw_prober *prober; /* NULL: nobody is probed */
 	void *policy_state[GW_POLICIES_MAX]; /* by enum gw_strategy, the policy's */
 	struct gw_states states;
+	struct gw_choices choices; /* for who asks next */
+	struct gw_proxy_memo {
+		uint64_t config; /* fingerprint */
+		struct gw_place_keys *keys; /* one a model of it */
+	} proxies; /* place_keys.c's */
 };
 
-/* stage pick_node: the node of a discovered alias. */
+/* One that answered 500, which may have been the request's fault. */
+struct gw_blamed {
+	uint64_t candidate[2];
+};
+
+/* stage pick_node, and its side of failover: the candidate of a request. */
 struct gw_picked {
 	bool chosen;
-	struct reg_node_ref node; /* the one chosen last */
-	int32_t lease;		  /* reg_lease_take() */
-	bool leased;		  /* `lease` is to be dropped; it may be -1 */
-	struct reg_node_ref tried[GW_PICK_ATTEMPTS]; /* those left before it */
+	bool leased;	/* `lease` is to be dropped; it may be -1 */
+	bool trial;	/* it is the trial of an ejected candidate */
+	int32_t lease;	/* reg_lease_take() */
+	uint64_t begun_ms; /* when it was chosen */
+	struct gw_place_keys keys;
+	struct reg_candidate_ref ref, address;
+	uint64_t tried[GW_ATTEMPTS_MAX]; /* candidate[0] of those before it */
 	unsigned n_tried;
+	struct gw_blamed blamed[GW_ATTEMPTS_MAX];
+	unsigned n_blamed;
 };
 
 /* One a request: its `own`. */

@@ -14,6 +14,8 @@
 #include "probe/prober.h"
 #include "probe/result.h"
 #include "routing/availability.h"
+#include "routing/ejection.h"
+#include "routing/place_keys.h"
 #include "routing/routing.h"
 
 #define QUOTED_ID (4 * REG_NODE_ID_MAX + 3)
@@ -101,6 +103,8 @@ gw_states_probed(struct gw_routing *routing, const char *base_url,
 	char url[QUOTED_URL], s[SECONDS_BYTES], why[GW_PROBE_REASON_BYTES];
 	uint64_t now_ms = gw_mono_ms(), since_ms;
 
+	if (gw_probe_is_answer(result))
+		gw_ejection_connected(routing, base_url);
 	if (!reg_tell_begin(routing->reg, told, bad, now_ms, &since_ms))
 		return;
 	gw_log_quote(url, sizeof(url), base_url, strlen(base_url));
@@ -134,31 +138,56 @@ ask(struct gw_routing *routing, const struct gw_probe_target *target,
 {
 	const struct gw_config *c = routing->worker->config;
 
-	if (!routing->prober)
-		return;
-	gw_prober_look(routing->prober, target,
-		       (struct gw_probe_limits){
-			       .timeout_ms = c->gateway.probe_timeout_ms,
-			       .ttl_ms = ttl_ms > c->gateway.probe_ttl_ms
-						 ? ttl_ms
-						 : c->gateway.probe_ttl_ms,
-		       });
+	if (routing->prober)
+		gw_prober_look(
+			routing->prober, target,
+			(struct gw_probe_limits){
+				.timeout_ms = c->gateway.probe_timeout_ms,
+				.ttl_ms = ttl_ms});
+}
+
+static uint32_t
+longer(uint32_t ms, uint32_t than_ms)
+{
+	return ms > than_ms ? ms : than_ms;
+}
+
+bool
+gw_states_is_loaded(struct gw_routing *routing,
+		    const struct gw_probe_target *target,
+		    const uint64_t probe_key[2])
+{
+	struct reg_probe last;
+
+	reg_probe_last(routing->reg, probe_key, &last);
+	ask(routing, target, GW_STATES_LOADING_MS);
+	return last.checked_ms && gw_probe_is_reachable(last.result) &&
+	       gw_mono_ms() - last.checked_ms <= 2 * GW_STATES_LOADING_MS;
 }
 
 void
 gw_states_doubt(struct gw_routing *routing,
 		const struct gw_probe_target *target)
 {
-	ask(routing, target, 0);
+	ask(routing, target, routing->worker->config->gateway.probe_ttl_ms);
 }
 
 static void
 ask_again(struct gw_routing *routing, const struct gw_probe_target target)
 {
+	uint32_t ttl_ms = routing->worker->config->gateway.probe_ttl_ms;
+	uint64_t key[2], now_ms = gw_mono_ms();
+	struct reg_candidate met;
 	struct reg_probe last;
 
-	if (is_unreachable(routing, &target, &last))
-		ask(routing, &target, GW_STATES_AGAIN_MS);
+	gw_address_key(target.base_url, key);
+	reg_candidate_read(routing->reg,
+			   reg_candidate_open(routing->reg, key, now_ms),
+			   now_ms, &met);
+	if (met.ejected && met.unconnected)
+		ask(routing, &target, GW_STATES_EJECTED_MS);
+	else if (is_unreachable(routing, &target, &last))
+		ask(routing, &target, longer(GW_STATES_AGAIN_MS, ttl_ms));
 }
 
 /* ---- aliases ------------------------------------------------------------- */
@@ -292,7 +321,8 @@ look_at_some_aliases(struct gw_routing *routing)
 	struct gw_states *s = &routing->states;
 
 	/* Another configuration may have fewer. */
-	for (unsigned i = 0; i < ALIASES_A_TURN && s->alias < c->n_models; i++) {
+	for (unsigned i = 0; i < ALIASES_A_TURN && s->alias < c->n_models;
+	     i++) {
 		const struct gw_model *m = &c->models[s->alias++];
 
 		if (m->type == GW_MODEL_PROXY)

@@ -17,6 +17,7 @@
 #ifndef GW_ROUTING_STATES_H
 #define GW_ROUTING_STATES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,8 @@ struct gw_routing;
 
 #define GW_STATES_LOOK_S 1.0
 #define GW_STATES_AGAIN_MS 5000 /* at least, until the unreachable is asked again */
+#define GW_STATES_LOADING_MS 400 /* between two probes of one that loads */
+#define GW_STATES_EJECTED_MS 900 /* ... that was ejected, not being connected */
 #define GW_STATES_EARLY_LOOKS 20 /* of aliases, before a look is due: a thousand
 				  * nodes that register are no thousand looks */
 
@@ -68,5 +71,13 @@ void gw_states_probed(struct gw_routing *routing, const char *base_url,
  */
 void gw_states_doubt(struct gw_routing *routing,
 		     const struct gw_probe_target *target);
+
+/*
+ * gw_states_is_loaded - has an upstream that was loading its model loaded it? If
+ * not it is probed, at most twice a second by all processes together.
+ */
+bool gw_states_is_loaded(struct gw_routing *routing,
+			 const struct gw_probe_target *target,
+			 const uint64_t probe_key[2]);
 
 #endif

@@ -105,11 +105,13 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 		if (!looked_again(r))
 			return;
 		r->deadline.hit = which;
+	} else if (r->deadline.wake_ms && r->deadline.wake_ms <= now) {
+		r->deadline.wake_ms = 0;
 	} else if (next_keepalive(r) > now || keep_alive(r, now) == 0) {
 		gw_deadline_update(r);
 		return;
 	}
-	gw_pipeline_resume(r); /* ends the request */
+	gw_pipeline_resume(r); /* may end the request */
 }
 
 void
@@ -132,6 +134,8 @@ gw_deadline_update(struct gw_request *r)
 	keepalive = next_keepalive(r);
 	if (keepalive < next)
 		next = keepalive;
+	if (r->deadline.wake_ms && r->deadline.wake_ms < next)
+		next = r->deadline.wake_ms;
 	r->deadline.doubted = false;
 	ev_timer_stop(loop, &r->deadline.timer);
 	if (next == NEVER)
@@ -142,8 +146,28 @@ gw_deadline_update(struct gw_request *r)
 }
 
 void
+gw_deadline_wake(struct gw_request *r, uint64_t at_ms)
+{
+	r->deadline.wake_ms = at_ms;
+	gw_deadline_update(r);
+}
+
+uint64_t
+gw_deadline_left_ms(const struct gw_request *r)
+{
+	uint32_t total_ms = r->resolve.model->timeouts.total_ms;
+	uint64_t end_ms = after(r->deadline.begun_ms, total_ms);
+	uint64_t now = gw_mono_ms();
+
+	if (end_ms == NEVER)
+		return NEVER;
+	return end_ms > now ? end_ms - now : 0;
+}
+
+void
 gw_deadline_stop(struct gw_request *r)
 {
+	r->deadline.wake_ms = 0;
 	ev_timer_stop(r->worker->loop, &r->deadline.timer);
 }
 

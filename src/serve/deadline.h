@@ -23,6 +23,15 @@ void gw_deadline_init(struct gw_request *r);
  */
 void gw_deadline_update(struct gw_request *r);
 
+/*
+ * gw_deadline_wake - resume the pipeline at @at_ms (CLOCK_MONOTONIC), once; 0 =
+ * not any more. Limits and comments go on meanwhile.
+ */
+void gw_deadline_wake(struct gw_request *r, uint64_t at_ms);
+
+/* gw_deadline_left_ms - what is left of total_s; UINT64_MAX = no limit. */
+uint64_t gw_deadline_left_ms(const struct gw_request *r);
+
 /* gw_deadline_stop - no more limits apply. */
 void gw_deadline_stop(struct gw_request *r);
 

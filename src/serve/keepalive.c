@@ -9,12 +9,12 @@
 bool
 gw_keepalive_wanted(const struct gw_request *r)
 {
-	if (!r->config->gateway.sse_keepalive_ms || r->stream.hold)
+	if (!r->config->gateway.sse_keepalive_ms)
 		return false;
 	/* A comment in the middle of compressed bytes would break them. */
-	if (r->relay.content_encoding[0])
-		return false;
-	return r->relay.head ? r->stream.events : r->resolve.wants_stream;
+	if (!r->relay.opened)
+		return r->resolve.wants_stream;
+	return r->stream.events && !r->relay.content_encoding[0];
 }
 
 bool
@@ -26,7 +26,7 @@ gw_keepalive_has_place(const struct gw_request *r)
 int
 gw_keepalive_send(struct gw_request *r)
 {
-	if (!r->reply.committed && gw_reply_early(r) < 0)
+	if (!r->reply.committed && gw_reply_early(r, GW_SSE_TYPE) < 0)
 		return -1;
 	return gw_reply_body(r, GW_SSE_KEEPALIVE, sizeof(GW_SSE_KEEPALIVE) - 1);
 }

@@ -23,6 +23,30 @@ struct gw_stage {
 				 * GW_STAGE_ALWAYS */
 };
 
+/*
+ * How a program turns to something else when an attempt came to nothing: its
+ * side of stage forward, which decides when. Static; nothing blocks.
+ */
+struct gw_failover {
+	/* May another candidate of the alias be asked now? @passed_over is set:
+	 * there is one that is not asked as long as there are others. */
+	bool (*has_another)(const struct gw_request *r, bool *passed_over);
+	/* Is there an alias of the fallback list that was not turned to? */
+	bool (*has_fallback)(const struct gw_request *r);
+	/* The request is that alias's from now on. */
+	void (*fall_back)(struct gw_request *r);
+	/* An attempt came to nothing. @mishap  enum gw_mishap; @busy_ms  how
+	 * long its candidate wants to be left alone; 0 = it does not */
+	void (*failed)(struct gw_request *r, int mishap, uint64_t busy_ms);
+	/* A byte of an answer was passed on, the first one in about a second. */
+	void (*gave_byte)(struct gw_request *r);
+	/* An answer is for the client, and all of it is there; or it broke off
+	 * or fell silent behind its first byte. */
+	void (*ended)(struct gw_request *r, bool whole);
+	/* Has the candidate loaded its model? Has it asked, if not. */
+	bool (*is_loaded)(struct gw_request *r);
+};
+
 /* What a program does with its requests. Static. */
 struct gw_pipeline {
 	const struct gw_stage *stages;
@@ -38,8 +62,11 @@ struct gw_pipeline {
 	/* The connection to the upstream stands. False: it is not the one that
 	 * was chosen, nothing is sent (STRANGER). NULL = always. */
 	bool (*may_send)(const struct gw_request *r);
-	/* Another upstream could take the request right now. NULL = never. */
-	bool (*has_another)(const struct gw_request *r);
+	/* The host of its upstream acknowledges nothing: could another one take
+	 * the request right now? NULL = never. */
+	bool (*may_leave)(const struct gw_request *r);
+	/* NULL: what its one upstream answers is for the client. */
+	const struct gw_failover *failover;
 	/* Let go of what the program gave to a request, the hold on its
 	 * upstream above all: before another upstream is chosen, and when the
 	 * request ends, however it ends. NULL = nothing. */

@@ -15,6 +15,7 @@
 
 #define URL_MAX (4096u + GW_PATH_MAX)
 #define HEADER_LINE_MAX 4096
+#define TOLD_MS 1000 /* between two signs that an upstream lives */
 
 /* Request headers that go upstream, when the client sent them. */
 static const struct {
@@ -69,25 +70,16 @@ on_head(void *arg, const struct gw_transfer_head *head)
 	gw_pipeline_resume(r);
 }
 
-/* A held body is small by its announced length, or an error to be quoted, of
- * which the beginning will do, or becomes events if it is all there. */
 static int
-hold(struct gw_request *r, const char *p, size_t n)
+no_memory(struct gw_request *r)
 {
-	size_t room = r->relay.held.max - r->relay.held.len;
-
-	r->relay.held_cut = r->relay.held_cut || room < n;
-	if (gw_buf_append(&r->relay.held, p, n < room ? n : room) < 0)
-		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
-				  "no memory for the answer");
-	return 0;
+	return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
+			  "no memory for the answer");
 }
 
 static int
 deliver(struct gw_request *r, const char *p, size_t n)
 {
-	if (r->stream.hold)
-		return hold(r, p, n);
 	if (gw_reply_body(r, p, n) < 0)
 		return -1;
 	gw_sse_feed(&r->relay.sse, p, n);
@@ -99,7 +91,16 @@ deliver(struct gw_request *r, const char *p, size_t n)
 static bool
 is_client_full(const struct gw_request *r)
 {
-	return !r->stream.hold && gw_reply_backlog(r) > GW_FCGI_HIGH_WATER;
+	return gw_reply_backlog(r) > GW_FCGI_HIGH_WATER;
+}
+
+static int
+not_its_coding(struct gw_request *r)
+{
+	return gw_err_set(&r->err, GW_ERR_UPSTREAM_PROTOCOL_ERROR, 0,
+			  "the answer of the upstream of '%s' is not in its "
+			  "Content-Encoding",
+			  r->resolve.model->alias);
 }
 
 /* A small piece may become a thousand times its size: the client is asked
@@ -119,11 +120,7 @@ deliver_decoded(struct gw_request *r, const char *p, size_t n)
 		}
 		if (gw_coding_step(r->relay.coding, &at, &left, out,
 				   sizeof(out), &got) < 0)
-			return gw_err_set(&r->err,
-					  GW_ERR_UPSTREAM_PROTOCOL_ERROR, 0,
-					  "the answer of the upstream of '%s' "
-					  "is not in its Content-Encoding",
-					  r->resolve.model->alias);
+			return not_its_coding(r);
 		if (deliver(r, out, got) < 0)
 			return -1;
 	} while (left > 0 || got == sizeof(out));
@@ -139,33 +136,152 @@ pause_for_client(struct gw_request *r)
 	return false;
 }
 
+/* ---- before anything of the answer was passed on --------------------------
+ */
+
+/* The stages look at what there is: they open it, leave it, or wait for more.
+ * False: the request is gone. */
+static bool
+ask_stages(struct gw_request *r)
+{
+	const struct gw_transfer *t = r->relay.transfer;
+
+	gw_pipeline_resume(r);
+	return !gw_transfer_is_over(t);
+}
+
+/* A client that has its 200 gets a whole answer as events: all of it is held.
+ */
+static int
+hold(struct gw_request *r, const char *p, size_t n)
+{
+	size_t room;
+
+	if (r->reply.early && r->relay.mode == GW_RELAY_HOLD)
+		r->relay.held.max = GW_WHOLE_MAX;
+	room = r->relay.held.max - r->relay.held.len;
+	if (n > room && r->reply.early) {
+		r->relay.held_cut = true;
+		n = room;
+	}
+	if (n > room)
+		return 1;
+	return gw_buf_append(&r->relay.held, p, n) < 0 ? no_memory(r) : 0;
+}
+
+/* Whole lines of comments go to the client as they come; they are no answer,
+ * and after them the request may still move. */
+static int
+pass_comments(struct gw_request *r, size_t n)
+{
+	if (n == 0)
+		return 0;
+	if (!r->reply.committed && gw_reply_early(r, r->relay.content_type) < 0)
+		return -1;
+	if (gw_reply_body(r, r->relay.held.data, n) < 0)
+		return -1;
+	gw_buf_consume(&r->relay.held, n);
+	return 0;
+}
+
+/* Is the next piece of a stream still nothing but comments? 1 = no. */
+static int
+lead(struct gw_request *r, const char *p, size_t n)
+{
+	bool event = false;
+	size_t comments;
+
+	if (!r->relay.is_sse || r->relay.content_encoding[0] ||
+	    r->relay.status != 200)
+		return 1;
+	if (r->relay.held.len == 0 && *p == 'd')
+		return 1; /* "data:", as nearly always */
+	if (n > r->relay.held.max - r->relay.held.len)
+		return 1;
+	if (gw_buf_append(&r->relay.held, p, n) < 0)
+		return no_memory(r);
+	comments =
+		gw_sse_comments(r->relay.held.data, r->relay.held.len, &event);
+	if (!event)
+		return pass_comments(r, comments);
+	r->relay.taken = n; /* it is held, all of it */
+	return 1;
+}
+
+/* Takes @p, or opens the answer. False: the request is gone, or left. */
+static bool
+before_open(struct gw_request *r, const char *p, size_t n, bool *took)
+{
+	int rc;
+
+	r->relay.taken = 0;
+	*took = true;
+	if (r->relay.mode == GW_RELAY_PASS)
+		rc = lead(r, p, n);
+	else
+		rc = hold(r, p, n);
+	if (rc == 0) {
+		if (r->relay.mode != GW_RELAY_PASS)
+			r->relay.last_ms = gw_mono_ms();
+		return true;
+	}
+	*took = rc > 0 && r->relay.taken == n;
+	r->relay.taken = 0;
+	if (rc > 0 && r->relay.mode == GW_RELAY_KEEP)
+		r->relay.held_cut = true;
+	r->relay.first = rc > 0;
+	if (!ask_stages(r))
+		return false;
+	return r->relay.opened;
+}
+
+/* ---- afterwards -----------------------------------------------------------
+ */
+
+/* A comment of the upstream's is no sign of progress. */
+static void
+note_byte(struct gw_request *r, const char *p, size_t n)
+{
+	const struct gw_failover *failover = r->worker->pipeline->failover;
+	bool event = true;
+
+	if (r->relay.is_sse && *p == ':' &&
+	    gw_sse_between_events(&r->relay.sse))
+		gw_sse_comments(p, n, &event);
+	if (!event)
+		return;
+	r->relay.last_ms = gw_mono_ms();
+	if (failover && r->relay.last_ms - r->relay.told_ms >= TOLD_MS) {
+		r->relay.told_ms = r->relay.last_ms;
+		failover->gave_byte(r);
+	}
+}
+
 static bool
 on_data(void *arg, const char *p, size_t n)
 {
 	struct gw_request *r = arg;
-	bool first = r->relay.last_ms == 0;
+	bool took = false;
 	int rc;
 
+	if (n == 0)
+		return true;
 	if (is_client_full(r))
 		return pause_for_client(r);
+	if (!r->relay.opened && (!before_open(r, p, n, &took) || took))
+		return true;
+	note_byte(r, p, n);
 	rc = r->relay.coding ? deliver_decoded(r, p, n) : deliver(r, p, n);
 	if (rc > 0)
 		return pause_for_client(r);
-	if (rc < 0) {
+	if (rc < 0)
 		gw_pipeline_resume(r); /* ends the request */
-		return true;
-	}
-	r->relay.last_ms = gw_mono_ms();
-	if (first)
-		gw_deadline_update(r);
 	return true;
 }
 
-int
-gw_relay_decode(struct gw_request *r)
+static int
+new_coding(struct gw_request *r)
 {
-	if (!r->relay.content_encoding[0])
-		return 0;
 	r->relay.coding = gw_coding_new(r->relay.content_encoding);
 	if (!r->relay.coding)
 		return gw_err_set(&r->err, GW_ERR_UPSTREAM_PROTOCOL_ERROR, 0,
@@ -178,16 +294,52 @@ gw_relay_decode(struct gw_request *r)
 	return 0;
 }
 
-void
-gw_relay_keep_whole(struct gw_request *r)
+int
+gw_relay_open(struct gw_request *r)
 {
-	r->relay.held.max = GW_WHOLE_MAX;
+	struct gw_buf held = r->relay.held;
+	int rc = 0;
+
+	r->relay.opened = true;
+	r->relay.last_ms = gw_mono_ms();
+	gw_buf_init(&r->relay.held, GW_HELD_MAX);
+	if (r->reply.early && r->relay.content_encoding[0])
+		rc = new_coding(r);
+	if (rc == 0 && held.len)
+		rc = r->relay.coding ? deliver_decoded(r, held.data, held.len)
+				     : deliver(r, held.data, held.len);
+	gw_buf_release(&held);
+	return rc < 0 ? -1 : 0;
 }
 
-bool
-gw_relay_may_move(const struct gw_request *r)
+int
+gw_relay_decode_held(struct gw_request *r)
 {
-	return !r->reply.committed && r->forward.moves + 1 < GW_PICK_ATTEMPTS;
+	gw_auto_buf struct gw_buf held = GW_BUF_INIT(r->relay.held.max);
+	struct gw_buf swap = r->relay.held;
+	const char *at = swap.data;
+	size_t left = swap.len, got, room;
+	char out[16384];
+
+	if (!r->relay.content_encoding[0])
+		return 0;
+	r->relay.held = held;
+	held = swap; /* released at the end */
+	if (new_coding(r) < 0)
+		return -1;
+	do {
+		if (gw_coding_step(r->relay.coding, &at, &left, out,
+				   sizeof(out), &got) < 0)
+			return not_its_coding(r);
+		room = r->relay.held.max - r->relay.held.len;
+		r->relay.held_cut = r->relay.held_cut || got > room;
+		if (gw_buf_append(&r->relay.held, out,
+				  got < room ? got : room) < 0)
+			return no_memory(r);
+	} while (!r->relay.held_cut && (left > 0 || got == sizeof(out)));
+	if (!r->relay.held_cut && !gw_coding_is_whole(r->relay.coding))
+		return not_its_coding(r);
+	return 0;
 }
 
 static bool
@@ -196,7 +348,7 @@ may_leave(void *arg)
 	const struct gw_request *r = arg;
 	const struct gw_pipeline *p = r->worker->pipeline;
 
-	return gw_relay_may_move(r) && p->has_another && p->has_another(r);
+	return p->may_leave && p->may_leave(r);
 }
 
 static void
@@ -204,7 +356,7 @@ on_done(void *arg, enum gw_transfer_result result, const char *detail)
 {
 	struct gw_request *r = arg;
 
-	if (result == GW_TRANSFER_OK && r->relay.coding &&
+	if (result == GW_TRANSFER_OK && r->relay.opened && r->relay.coding &&
 	    !gw_coding_is_whole(r->relay.coding))
 		result = GW_TRANSFER_BROKEN;
 	r->relay.transfer = NULL;
@@ -284,9 +436,9 @@ start(struct gw_request *r)
 		.body_len = gw_body_forward_len(r->receive.body),
 		.read = read_body,
 		.read_arg = r->receive.body,
-		.tls = {.ca = r->resolve.model->tls.ca.text,
-			.ca_len = r->resolve.model->tls.ca.len,
-			.insecure = r->resolve.model->tls_insecure},
+		.tls = {.ca = r->target.ca ? r->target.ca->text : NULL,
+			.ca_len = r->target.ca ? r->target.ca->len : 0,
+			.insecure = r->target.insecure},
 		.trickles = r->resolve.wants_stream,
 		.connect_ms = r->resolve.model->timeouts.connect_ms,
 	};
@@ -329,16 +481,31 @@ gw_relay_start(struct gw_request *r)
 void
 gw_relay_leave(struct gw_request *r, enum gw_transfer_result result)
 {
-	r->relay.head = false;
 	gw_transfer_leave(r->relay.transfer, result);
 }
 
 void
+gw_relay_cancel(struct gw_request *r, enum gw_transfer_result result)
+{
+	if (r->relay.transfer)
+		gw_transfer_cancel(r->relay.transfer);
+	r->relay.transfer = NULL;
+	r->relay.done = true;
+	r->relay.failure = (int)result;
+	r->relay.reason[0] = '\0';
+}
+
+/* All but where the client's own stream stands. */
+void
 gw_relay_reset(struct gw_request *r)
 {
-	r->relay.done = r->relay.head = false;
-	r->relay.status = 0;
-	r->relay.content_encoding[0] = r->relay.retry_after[0] = '\0';
+	struct gw_sse sse = r->relay.sse;
+
+	gw_buf_release(&r->relay.held);
+	gw_coding_free(r->relay.coding);
+	gw_sse_watch_release(&r->relay.watch);
+	gw_relayed_init(&r->relay);
+	r->relay.sse = sse;
 	gw_deadline_stop(r);
 }
 
@@ -355,36 +522,24 @@ gw_relay_writable(struct gw_request *r)
 
 /* ---- failure ------------------------------------------------------------- */
 
-/* Where the configuration has the key that was shown: never the key. */
-static void
-name_key(const struct gw_request *r, char *out, size_t cap)
-{
-	if (r->target.node_id)
-		snprintf(out, cap, ", auth.upstream_node_key");
-	else
-		snprintf(out, cap, ", models.%s.api_key",
-			 r->resolve.model->alias);
-}
-
 void
 gw_relay_failure(struct gw_request *r)
 {
 	enum gw_transfer_result result =
 		(enum gw_transfer_result)r->relay.failure;
-	char detail[256], model[300], node[160], key[300] = "";
+	bool key = result == GW_TRANSFER_KEY_REFUSED && r->target.key_place;
+	char detail[256], model[300], node[160];
 
 	if (result == GW_TRANSFER_CONNECT_TIMEOUT) {
 		gw_limit_error(r, GW_LIMIT_CONNECT);
 		return;
 	}
-	if (result == GW_TRANSFER_KEY_REFUSED)
-		name_key(r, key, sizeof(key));
 	gw_err_set(&r->err, gw_transfer_code(result), 0,
-		   "the upstream of '%s'%s%s%s failed: %s%s",
+		   "the upstream of '%s'%s%s%s failed: %s%s%s",
 		   r->resolve.model->alias, r->target.node_id ? " (node '" : "",
 		   r->target.node_id ? r->target.node_id : "",
 		   r->target.node_id ? "')" : "", gw_transfer_reason(result),
-		   key);
+		   key ? ", " : "", key ? r->target.key_place : "");
 	gw_log_quote(detail, sizeof(detail), r->relay.reason,
 		     strlen(r->relay.reason));
 	gw_log_limited(

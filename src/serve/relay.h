@@ -22,32 +22,39 @@
 GW_MUSTCHECK int gw_relay_start(struct gw_request *r);
 
 /*
- * gw_relay_leave - the answer is not wanted, of which only the head is here: the
+ * gw_relay_leave - inside an event of the transfer: the answer is not wanted. The
  * transfer ends soon, as one that ended with @result.
  */
 void gw_relay_leave(struct gw_request *r, enum gw_transfer_result result);
 
-/* gw_relay_reset - forget a transfer that failed before its answer's head. */
+/*
+ * gw_relay_cancel - end the transfer now, as one that ended with @result. Not from
+ * inside an event of the transfer, where none could be started afterwards.
+ */
+void gw_relay_cancel(struct gw_request *r, enum gw_transfer_result result);
+
+/*
+ * gw_relay_reset - forget all that a transfer has left behind, which has ended,
+ * and of which nothing but comments was passed on.
+ */
 void gw_relay_reset(struct gw_request *r);
 
 /*
- * gw_relay_decode - what comes from now on is decoded, if the head says that it
- * is compressed: for a client that has its 200 already.
+ * gw_relay_open - the head is with the client: what is held goes there now, and
+ * what comes from now on at once; decoded where the client has its 200 already.
+ * Returns 0, or -1 with r->err set.
+ */
+GW_MUSTCHECK int gw_relay_open(struct gw_request *r);
+
+/*
+ * gw_relay_decode_held - a whole answer that is held, of which nothing is passed
+ * on as it is, decoded if its head says that it is compressed.
  * Returns 0, or -1 with r->err set: nobody here knows that coding.
  */
-GW_MUSTCHECK int gw_relay_decode(struct gw_request *r);
-
-/* gw_relay_keep_whole - hold GW_WHOLE_MAX bytes instead of GW_HELD_MAX. */
-void gw_relay_keep_whole(struct gw_request *r);
+GW_MUSTCHECK int gw_relay_decode_held(struct gw_request *r);
 
 /* gw_relay_writable - the client takes bytes again. */
 void gw_relay_writable(struct gw_request *r);
-
-/*
- * gw_relay_may_move - another upstream may still be tried: nothing has reached
- * the client, and fewer than GW_PICK_ATTEMPTS were chosen.
- */
-bool gw_relay_may_move(const struct gw_request *r);
 
 /*
  * gw_relay_failure - set r->err from how the transfer ended.

@@ -85,7 +85,8 @@ cors_headers(const struct gw_request *r, struct gw_buf *b)
 		"Access-Control-Allow-Origin: %s\r\n"
 		"Vary: Origin\r\n"
 		"Access-Control-Expose-Headers: X-Request-Id, "
-		"X-RoleMesh-Model, X-RoleMesh-Node, Retry-After\r\n",
+		"X-RoleMesh-Model, X-RoleMesh-Node, X-RoleMesh-Attempts, "
+		"Retry-After\r\n",
 		r->accept.cors_origin);
 }
 
@@ -164,20 +165,6 @@ error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 }
 
 static int
-route_headers(const struct gw_request *r, struct gw_buf *b)
-{
-	if (r->resolve.model &&
-	    gw_buf_join(b, "X-RoleMesh-Model: ", r->resolve.model->alias,
-			"\r\n", NULL) < 0)
-		return -1;
-	if (r->target.node_id &&
-	    gw_buf_join(b, "X-RoleMesh-Node: ", r->target.node_id, "\r\n",
-			NULL) < 0)
-		return -1;
-	return 0;
-}
-
-static int
 put_number(struct gw_buf *b, uint64_t n)
 {
 	char text[20];
@@ -185,6 +172,26 @@ put_number(struct gw_buf *b, uint64_t n)
 
 	gw_line_uint(&l, n, 1);
 	return gw_buf_append(b, text, l.len);
+}
+
+static int
+route_headers(const struct gw_request *r, struct gw_buf *b)
+{
+	if (r->resolve.model &&
+	    gw_buf_join(b, "X-RoleMesh-Model: ", r->resolve.model->alias,
+			"\r\n", NULL) < 0)
+		return -1;
+	if (r->worker->pipeline->failover && r->forward.attempts &&
+	    !r->err.code &&
+	    (gw_buf_puts(b, "X-RoleMesh-Attempts: ") < 0 ||
+	     put_number(b, r->forward.attempts) < 0 ||
+	     gw_buf_puts(b, "\r\n") < 0))
+		return -1;
+	if (r->target.node_id &&
+	    gw_buf_join(b, "X-RoleMesh-Node: ", r->target.node_id, "\r\n",
+			NULL) < 0)
+		return -1;
+	return 0;
 }
 
 static int
@@ -258,9 +265,9 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 }
 
 int
-gw_reply_early(struct gw_request *r)
+gw_reply_early(struct gw_request *r, const char *type)
 {
-	if (gw_reply_head(r, 200, "text/event-stream", -1) < 0)
+	if (gw_reply_head(r, 200, type, -1) < 0)
 		return -1;
 	r->reply.early = true;
 	return 0;

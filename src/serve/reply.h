@@ -36,9 +36,11 @@ GW_MUSTCHECK int gw_reply_head(struct gw_request *r, int status,
 
 /*
  * gw_reply_early - commit a 200 with an event stream, before an upstream has
- * answered. Returns as gw_reply_head().
+ * answered with anything but comments.
+ * @type  of an event stream, as gw_sse_is_type() has it
+ * Returns as gw_reply_head().
  */
-GW_MUSTCHECK int gw_reply_early(struct gw_request *r);
+GW_MUSTCHECK int gw_reply_early(struct gw_request *r, const char *type);
 
 /* gw_reply_body - queue bytes behind the head; HEAD requests drop them. 0 / -1. */
 GW_MUSTCHECK int gw_reply_body(struct gw_request *r, const void *p, size_t n);

@@ -30,6 +30,15 @@ gw_phase_name(enum gw_phase phase)
 	return phase_names[phase];
 }
 
+void
+gw_relayed_init(struct gw_relayed *relay)
+{
+	*relay = (struct gw_relayed){.content_length = -1};
+	gw_buf_init(&relay->held, GW_HELD_MAX);
+	gw_sse_init(&relay->sse);
+	gw_sse_watch_init(&relay->watch);
+}
+
 struct gw_request *
 gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c)
 {
@@ -44,11 +53,8 @@ gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c)
 	r->conn = c;
 	r->config = gw_config_ref(w->config);
 	r->own = both->own;
-	r->relay.content_length = -1;
 	gw_buf_init(&r->receive.text, GW_DOCUMENT_MAX);
-	gw_buf_init(&r->relay.held, GW_HELD_MAX);
-	gw_sse_init(&r->relay.sse);
-	gw_sse_watch_init(&r->relay.watch);
+	gw_relayed_init(&r->relay);
 	r->begun_us = gw_mono_us();
 	r->reply.last_ms = gw_mono_ms(); /* it is waiting from now on */
 	gw_counters_gauge(&w->counters, GW_GAUGE_OPEN_REQUESTS, 1);
@@ -67,7 +73,18 @@ gw_target_clear(struct gw_request *r)
 	free(r->target.model_json);
 	free(r->target.node_id);
 	free(r->target.owned_url);
+	free(r->target.key_place);
 	r->target = (struct gw_target){0};
+}
+
+void
+gw_kept_answer_free(struct gw_kept_answer *k)
+{
+	if (!k)
+		return;
+	gw_buf_release(&k->body);
+	free(k->node_id);
+	free(k);
 }
 
 void
@@ -94,6 +111,9 @@ gw_request_free(struct gw_request *r)
 	gw_buf_release(&r->relay.held);
 	gw_coding_free(r->relay.coding);
 	gw_sse_watch_release(&r->relay.watch);
+	gw_kept_answer_free(r->forward.kept);
+	for (unsigned i = 0; i < r->forward.n_past; i++)
+		free(r->forward.past[i].candidate);
 	gw_config_unref(r->config);
 	gw_counters_gauge(&w->counters, GW_GAUGE_OPEN_REQUESTS, -1);
 	free(r);

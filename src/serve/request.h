@@ -40,7 +40,8 @@
 #define GW_DOCUMENT_MAX (1u << 20)	/* bytes of a registration */
 #define GW_HELD_MAX (64u << 10)		/* bytes of an error kept to be quoted */
 #define GW_WHOLE_MAX (1u << 20)		/* bytes of an answer kept to become events */
-#define GW_PICK_ATTEMPTS 3		/* upstreams tried for one request */
+#define GW_ATTEMPTS_MAX 8		/* of one request, fallbacks included */
+#define GW_MISHAPS_MAX 16		/* kinds of them: stage/verdict.def */
 
 struct gw_coding;
 struct gw_fcgi_conn;
@@ -125,6 +126,9 @@ struct gw_target {
 	char *model_json;    /* JSON text of the forwarded `model`, or NULL */
 	char *node_id;	     /* discovered: X-RoleMesh-Node; or NULL */
 	char *owned_url;     /* base_url's storage, or NULL */
+	const struct gw_pem *ca; /* of https; NULL = the system's */
+	bool insecure;
+	char *key_place;     /* where `api_key` is configured, or NULL */
 };
 
 /* stage answer, the endpoints' side of it (src/endpoint). */
@@ -140,14 +144,57 @@ struct gw_long_answer {
 	size_t sent; /* bytes of the body */
 };
 
+/* An upstream's answer that is not passed on as long as there is something else
+ * to try. */
+struct gw_kept_answer {
+	int status;
+	char content_type[256];
+	char content_encoding[64];
+	char retry_after[64];
+	struct gw_buf body;
+	char *node_id; /* or NULL */
+	const struct gw_model *model;
+};
+
+/* One that came to nothing, or (the last one) not. */
+struct gw_attempt {
+	char *candidate;	/* node or alias; NULL = no memory for it */
+	const char *result;	/* static */
+	uint32_t us;		/* from its start to its end */
+};
+
 /* stage forward. */
 struct gw_forwarding {
-	unsigned moves; /* upstreams left for another one */
-	bool unavailable; /* one of them had answered 503 */
+	unsigned attempts; /* begun so far */
+	unsigned further;  /* of them behind the first one of this alias */
+	unsigned again;	   /* waits before the same candidate was asked again */
+	uint8_t once[GW_MISHAPS_MAX]; /* further ones, by the kind of mishap */
+	uint64_t begun_us;	      /* of the attempt under way */
+	uint64_t loading_ms;	      /* since when it loads; 0 = it does not */
+	bool failed;		      /* what the client gets tells a failure */
+	bool waiting;		      /* to ask the same candidate again */
+	const struct gw_model *named; /* whose fallback list is followed; NULL:
+				       * of the request's own alias */
+	size_t fallbacks;	      /* aliases of it that were turned to */
+	enum gw_limit limit;	      /* that ended the last attempt */
+	struct gw_kept_answer *kept;  /* the last one there was, or NULL */
+	struct gw_attempt past[GW_ATTEMPTS_MAX];
+	unsigned n_past;
+};
+
+/* What becomes of an answer's bytes before anything of it is passed on. */
+enum gw_relay_mode {
+	GW_RELAY_UNDECIDED,
+	GW_RELAY_PASS, /* the first one that is no comment opens the answer */
+	GW_RELAY_HOLD, /* so does the first one that is too much to hold */
+	GW_RELAY_KEEP  /* it is looked at whole, or its first GW_HELD_MAX */
 };
 
 /* relay.c: what the transfer has told so far. */
 struct gw_relayed {
+	enum gw_relay_mode mode;
+	bool first;  /* a byte for the client is there: open it ... */
+	bool opened; /* ... and from now on all go to the client */
 	struct gw_transfer *transfer; /* NULL: none under way */
 	bool head;		      /* status and headers are here */
 	bool done;		      /* the transfer has ended ... */
@@ -161,7 +208,7 @@ struct gw_relayed {
 	int64_t content_length;		/* -1 = unknown */
 	struct gw_sse sse;		/* client side: between events? */
 	struct gw_sse_watch watch;	/* has the upstream told an error? */
-	struct gw_buf held;		/* what stream said shall be held */
+	struct gw_buf held;		/* what came before it was opened */
 	bool held_cut;			/* ... and that was not all of it */
 	struct gw_coding *coding;	/* the bytes are decoded, or NULL */
 	size_t taken;			/* bytes of the refused piece that were
@@ -170,20 +217,19 @@ struct gw_relayed {
 	uint64_t paused_ms;    /* since when */
 	uint64_t connected_ms; /* 0 = not yet */
 	uint64_t last_ms;      /* last byte from upstream; 0 = none */
+	uint64_t told_ms;      /* when that was told last */
 };
 
 /* stage stream: how the answer goes on. */
 struct gw_streaming {
 	bool events; /* the client gets an event stream */
-	bool hold;   /* nothing leaves before the end: an upstream
-		      * error behind an early 200, or a short answer
-		      * kept until it is whole */
 };
 
 /* deadline.c */
 struct gw_deadline {
 	ev_timer timer;
 	enum gw_limit hit;
+	uint64_t wake_ms;    /* the stage wants to be resumed; 0 = never */
 	bool doubted;	     /* a limit passed; the sockets have one more look */
 	uint64_t begun_ms;   /* total_s counts from here; 0 = not yet */
 	uint64_t skipped_ms; /* a comment was due, but had no place */
@@ -236,8 +282,14 @@ struct gw_request *gw_request_new(struct gw_worker *w, struct gw_fcgi_conn *c);
 /* gw_request_free - release everything it owns; its timers stop. */
 void gw_request_free(struct gw_request *r);
 
+/* gw_relayed_init - nothing was told yet. */
+void gw_relayed_init(struct gw_relayed *relay);
+
 /* gw_target_clear - forget the chosen upstream and let it go (release). */
 void gw_target_clear(struct gw_request *r);
+
+/* gw_kept_answer_free - NULL is allowed. */
+void gw_kept_answer_free(struct gw_kept_answer *k);
 
 /* gw_phase_name - word for the access log; static storage. */
 const char *gw_phase_name(enum gw_phase phase);

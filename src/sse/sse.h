@@ -14,6 +14,8 @@
 
 #include "base/buf.h"
 
+#define GW_SSE_TYPE "text/event-stream"
+
 /* A comment: every client skips it, and it finds out who is gone. */
 #define GW_SSE_KEEPALIVE ": keep-alive\n\n"
 
@@ -63,6 +65,15 @@ bool gw_sse_started(const struct gw_sse *s);
  * True at the beginning and behind a blank line; lines end in LF, CR or CRLF.
  */
 bool gw_sse_between_events(const struct gw_sse *s);
+
+/*
+ * gw_sse_comments - how much of the beginning of @p is comments.
+ * @p      begins with a line
+ * @event  set: behind them another line begins, of an event
+ * Returns the bytes of whole lines that are comments or blank. Lines end in LF,
+ * CR or CRLF.
+ */
+size_t gw_sse_comments(const char *p, size_t n, bool *event);
 
 #define GW_SSE_WATCHED_MAX 4096u /* bytes of a line that are looked at */
 #define GW_SSE_WORD_MAX 64u	 /* bytes of an error's code */

@@ -79,6 +79,48 @@ put_time(struct gw_line *l, const char *name, const struct gw_request *r,
 }
 
 static void
+put_attempt(struct gw_line *l, bool first, const char *candidate,
+	    const char *result, uint64_t us)
+{
+	char word[300];
+
+	gw_line_puts(l, first ? "" : ",");
+	gw_line_puts(l, gw_log_word(word, sizeof(word), candidate));
+	put_word(l, ":", result);
+	put_number(l, ":", us / 1000);
+	put_number(l, ".", us % 1000 / 100);
+}
+
+/* How the attempt under way went, that the stages saw no end of. */
+static const char *
+last_result(const struct gw_request *r, const struct outcome *o)
+{
+	if (o->client_gone)
+		return "client_gone";
+	return o->broken ? "broken" : r->deadline.hit ? "timeout" : "ok";
+}
+
+/* "n1:unconnected:0.4,n2:ok:15.2"; ms. */
+static void
+put_attempts(struct gw_line *l, const struct gw_request *r,
+	     const struct outcome *o)
+{
+	const struct gw_forwarding *f = &r->forward;
+
+	gw_line_puts(l, " attempts=");
+	if (!f->attempts)
+		gw_line_puts(l, "-");
+	for (unsigned i = 0; i < f->n_past; i++)
+		put_attempt(l, i == 0, f->past[i].candidate, f->past[i].result,
+			    f->past[i].us);
+	if (f->begun_us)
+		put_attempt(l, f->n_past == 0,
+			    r->target.node_id ? r->target.node_id
+					      : r->resolve.model->alias,
+			    last_result(r, o), gw_mono_us() - f->begun_us);
+}
+
+static void
 put_error(struct gw_line *l, const struct gw_err *err)
 {
 	char message[700];
@@ -134,6 +176,7 @@ write_record(const struct gw_request *r, const struct outcome *o)
 	put_number(&l, " bytes_out=", r->reply.bytes);
 	put_time(&l, " first_byte_ms=", r, r->reply.first_us);
 	put_time(&l, " ms=", r, gw_mono_us());
+	put_attempts(&l, r, o);
 	put_number(&l, " stream=", r->stream.events);
 	put_number(&l, " broken=", o->broken);
 	put_error(&l, &r->err);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pick_node.c - which upstream gets the request: the configured one, or one of
- * the fresh nodes by the alias's policy. Also decides what `model` it is told.
+ * pick_node.c - which candidate gets the request: of the alias that it names,
+ * or of its fallback list where nobody of that alias can be asked. Also decides
+ * what `model` the candidate is told.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
-#include "routing/choice.h"
 #include "routing/routing.h"
+#include "serve/worker.h"
+#include "stage/failover.h"
+#include "stage/pick_error.h"
 #include "stage/policy.h"
 #include "stage/stage.h"
-#include "upstream/transfer.h"
 
 static int
 no_memory(struct gw_request *r)
@@ -20,43 +21,33 @@ no_memory(struct gw_request *r)
 	return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 }
 
-static int
-proxy_model_json(struct gw_request *r)
-{
-	const char *configured = r->resolve.model->default_model_json;
-
-	if (!configured)
-		return gw_default_model_json(r);
-	r->target.model_json = strdup(configured);
-	return r->target.model_json ? 0 : no_memory(r);
-}
+/* ---- the choice is made ----------------------------------------------------
+ */
 
 static int
-pick_proxy(struct gw_request *r)
+proxy_target(struct gw_request *r)
 {
-	r->target.base_url = r->resolve.model->base_url;
-	r->target.api_key = r->resolve.model->api_key;
-	return proxy_model_json(r);
-}
-
-static bool
-was_tried(const struct gw_picked *p, struct reg_node_ref ref)
-{
-	for (unsigned i = 0; i < p->n_tried; i++)
-		if (p->tried[i].slot == ref.slot &&
-		    p->tried[i].generation == ref.generation)
-			return true;
-	return false;
-}
-
-static int
-take_candidate(struct gw_request *r, const struct gw_candidate *c)
-{
-	struct gw_picked *p = &gw_routed(r)->pick;
+	const struct gw_model *m = r->resolve.model;
 	struct gw_target *t = &r->target;
 
-	p->node = c->node->reg.ref;
-	p->chosen = true;
+	t->base_url = m->base_url;
+	t->api_key = m->api_key;
+	t->ca = m->tls.ca.text ? &m->tls.ca : NULL;
+	t->insecure = m->tls_insecure;
+	if (m->api_key &&
+	    asprintf(&t->key_place, "models.%s.api_key", m->alias) < 0)
+		t->key_place = NULL;
+	if (!m->default_model_json)
+		return gw_default_model_json(r);
+	t->model_json = strdup(m->default_model_json);
+	return t->model_json ? 0 : no_memory(r);
+}
+
+static int
+node_target(struct gw_request *r, const struct gw_choice *c)
+{
+	struct gw_target *t = &r->target;
+
 	t->node_id = strdup(c->node->doc->node_id);
 	t->owned_url = strdup(c->node->doc->base_url);
 	t->model_json = strdup(c->model->model_json);
@@ -64,192 +55,264 @@ take_candidate(struct gw_request *r, const struct gw_candidate *c)
 		return no_memory(r);
 	t->base_url = t->owned_url;
 	t->api_key = r->config->auth.upstream_node_key;
-	p->lease = reg_lease_take(gw_routing(r)->reg, p->node);
-	p->leased = true;
+	t->key_place = t->api_key ? strdup("auth.upstream_node_key") : NULL;
 	return 0;
+}
+
+static int
+take(struct gw_request *r, const struct gw_choice *c)
+{
+	struct gw_picked *p = &gw_routed(r)->pick;
+
+	p->chosen = true;
+	p->keys = c->keys;
+	p->ref = c->ref;
+	p->address = c->address;
+	p->begun_ms = gw_mono_ms();
+	p->lease =
+		c->node ? reg_lease_take(gw_routing(r)->reg, c->node->reg.ref)
+			: -1;
+	p->leased = true;
+	return c->node ? node_target(r, c) : proxy_target(r);
 }
 
 void
 gw_pick_release(struct gw_request *r)
 {
 	struct gw_picked *p = &gw_routed(r)->pick;
+	struct reg *reg = gw_routing(r)->reg;
 
 	if (p->leased)
-		reg_lease_drop(gw_routing(r)->reg, p->lease);
+		reg_lease_drop(reg, p->lease);
 	p->leased = false;
+	if (p->trial) {
+		reg_candidate_untry(reg, p->ref);
+		reg_candidate_untry(reg, p->address);
+	}
+	p->trial = false;
 }
 
 void
-gw_pick_move(struct gw_request *r, const struct reg *from, struct reg *to)
+gw_pick_move(struct gw_request *r, struct reg *to)
 {
 	struct gw_picked *p = &gw_routed(r)->pick;
+	uint64_t now_ms = gw_mono_ms();
 
-	for (unsigned i = 0; i < p->n_tried; i++)
-		p->tried[i] = reg_move_ref(from, to, p->tried[i]);
-	if (p->chosen)
-		p->node = reg_move_ref(from, to, p->node);
-	/* The old lease ends with the old segment. */
+	if (!p->chosen)
+		return;
+	p->ref = reg_candidate_open(to, p->keys.candidate, now_ms);
+	p->address = reg_candidate_open(to, p->keys.address, now_ms);
+	/* The old lease and the old trial end with the old segment. */
 	if (p->leased)
-		p->lease = reg_lease_take(to, p->node);
+		p->lease = -1;
+	p->trial = false;
 }
 
-/* It is left for another one. */
+/* ---- who may be chosen -----------------------------------------------------
+ */
+
 static void
 note_tried(struct gw_picked *p)
 {
-	if (p->chosen && p->n_tried < GW_PICK_ATTEMPTS)
-		p->tried[p->n_tried++] = p->node;
+	if (p->chosen && p->n_tried < GW_ATTEMPTS_MAX)
+		p->tried[p->n_tried++] = p->keys.candidate[0];
 	p->chosen = false;
 }
 
-static int
-none_fresh(struct gw_request *r)
+/* Those that may be asked and were not, in the order they had. */
+static size_t
+keep_untried(const struct gw_picked *p, struct gw_choices *all)
 {
-	struct gw_role_count count;
+	size_t n = 0;
 
-	gw_node_view_count(gw_routing(r)->nodes, r->resolve.model->role,
-			   gw_mono_ms(), &count);
-	if (count.fresh)
-		return gw_err_set(
-			&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
-			"the model of role '%s' is reported as failed "
-			"by all %zu fresh nodes that serve it",
-			r->resolve.model->role, count.fresh);
-	if (count.nodes)
-		return gw_err_set(
-			&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
-			"all %zu nodes that serve the role '%s' of "
-			"model '%s' are stale: none gave a sign of "
-			"life for %.10g s",
-			count.nodes, r->resolve.model->role,
-			r->resolve.model->alias,
-			gw_node_view_stale_after_ms(gw_routing(r)->nodes) /
-				1000.0);
-	return gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
-			  "no node serves the role '%s' of model '%s'; nodes "
-			  "register at /v1/nodes/register",
-			  r->resolve.model->role, r->resolve.model->alias);
+	for (size_t i = 0; i < all->n; i++)
+		if (gw_choice_rank(&all->at[i]) != GW_RANK_NEVER &&
+		    !gw_failover_was_tried(p, &all->at[i]))
+			all->at[n++] = all->at[i];
+	return n;
 }
 
-static int
-none_left(struct gw_request *r)
+static enum gw_rank
+best_rank(const struct gw_choices *all, size_t n)
 {
-	if (r->forward.moves == 0)
-		return none_fresh(r);
-	if (r->forward.unavailable)
-		return gw_err_set(
-			&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
-			"none of the %u fresh nodes tried for model '%s' takes "
-			"the request now: the last: %s; one before answered "
-			"503, it may be loading its model",
-			r->forward.moves, r->resolve.model->alias,
-			gw_transfer_reason(
-				(enum gw_transfer_result)r->relay.failure));
-	if (r->relay.failure == GW_TRANSFER_KEY_REFUSED)
-		return gw_err_set(
-			&r->err, GW_ERR_UPSTREAM_AUTH_FAILED, 0,
-			"no node of model '%s' takes the gateway's own key, "
-			"auth.upstream_node_key: %u tried",
-			r->resolve.model->alias, r->forward.moves);
-	if (r->relay.failure == GW_TRANSFER_INTERNAL)
-		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,
-				  "the request could not be made to any of the "
-				  "%u fresh nodes tried for model '%s': %.200s",
-				  r->forward.moves, r->resolve.model->alias,
-				  r->relay.reason);
-	return gw_err_set(
-		&r->err, GW_ERR_UPSTREAM_UNREACHABLE, 0,
-		"none of the %u fresh nodes tried for model '%s' could be "
-		"connected: %s",
-		r->forward.moves, r->resolve.model->alias,
-		gw_transfer_reason((enum gw_transfer_result)r->relay.failure));
+	enum gw_rank best = GW_RANK_NEVER;
+
+	for (size_t i = 0; i < n; i++)
+		if (gw_choice_rank(&all->at[i]) < best)
+			best = gw_choice_rank(&all->at[i]);
+	return best;
 }
 
-/* Those of @n candidates that were not tried yet, as choices; freed by the
- * caller. NULL: no memory, or *left is 0. */
-static struct gw_choice *
-untried(const struct gw_picked *p, const struct gw_candidate *all, size_t n,
-	size_t *left)
+/* One whose pause is over gets one request of all processes. Where it was not
+ * connected, and a probe says that it still is not, others come first. */
+static const struct gw_choice *
+trial(struct gw_request *r, const struct gw_choices *all, size_t n)
 {
-	struct gw_choice *c = n ? calloc(n, sizeof(*c)) : NULL;
+	struct gw_routing *routing = gw_routing(r);
+	uint64_t now_ms = gw_mono_ms();
 
-	*left = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (was_tried(p, all[i].node->reg.ref))
+		const struct gw_choice *c = &all->at[i];
+
+		if (c->state != GW_STATE_EJECTED || !c->waits_for_trial ||
+		    (c->unreachable && n > 1))
 			continue;
-		if (c)
-			c[*left] = (struct gw_choice){
-				.node = all[i].node,
-				.model = all[i].model,
-				.ref = {.index = REG_CANDIDATES_MAX},
-				.state = GW_STATE_READY,
-				.weight = 1,
-			};
-		(*left)++;
+		/* Of two records one may be well. */
+		if (reg_candidate_try(routing->reg, c->ref, now_ms) ||
+		    reg_candidate_try(routing->reg, c->address, now_ms)) {
+			gw_routed(r)->pick.trial = true;
+			return c;
+		}
 	}
-	return c;
+	return NULL;
 }
 
+static size_t
+keep_rank(struct gw_choices *all, size_t n, enum gw_rank rank)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (gw_choice_rank(&all->at[i]) == rank)
+			all->at[kept++] = all->at[i];
+	return kept;
+}
+
+static size_t
+keep_first_step(struct gw_choices *all, size_t n)
+{
+	uint32_t step = UINT32_MAX;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (all->at[i].step < step)
+			step = all->at[i].step;
+	for (size_t i = 0; i < n; i++)
+		if (all->at[i].step == step)
+			all->at[kept++] = all->at[i];
+	return kept;
+}
+
+static const struct gw_choice *
+soonest(const struct gw_choices *all, size_t n)
+{
+	const struct gw_choice *best = &all->at[0];
+
+	for (size_t i = 1; i < n; i++)
+		if (all->at[i].pause_ends_ms < best->pause_ends_ms)
+			best = &all->at[i];
+	return best;
+}
+
+/* First attempts are what a strategy counts: one that was left for another
+ * candidate takes nobody's turn. */
+static const struct gw_policy *
+policy_for(const struct gw_request *r)
+{
+	enum gw_strategy strategy = r->resolve.model->strategy;
+
+	if (gw_routed(r)->pick.n_tried == 0)
+		return gw_policies[strategy];
+	return strategy == GW_LEAST_BUSY || strategy == GW_AFFINITY
+		       ? &gw_policy_least_busy
+		       : &gw_policy_random;
+}
+
+static const struct gw_choice *
+choose(struct gw_request *r, struct gw_choices *all, size_t n)
+{
+	const struct gw_policy *policy = policy_for(r);
+
+	if (!policy->sees_all)
+		n = keep_first_step(all, n);
+	return &all->at[n == 1 ? 0 : policy->choose(r, all->at, n)];
+}
+
+/* ---- of one alias, then the next -------------------------------------------
+ */
+
+/* NULL: nobody of this alias, or nobody that should be asked before its
+ * fallbacks are. -1: no memory. */
 static int
-pick_discovered(struct gw_request *r)
+look(struct gw_request *r, const struct gw_choice **out, size_t *n)
 {
-	const struct gw_policy *policy =
-		gw_policies[r->resolve.model->strategy];
-	struct gw_picked *p = &gw_routed(r)->pick;
-	const struct gw_candidate *all;
-	size_t n =
-		gw_node_view_fresh(gw_routing(r)->nodes, r->resolve.model->role,
-				   gw_mono_ms(), &all);
-	gw_auto_free struct gw_choice *c = NULL;
-	struct gw_candidate chosen;
-	size_t left, at;
+	struct gw_routing *routing = gw_routing(r);
+	struct gw_choices *all = &routing->choices;
+	enum gw_rank rank;
 
-	note_tried(p);
-	c = untried(p, all, n, &left);
-	if (left == 0)
-		return none_left(r);
-	if (!c)
+	*out = NULL;
+	if (r->resolve.model->type == GW_MODEL_DISCOVERED)
+		gw_node_view_refresh(routing->nodes);
+	if (gw_choices_of(routing, r->config, r->resolve.model, gw_mono_ms(),
+			  all) < 0)
 		return no_memory(r);
-	/* First attempts are what the policy counts: one that was left for
-	 * another node takes nobody's turn, and falls on any of the others. */
-	if (p->n_tried)
-		policy = &gw_policy_random;
-	at = policy->choose(r, c, left);
-	chosen =
-		(struct gw_candidate){.node = c[at].node, .model = c[at].model};
-	return take_candidate(r, &chosen);
+	*n = keep_untried(&gw_routed(r)->pick, all);
+	if (*n == 0)
+		return 0;
+	*out = trial(r, all, *n);
+	rank = best_rank(all, *n);
+	if (*out || rank == GW_RANK_EJECTED)
+		return 0;
+	*n = keep_rank(all, *n, rank);
+	*out = choose(r, all, *n);
+	return 0;
 }
 
-bool
-gw_pick_has_another(const struct gw_request *r)
+/* All are ejected, and no fallback is left: the one whose pause ends first, of
+ * the alias that was named and of those that stand in for it. */
+static int
+last_resort(struct gw_request *r)
 {
-	const struct gw_candidate *all;
-	const struct gw_picked *p = &gw_routed(r)->pick;
-	struct reg_node_ref ref;
+	struct gw_choices *all = &gw_routing(r)->choices;
+	const struct gw_model *best = NULL, *m = gw_failover_named(r);
+	uint64_t ends_ms = UINT64_MAX;
 	size_t n;
 
-	if (r->resolve.model->type != GW_MODEL_DISCOVERED)
-		return false;
-	n = gw_node_view_fresh(gw_routing(r)->nodes, r->resolve.model->role,
-			       gw_mono_ms(), &all);
-	for (size_t i = 0; i < n; i++) {
-		ref = all[i].node->reg.ref;
-		if (!was_tried(p, ref) &&
-		    (ref.slot != p->node.slot ||
-		     ref.generation != p->node.generation))
-			return true;
+	for (size_t i = 0; m; m = gw_failover_alias(r, i++)) {
+		if (gw_choices_of(gw_routing(r), r->config, m, gw_mono_ms(),
+				  all) < 0)
+			return no_memory(r);
+		n = keep_untried(&gw_routed(r)->pick, all);
+		n = keep_rank(all, n, GW_RANK_EJECTED);
+		if (n && soonest(all, n)->pause_ends_ms < ends_ms) {
+			ends_ms = soonest(all, n)->pause_ends_ms;
+			best = m;
+		}
 	}
-	return false;
+	if (!best)
+		return gw_pick_error(r);
+	r->resolve.model = best;
+	if (gw_choices_of(gw_routing(r), r->config, best, gw_mono_ms(), all) <
+	    0)
+		return no_memory(r);
+	n = keep_untried(&gw_routed(r)->pick, all);
+	n = keep_rank(all, n, GW_RANK_EJECTED);
+	return n ? take(r, soonest(all, n)) : gw_pick_error(r);
+}
+
+static int
+pick(struct gw_request *r)
+{
+	const struct gw_choice *c;
+	size_t n;
+
+	note_tried(&gw_routed(r)->pick);
+	for (;;) {
+		if (look(r, &c, &n) < 0)
+			return -1;
+		if (c)
+			return take(r, c);
+		if (!gw_failover.has_fallback(r))
+			return last_resort(r);
+		gw_failover.fall_back(r);
+	}
 }
 
 enum gw_step
 gw_stage_pick_node(struct gw_request *r)
 {
-	int rc = r->resolve.model->type == GW_MODEL_PROXY ? pick_proxy(r)
-							  : pick_discovered(r);
-
-	if (rc < 0 || gw_body_edit(r->receive.body, r->target.model_json,
-				   r->resolve.model, &r->err) < 0)
+	if (pick(r) < 0 || gw_body_edit(r->receive.body, r->target.model_json,
+					r->resolve.model, &r->err) < 0)
 		return GW_FINISH;
 	return GW_NEXT;
 }

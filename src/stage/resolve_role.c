@@ -30,6 +30,13 @@ wants_stream(const struct gw_request *r)
 	return false;
 }
 
+void
+gw_resolve_stream(struct gw_request *r)
+{
+	/* Who was promised a stream gets one. */
+	r->resolve.wants_stream = r->reply.early || wants_stream(r);
+}
+
 enum gw_step
 gw_stage_resolve_role(struct gw_request *r)
 {
@@ -57,6 +64,6 @@ gw_stage_resolve_role(struct gw_request *r)
 		gw_unknown_model(r->config, name, len, &r->err);
 		return GW_FINISH;
 	}
-	r->resolve.wants_stream = wants_stream(r);
+	gw_resolve_stream(r);
 	return GW_NEXT;
 }

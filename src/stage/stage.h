@@ -43,8 +43,9 @@ bool gw_receive_is_too_slow(uint64_t elapsed_ms, uint64_t bytes);
 void gw_receive_body(struct gw_request *r, const char *p, size_t n);
 void gw_receive_end(struct gw_request *r);
 
-/* gw_pick_has_another - the node view has a fresh node for it, untried. */
-bool gw_pick_has_another(const struct gw_request *r);
+/* gw_resolve_stream - another alias serves the request: does the client want a
+ * stream? Its defaults may say so. */
+void gw_resolve_stream(struct gw_request *r);
 
 /*
  * gw_default_model_json - for a stage that chooses: where the request named no
@@ -53,13 +54,12 @@ bool gw_pick_has_another(const struct gw_request *r);
  */
 GW_MUSTCHECK int gw_default_model_json(struct gw_request *r);
 
-/*
- * gw_pick_move - the registry moves: have the request hold in @to what it holds
- * of a node in @from.
- */
-void gw_pick_move(struct gw_request *r, const struct reg *from, struct reg *to);
+/* gw_pick_move - the registry moves: have the request hold in @to what it holds
+ * of a candidate. */
+void gw_pick_move(struct gw_request *r, struct reg *to);
 
-/* gw_pick_release - let the node go that pick_node chose, if any. */
+/* gw_pick_release - let the candidate go that pick_node chose, if any; a trial
+ * that it was ends without a verdict. */
 void gw_pick_release(struct gw_request *r);
 
 #endif

@@ -11,8 +11,11 @@
 #include "stage/stage.h"
 #include "upstream/transfer.h"
 
-/* Short answers of known length leave in one write, or fail as a clean 502. */
-#define HOLD_MAX_BYTES (32 << 10)
+static const struct gw_failover *
+failover(const struct gw_request *r)
+{
+	return r->worker->pipeline->failover;
+}
 
 static bool
 is_success(const struct gw_request *r)
@@ -20,42 +23,33 @@ is_success(const struct gw_request *r)
 	return r->relay.status >= 200 && r->relay.status < 300;
 }
 
-static int
-begin(struct gw_request *r)
+static const char *
+type_of(const struct gw_request *r)
 {
-	bool sse = r->relay.is_sse;
+	return r->relay.content_type[0] ? r->relay.content_type : NULL;
+}
 
-	r->phase = GW_PHASE_STREAM;
-	r->stream.events = sse || r->reply.early;
+/* The first byte for the client is here. Behind an early 200 it has its head.
+ */
+static int
+open_answer(struct gw_request *r)
+{
 	/* A large prompt need not stay in memory while its answer streams. */
 	if (r->relay.transfer && gw_transfer_sent(r->relay.transfer) >=
 					 gw_body_forward_len(r->receive.body))
 		gw_body_discard(r->receive.body);
-	if (r->reply.early) {
-		/* The client has its 200: only an event stream may follow. */
-		r->stream.hold = !sse || r->relay.status != 200;
-		if (r->stream.hold && is_success(r))
-			gw_relay_keep_whole(r);
-		return gw_relay_decode(r);
-	}
-	if (!sse && r->relay.content_length >= 0 &&
-	    r->relay.content_length <= HOLD_MAX_BYTES) {
-		r->stream.hold = true;
-		return 0;
-	}
 	/* Comments or an error event may make an event stream longer. */
-	return gw_reply_head(r, r->relay.status,
-			     r->relay.content_type[0] ? r->relay.content_type
-						      : NULL,
-			     sse ? -1 : r->relay.content_length);
+	if (!r->reply.early &&
+	    gw_reply_head(r, r->relay.status, type_of(r),
+			  r->relay.is_sse ? -1 : r->relay.content_length) < 0)
+		return -1;
+	return gw_relay_open(r);
 }
 
 static int
 end_held(struct gw_request *r)
 {
-	if (gw_reply_head(r, r->relay.status,
-			  r->relay.content_type[0] ? r->relay.content_type
-						   : NULL,
+	if (gw_reply_head(r, r->relay.status, type_of(r),
 			  (int64_t)r->relay.held.len) < 0)
 		return -1;
 	return gw_reply_body(r, r->relay.held.data, r->relay.held.len);
@@ -105,6 +99,8 @@ end_as_events(struct gw_request *r)
 static int
 end_early(struct gw_request *r)
 {
+	if (gw_relay_decode_held(r) < 0)
+		return -1;
 	return is_success(r) ? end_as_events(r) : end_as_event(r);
 }
 
@@ -121,17 +117,30 @@ note_error_event(struct gw_request *r)
 		   r->relay.watch.word[0] ? r->relay.watch.word : "no code");
 }
 
+/* What was promised and did not come is no success of the upstream's. */
+static void
+tell_end(struct gw_request *r)
+{
+	bool whole = r->relay.done && r->relay.failure == GW_TRANSFER_OK;
+
+	if (!failover(r) || r->forward.failed)
+		return;
+	failover(r)->ended(r, whole && !r->relay.watch.found);
+}
+
 static enum gw_step
 end(struct gw_request *r)
 {
 	int rc = 0;
 
+	tell_end(r);
 	/* One error event is enough: the upstream has told its own. */
-	if (r->relay.failure != GW_TRANSFER_OK && !r->relay.watch.found) {
+	if (r->relay.opened && r->relay.failure != GW_TRANSFER_OK &&
+	    !r->relay.watch.found) {
 		gw_relay_failure(r);
 		return GW_FINISH;
 	}
-	if (r->stream.hold)
+	if (!r->relay.opened)
 		rc = r->reply.early ? end_early(r) : end_held(r);
 	if (rc == 0)
 		gw_reply_end(r);
@@ -143,11 +152,17 @@ end(struct gw_request *r)
 enum gw_step
 gw_stage_stream(struct gw_request *r)
 {
-	if (r->phase != GW_PHASE_STREAM && begin(r) < 0)
-		return GW_FINISH;
+	if (r->phase != GW_PHASE_STREAM) {
+		r->phase = GW_PHASE_STREAM;
+		r->stream.events = r->relay.is_sse || r->reply.early;
+		if (!r->relay.done && open_answer(r) < 0)
+			return GW_FINISH;
+	}
 	if (r->err.code)
 		return GW_FINISH;
 	if (r->deadline.hit) {
+		if (r->deadline.hit == GW_LIMIT_IDLE)
+			tell_end(r);
 		gw_limit_error(r, r->deadline.hit);
 		return GW_FINISH;
 	}

@@ -119,7 +119,7 @@ on_write(char *p, size_t size, size_t n, void *arg)
 		t->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
-	return t->ops ? n : CURL_WRITEFUNC_ERROR;
+	return t->ops && !t->left ? n : CURL_WRITEFUNC_ERROR;
 }
 
 static size_t
@@ -348,6 +348,12 @@ gw_transfer_leave(struct gw_transfer *t, enum gw_transfer_result result)
 {
 	t->left = true;
 	t->left_as = result;
+}
+
+bool
+gw_transfer_is_over(const struct gw_transfer *t)
+{
+	return !t->ops || t->left;
 }
 
 uint64_t

@@ -119,11 +119,14 @@ void gw_transfer_resume(struct gw_transfer *t);
 void gw_transfer_cancel(struct gw_transfer *t);
 
 /*
- * gw_transfer_leave - inside on_head: this answer is not wanted. The connection
+ * gw_transfer_leave - inside on_head or on_data: this answer is not wanted. The connection
  * closes, and on_done tells @result as soon as libcurl has returned: only then
  * another transfer can be started.
  */
 void gw_transfer_leave(struct gw_transfer *t, enum gw_transfer_result result);
+
+/* gw_transfer_is_over - inside one of its events: it was cancelled or left. */
+bool gw_transfer_is_over(const struct gw_transfer *t);
 
 /* gw_transfer_sent - request body bytes that have left. */
 uint64_t gw_transfer_sent(const struct gw_transfer *t);

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* choices.c - see choices.h. Reads only, but for entries in the registry that
+ * it opens. */
+#include "routing/choices.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "nodes/model_state.h"
+#include "probe/prober.h"
+#include "probe/result.h"
+#include "routing/availability.h"
+#include "routing/place_keys.h"
+#include "routing/routing.h"
+
+static const char *const state_names[GW_STATE__MAX] = {
+	[GW_STATE_STALE] = "stale",
+	[GW_STATE_DRAINING] = "draining",
+	[GW_STATE_FAILED] = "failed",
+	[GW_STATE_LOADING] = "loading",
+	[GW_STATE_EJECTED] = "ejected",
+	[GW_STATE_FULL] = "full",
+	[GW_STATE_UNREACHABLE] = "unreachable",
+	[GW_STATE_COLD] = "cold",
+	[GW_STATE_READY] = "ready",
+};
+
+const char *
+gw_state_name(enum gw_state state)
+{
+	return state_names[state];
+}
+
+void
+gw_choices_release(struct gw_choices *c)
+{
+	free(c->at);
+	*c = (struct gw_choices){0};
+}
+
+static int
+room(struct gw_choices *c, size_t n)
+{
+	struct gw_choice *more;
+
+	if (n <= c->cap)
+		return 0;
+	more = realloc(c->at, n * sizeof(*more));
+	if (!more)
+		return -1;
+	c->at = more;
+	c->cap = n;
+	return 0;
+}
+
+/* ---- what the registry knows ----------------------------------------------
+ */
+
+/* What requests met there. */
+struct met {
+	struct reg_candidate model, address;
+};
+
+static void
+meet(struct gw_routing *routing, const struct gw_place_keys *keys,
+     uint64_t now_ms, struct gw_choice *c, struct met *met)
+{
+	c->keys = *keys;
+	c->key = keys->candidate[0];
+	c->ref = reg_candidate_open(routing->reg, keys->candidate, now_ms);
+	c->address = reg_candidate_open(routing->reg, keys->address, now_ms);
+	reg_candidate_read(routing->reg, c->ref, now_ms, &met->model);
+	reg_candidate_read(routing->reg, c->address, now_ms, &met->address);
+	c->in_flight = met->model.in_flight;
+}
+
+/* Its pause runs, or somebody tries it, or somebody should. */
+static bool
+is_ejected(const struct reg_candidate *met, uint64_t now_ms,
+	   struct gw_choice *c)
+{
+	if (!met->ejected)
+		return false;
+	if (met->pause_ends_ms > c->pause_ends_ms)
+		c->pause_ends_ms = met->pause_ends_ms;
+	c->waits_for_trial = met->pause_ends_ms <= now_ms && !met->on_trial;
+	return true;
+}
+
+static bool
+any_ejected(const struct met *met, uint64_t now_ms, struct gw_choice *c)
+{
+	bool model = is_ejected(&met->model, now_ms, c);
+	bool may = !model || c->waits_for_trial;
+	bool address = is_ejected(&met->address, now_ms, c);
+
+	c->waits_for_trial =
+		(model || address) && may && (!address || c->waits_for_trial);
+	return model || address;
+}
+
+/* ---- what the last probe said ----------------------------------------------
+ */
+
+enum probed {
+	PROBED_WELL,
+	PROBED_LOADING,
+	PROBED_UNREACHABLE
+};
+
+static enum probed
+last_probe(const struct gw_routing *routing, const uint64_t key[2],
+	   uint64_t now_ms)
+{
+	struct reg_probe last;
+
+	reg_probe_last(routing->reg, key, &last);
+	if (!last.checked_ms || gw_probe_is_reachable(last.result) ||
+	    now_ms - last.checked_ms > GW_PROBE_OLD_MAX_MS)
+		return PROBED_WELL;
+	return gw_probe_is_loading(last.result) ? PROBED_LOADING
+						: PROBED_UNREACHABLE;
+}
+
+/* ---- the state -------------------------------------------------------------
+ */
+
+static enum gw_state
+told_state(const struct gw_model_state *s)
+{
+	switch (s->told ? s->state : GW_TOLD_UNKNOWN) {
+	case GW_TOLD_FAILED:
+		return GW_STATE_FAILED;
+	case GW_TOLD_STOPPED:
+	case GW_TOLD_STOPPING:
+	case GW_TOLD_STARTING:
+		return GW_STATE_COLD;
+	default:
+		return GW_STATE_READY;
+	}
+}
+
+static enum gw_state
+state_of(const struct met *met, enum probed probed, uint64_t now_ms,
+	 struct gw_choice *c)
+{
+	/* What is found is remembered in @c, whatever the state. */
+	bool ejected = any_ejected(met, now_ms, c);
+
+	c->unreachable = probed == PROBED_UNREACHABLE;
+	if (probed == PROBED_LOADING)
+		return GW_STATE_LOADING;
+	if (ejected)
+		return GW_STATE_EJECTED;
+	if (met->model.busy_until_ms > now_ms ||
+	    met->address.busy_until_ms > now_ms)
+		return GW_STATE_FULL;
+	if (probed == PROBED_UNREACHABLE)
+		return GW_STATE_UNREACHABLE;
+	return GW_STATE_READY;
+}
+
+static void
+proxy_choice(struct gw_routing *routing, const struct gw_config *config,
+	     const struct gw_model *m, uint64_t now_ms, struct gw_choice *c)
+{
+	struct gw_place_keys keys;
+	struct met met;
+
+	*c = (struct gw_choice){.weight = 1};
+	gw_proxy_keys(routing, config, m, &keys);
+	meet(routing, &keys, now_ms, c, &met);
+	c->state = state_of(&met, last_probe(routing, keys.probe, now_ms),
+			    now_ms, c);
+}
+
+static void
+node_choice(struct gw_routing *routing, const struct gw_config *config,
+	    const struct gw_node *n, size_t model, uint64_t now_ms,
+	    struct gw_choice *c)
+{
+	const struct gw_model_state *s = &n->states[model];
+	enum gw_state told = told_state(s);
+	struct gw_place_keys keys;
+	struct met met;
+
+	*c = (struct gw_choice){
+		.node = n, .model = &n->doc->models[model], .weight = 1};
+	c->parallel = s->parallel;
+	gw_node_keys(config, n, model, &keys);
+	meet(routing, &keys, now_ms, c, &met);
+	c->step = gw_node_model_step(s, c->in_flight, c->max_concurrency);
+	c->state = state_of(&met, last_probe(routing, keys.probe, now_ms),
+			    now_ms, c);
+	if (!gw_node_is_fresh(routing->nodes, n, now_ms))
+		c->state = GW_STATE_STALE;
+	else if (told == GW_STATE_FAILED ||
+		 (told == GW_STATE_COLD && c->state == GW_STATE_READY))
+		c->state = told;
+}
+
+int
+gw_choices_of(struct gw_routing *routing, const struct gw_config *config,
+	      const struct gw_model *m, uint64_t now_ms, struct gw_choices *out)
+{
+	const struct gw_node *n;
+	size_t model;
+
+	out->n = 0;
+	if (m->type == GW_MODEL_PROXY) {
+		if (room(out, 1) < 0)
+			return -1;
+		proxy_choice(routing, config, m, now_ms, &out->at[out->n++]);
+		return 0;
+	}
+	if (room(out, gw_node_view_serving(routing->nodes, m->role)) < 0)
+		return -1;
+	for (size_t i = 0;
+	     (n = gw_node_view_server(routing->nodes, m->role, i, &model)); i++)
+		node_choice(routing, config, n, model, now_ms,
+			    &out->at[out->n++]);
+	return 0;
+}
+
+enum gw_rank
+gw_choice_rank(const struct gw_choice *c)
+{
+	switch (c->state) {
+	case GW_STATE_READY:
+	case GW_STATE_COLD:
+		return GW_RANK_NOW;
+	case GW_STATE_UNREACHABLE:
+		return GW_RANK_UNREACHABLE;
+	case GW_STATE_LOADING:
+		return GW_RANK_LOADING;
+	case GW_STATE_FULL:
+		return GW_RANK_FULL;
+	case GW_STATE_EJECTED:
+		return GW_RANK_EJECTED;
+	default:
+		return GW_RANK_NEVER;
+	}
+}
+
+bool
+gw_choice_is_usable(const struct gw_choice *c)
+{
+	return c->state == GW_STATE_READY || c->state == GW_STATE_COLD ||
+	       c->state == GW_STATE_FULL;
+}

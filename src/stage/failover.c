@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* failover.c - see failover.h; what to do is verdict.c's to say. */
+#include "stage/failover.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "routing/ejection.h"
+#include "routing/routing.h"
+#include "stage/stage.h"
+#include "stage/verdict.h"
+
+/* ---- who else --------------------------------------------------------------
+ */
+
+bool
+gw_failover_was_tried(const struct gw_picked *p, const struct gw_choice *c)
+{
+	for (unsigned i = 0; i < p->n_tried; i++)
+		if (p->tried[i] == c->key)
+			return true;
+	return false;
+}
+
+const struct gw_model *
+gw_failover_named(const struct gw_request *r)
+{
+	return r->forward.named ? r->forward.named : r->resolve.model;
+}
+
+const struct gw_model *
+gw_failover_alias(const struct gw_request *r, size_t i)
+{
+	const struct gw_model *m = gw_failover_named(r);
+
+	return i < m->n_fallbacks ? m->fallbacks[i] : NULL;
+}
+
+static bool
+has_another(const struct gw_request *r, bool *passed_over)
+{
+	struct gw_routing *routing = gw_routing(r);
+	const struct gw_picked *p = &gw_routed(r)->pick;
+	const struct gw_model *m = r->resolve.model;
+	bool found = false;
+
+	*passed_over = false;
+	if (m->type != GW_MODEL_DISCOVERED)
+		return false;
+	gw_node_view_refresh(routing->nodes);
+	if (gw_choices_of(routing, r->config, m, gw_mono_ms(),
+			  &routing->choices) < 0)
+		return false;
+	for (size_t i = 0; i < routing->choices.n; i++) {
+		const struct gw_choice *c = &routing->choices.at[i];
+		enum gw_rank rank = gw_choice_rank(c);
+
+		if (gw_failover_was_tried(p, c) ||
+		    (p->chosen && c->key == p->keys.candidate[0]))
+			continue;
+		found = found || rank <= GW_RANK_UNREACHABLE;
+		*passed_over = *passed_over || (rank > GW_RANK_UNREACHABLE &&
+						rank < GW_RANK_NEVER);
+	}
+	return found;
+}
+
+bool
+gw_failover_may_leave(const struct gw_request *r)
+{
+	bool passed_over;
+
+	return !r->relay.head && r->forward.attempts < GW_ATTEMPTS_MAX &&
+	       r->forward.further < r->resolve.model->retry.attempts &&
+	       has_another(r, &passed_over);
+}
+
+static bool
+has_fallback(const struct gw_request *r)
+{
+	return gw_failover_alias(r, r->forward.fallbacks) != NULL;
+}
+
+static void
+fall_back(struct gw_request *r)
+{
+	const struct gw_model *next =
+		gw_failover_alias(r, r->forward.fallbacks);
+
+	if (!r->forward.named)
+		r->forward.named = r->resolve.model;
+	r->forward.fallbacks++;
+	r->resolve.model = next;
+	gw_resolve_stream(r);
+}
+
+/* ---- what is known of whom was asked ----------------------------------------
+ */
+
+static struct gw_place
+place(const struct gw_request *r)
+{
+	const struct gw_picked *p = &gw_routed(r)->pick;
+
+	return (struct gw_place){.ref = p->ref,
+				 .address = p->address,
+				 .alias = r->resolve.model->alias,
+				 .node_id = r->target.node_id,
+				 .base_url = r->target.base_url};
+}
+
+/* It gave somebody a byte since this request came to it: it is busy, not dead.
+ */
+static bool
+is_alive(const struct gw_request *r)
+{
+	const struct gw_picked *p = &gw_routed(r)->pick;
+	struct reg_candidate met;
+
+	reg_candidate_read(gw_routing(r)->reg, p->ref, gw_mono_ms(), &met);
+	return met.byte_ms >= p->begun_ms;
+}
+
+static void
+blame_later(struct gw_picked *p)
+{
+	if (p->n_blamed < GW_ATTEMPTS_MAX)
+		memcpy(p->blamed[p->n_blamed++].candidate, p->keys.candidate,
+		       sizeof(p->keys.candidate));
+}
+
+static void
+failed(struct gw_request *r, int mishap, uint64_t busy_ms)
+{
+	struct gw_routing *routing = gw_routing(r);
+	struct gw_picked *p = &gw_routed(r)->pick;
+	unsigned n = gw_mishap_failures((enum gw_mishap)mishap);
+	bool unconnected = mishap == GW_MISHAP_UNCONNECTED;
+	struct gw_place at = place(r);
+
+	if (!p->chosen)
+		return;
+	if (busy_ms)
+		reg_candidate_busy(routing->reg, p->ref,
+				   gw_mono_ms() + busy_ms);
+	if (mishap == GW_MISHAP_FAILED)
+		blame_later(p);
+	if (mishap == GW_MISHAP_SILENT && is_alive(r))
+		n = 0;
+	if (r->relay.failure == GW_TRANSFER_REFUSED && unconnected)
+		n *= 2;
+	if (n == 0)
+		return; /* a trial ends without a verdict, on release */
+	p->trial = false;
+	gw_ejection_failed(routing, r->config, &at, n, unconnected,
+			   gw_mishap_word((enum gw_mishap)mishap));
+}
+
+static void
+gave_byte(struct gw_request *r)
+{
+	reg_candidate_byte(gw_routing(r)->reg, gw_routed(r)->pick.ref,
+			   gw_mono_ms());
+}
+
+/* Another one answered the same request: those were at fault. */
+static void
+blame(struct gw_request *r)
+{
+	struct gw_picked *p = &gw_routed(r)->pick;
+	struct gw_place at = place(r);
+
+	for (unsigned i = 0; i < p->n_blamed; i++) {
+		if (p->blamed[i].candidate[0] == p->keys.candidate[0])
+			continue;
+		at.ref = reg_candidate_open(gw_routing(r)->reg,
+					    p->blamed[i].candidate,
+					    gw_mono_ms());
+		at.node_id = NULL;
+		at.base_url = "";
+		gw_ejection_failed(gw_routing(r), r->config, &at, 1, false,
+				   gw_mishap_word(GW_MISHAP_FAILED));
+	}
+	p->n_blamed = 0;
+}
+
+static void
+ended(struct gw_request *r, bool whole)
+{
+	struct gw_picked *p = &gw_routed(r)->pick;
+	struct gw_place at = place(r);
+
+	if (!p->chosen)
+		return;
+	p->trial = false;
+	if (!whole) {
+		gw_ejection_failed(gw_routing(r), r->config, &at, 1, false,
+				   "its answer broke off");
+		return;
+	}
+	gave_byte(r);
+	gw_ejection_succeeded(gw_routing(r), &at);
+	blame(r);
+}
+
+struct gw_probe_target
+gw_failover_target(const struct gw_request *r)
+{
+	return (struct gw_probe_target){
+		.base_url = r->target.base_url,
+		.bearer = r->target.api_key,
+		.tls = {.ca = r->target.ca ? r->target.ca->text : NULL,
+			.ca_len = r->target.ca ? r->target.ca->len : 0,
+			.insecure = r->target.insecure},
+	};
+}
+
+static bool
+is_loaded(struct gw_request *r)
+{
+	struct gw_probe_target target = gw_failover_target(r);
+
+	return gw_states_is_loaded(gw_routing(r), &target,
+				   gw_routed(r)->pick.keys.probe);
+}
+
+const struct gw_failover gw_failover = {
+	.has_another = has_another,
+	.has_fallback = has_fallback,
+	.fall_back = fall_back,
+	.failed = failed,
+	.gave_byte = gave_byte,
+	.ended = ended,
+	.is_loaded = is_loaded,
+};
