@@ -46,39 +46,44 @@ ref_to(const struct reg *r, const struct reg_place *p, uint32_t tag)
 
 static const struct reg_candidate_ref nowhere = {.index = REG_CANDIDATES_MAX};
 
-static struct reg_candidate_ref
-find(const struct reg *r, const uint64_t key[2], uint64_t now_ms)
+struct reg_candidate_ref
+reg_candidate_find(const struct reg *r, const uint64_t key[2])
 {
-	uint64_t now_s = now_ms / 1000, name;
+	uint64_t name;
 
 	for (uint32_t n = 0; n < 2 * WINDOW; n++) {
 		struct reg_place *p = place_at(r, key, n);
 
-		if (is_of(p, key, &name)) {
-			uint32_t tag = reg_name_tag(name);
-
-			if (reg_name_used_s(name) >= now_s)
-				return ref_to(r, p, tag);
-			REG_CRASH_POINT();
-			atomic_compare_exchange_strong(&p->name, &name,
-						       reg_name(tag, now_s));
-			REG_CRASH_POINT();
-			return ref_to(r, p, tag);
-		}
+		if (is_of(p, key, &name))
+			return ref_to(r, p, reg_name_tag(name));
 		if (!name)
 			break; /* entries are never emptied: it ends here */
 	}
 	return nowhere;
 }
 
-/* ---- locked -------------------------------------------------------------- */
-
-/* Did whoever was giving it away die at it? Nobody else does while we may. */
-static bool
-is_half_given(struct reg_place *p, uint64_t name)
+/* ... and it is used: one store a second. */
+static struct reg_candidate_ref
+find(const struct reg *r, const uint64_t key[2], uint64_t now_ms)
 {
-	return !reg_load_is(atomic_load(&p->load), reg_name_tag(name));
+	struct reg_candidate_ref c = reg_candidate_find(r, key);
+	struct reg_place *p = reg_candidate_at(r, c);
+	uint64_t name;
+
+	if (!p)
+		return nowhere;
+	name = atomic_load(&p->name);
+	if (reg_name_tag(name) == c.tag &&
+	    reg_name_used_s(name) < now_ms / 1000) {
+		REG_CRASH_POINT();
+		atomic_compare_exchange_strong(&p->name, &name,
+					       reg_name(c.tag, now_ms / 1000));
+		REG_CRASH_POINT();
+	}
+	return c;
 }
+
+/* ---- locked -------------------------------------------------------------- */
 
 static bool
 may_go(struct reg_place *p, uint64_t name, uint64_t now_ms)
@@ -106,7 +111,7 @@ choose(const struct reg *r, const uint64_t key[2], uint64_t now_ms)
 		uint64_t name = atomic_load(&p->name);
 		uint64_t used_s = reg_name_used_s(name);
 
-		if (!name || is_half_given(p, name))
+		if (!name)
 			return p;
 		if (may_go(p, name, now_ms) && (!best || used_s < best_s)) {
 			best = p;
@@ -118,7 +123,7 @@ choose(const struct reg *r, const uint64_t key[2], uint64_t now_ms)
 
 /* From here on it is nobody's. False: a lease came to it at the last moment. */
 static bool
-close_down(struct reg_place *p, uint32_t tag)
+close_down(const struct reg *r, struct reg_place *p, uint32_t tag)
 {
 	for (int tries = 0; tries < GIVE_TRIES; tries++) {
 		uint64_t load = atomic_load(&p->load);
@@ -127,6 +132,7 @@ close_down(struct reg_place *p, uint32_t tag)
 			return true; /* a dead one got as far as that */
 		if (reg_load_count(load))
 			return false;
+		reg_lease_help(r, (uint32_t)(p - r->seg->places), load);
 		REG_CRASH_POINT();
 		if (atomic_compare_exchange_strong(
 			    &p->load, &load, reg_load(0, 0, 0, false, tag)))
@@ -146,7 +152,7 @@ make(const struct reg *r, const uint64_t key[2], uint64_t now_ms)
 		return nowhere;
 	tag = reg_name_tag(atomic_load(&p->name)) + 1;
 	tag += tag == 0;
-	if (!close_down(p, tag))
+	if (!close_down(r, p, tag))
 		return nowhere;
 	REG_CRASH_POINT();
 	atomic_store(&p->health, reg_health(tag, &well));
@@ -188,4 +194,22 @@ reg_candidate_open(struct reg *r, const uint64_t key[2], uint64_t now_ms)
 		c = make(r, key, now_ms);
 	reg_unlock(r);
 	return c;
+}
+
+struct reg_candidate_ref
+reg_move_candidate(const struct reg *from, struct reg *to,
+		   struct reg_candidate_ref c, uint64_t now_ms)
+{
+	struct reg_place *p = reg_candidate_at(from, c);
+	uint64_t key[2];
+
+	if (!p)
+		return nowhere;
+	key[0] = atomic_load(&p->key[0]);
+	key[1] = atomic_load(&p->key[1]);
+	REG_STOP_POINT();
+	/* Given away meanwhile? Then it was unused for long. */
+	if (!reg_load_is(atomic_load(&p->load), c.tag))
+		return nowhere;
+	return reg_candidate_open(to, key, now_ms);
 }

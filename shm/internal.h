@@ -278,7 +278,18 @@ int reg_check(const struct reg *r, struct reg_err *err);
 /* ---- lease.c
  * ----------------------------------------------------------------- */
 
-/* Frees every lease that names this handle's row; at claim and at close. */
+/* Ends every lease that names this handle's row; at claim and at close. */
 void reg_lease_clear(struct reg *r);
+
+/* ---- load.c -----------------------------------------------------------------
+ */
+
+/* A lease that was @held gets another state; not if it is no longer. */
+void reg_lease_become(const struct reg *r, uint32_t lease, uint64_t held,
+		      enum reg_held_state state);
+
+/* What a load word says of a lease is made true there: before the word may
+ * change, and so lose who was the last. */
+void reg_lease_help(const struct reg *r, uint32_t candidate, uint64_t load);
 
 #endif

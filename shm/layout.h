@@ -54,7 +54,8 @@ struct reg_header {
 	uint64_t padding2[5];
 
 	_Atomic uint64_t write_count; /* structural writes begun */
-	uint64_t padding3[7];
+	_Atomic uint64_t swept_ms;    /* leases of the dead were looked for */
+	uint64_t padding3[6];
 
 	_Atomic uint64_t once[REG_ONCE_MAX];
 	uint64_t padding4[16];
@@ -176,7 +177,7 @@ _Static_assert(offsetof(struct reg_segment, blocks) == 2687488, "byte map");
 _Static_assert(sizeof(_Atomic uint64_t) == 8, "atomics are plain words");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomics need no hidden lock");
 _Static_assert(REG_ROWS_MAX <= 1 << 10, "a row number has 10 bits");
-_Static_assert(REG_NODES_MAX <= 1 << 12, "a slot number has 12 bits");
+_Static_assert(REG_LEASES_MAX <= 1 << 16, "a lease has 16 bits");
 _Static_assert(REG_CANDIDATES_MAX <= 1 << 13, "a candidate has 13 bits");
 _Static_assert(REG_HEAD_WORDS + REG_NODE_ID_MAX / 8 <= REG_BLOCK_WORDS,
 	       "head and id are in the first block");

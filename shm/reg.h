@@ -39,11 +39,6 @@
 #define REG_TURN_NAME_MAX 128	/* bytes of such a name, without '\0' */
 #define REG_PROBES_MAX 8192	/* probe targets remembered */
 #define REG_TOLD_MAX 8192	/* things of which a state is remembered */
-#define REG_LEASES_MAX 65536	/* leases held at one time, all processes */
-#define REG_CANDIDATES_MAX 8192	/* places that can serve, remembered */
-#define REG_CANDIDATE_KEEP_MS 60000 /* an unused one is kept for so long */
-#define REG_TRIAL_MAX_MS 60000	/* a trial without a verdict counts so long */
-#define REG_WELL_MS 60000	/* of success, then pauses are short again */
 
 enum reg_code {
 	REG_OK = 0,
@@ -142,7 +137,7 @@ REG_MUSTCHECK struct reg *reg_move_begin(struct reg *r, struct reg_move *what,
 /*
  * reg_move_end - from here on @r is what @to was: all who hold @r are in the new
  * segment. @to is gone; gauges come along. Leases in the old one must have been
- * taken anew in @to (see reg_move_ref()) or be forgotten; what was read from @r
+ * taken anew in @to (see reg_move_candidate()) or be forgotten; what was read from @r
  * before (references, epochs, indices of turns) says nothing any more; the owner
  * calls reg_own() again.
  */
@@ -163,7 +158,6 @@ struct reg_node {
 	uint64_t seen_ms;	/* CLOCK_MONOTONIC ms of the last sign of life */
 	uint64_t record_version; /* changes whenever the record does */
 	uint64_t status_version; /* changes whenever the status does */
-	uint32_t leases;	/* live leases on it, all processes */
 };
 
 /* reg_move_ref - where a node of @from is in @to, during a move. A slot of
@@ -217,7 +211,7 @@ uint64_t reg_epoch(const struct reg *r);
 /*
  * reg_node_next - walk the nodes in slot order.
  * @slot  in: first slot to look at; out: the slot after the one found
- * @out   filled when one was found (leases is left 0)
+ * @out   filled when one was found
  * Returns true, or false at the end. Costs no lock; a node that changes during
  * the walk is seen before or after the change.
  */
@@ -313,120 +307,6 @@ void reg_probe_put(struct reg *r, const uint64_t key[2], uint64_t now_ms,
  */
 void reg_probe_forget(struct reg *r, const uint64_t key[2]);
 
-/* ---- candidates: places that can serve, and how they are ------------------ */
-
-/*
- * A candidate is known by a key of 128 bits. A reference stays good for as long
- * as it has leases, is ejected, or was opened within REG_CANDIDATE_KEEP_MS; its
- * entry may go to another key after that, and whatever is done with the old
- * reference does nothing then. Open anew for every request.
- */
-struct reg_candidate_ref {
-	uint32_t index; /* REG_CANDIDATES_MAX = none: every call tolerates it */
-	uint32_t tag;	/* of whom the entry is */
-};
-
-struct reg_candidate {
-	uint32_t in_flight;	/* leases on it, all processes; those of a dead one
-				 * until reg_lease_sweep() */
-	uint32_t failures;	/* in a row; 255 = as many, or more */
-	bool ejected;		/* failures reached the rule, no success since */
-	bool unconnected;	/* the last failure was: not connected */
-	bool on_trial;		/* ejected, and a live process's trial runs (for at
-				 * most REG_TRIAL_MAX_MS) */
-	uint64_t pause_ends_ms; /* ejected: until then it is passed over */
-	uint64_t busy_until_ms; /* it said so: passed over until then; 0 = not */
-	uint64_t byte_ms;	/* last byte it gave anybody, about a second exact;
-				 * 0 = never */
-};
-
-struct reg_ejection_rules {
-	uint32_t failures;     /* in a row eject it, 1 .. 255; 0 = never */
-	uint32_t pause_ms;     /* of the first ejection, doubled each time ... */
-	uint32_t pause_max_ms; /* ... up to this */
-};
-
-/*
- * reg_candidate_open - the entry of a key, a new one when it has none.
- * Returns none when all that the key could have are in use, or the table is
- * being changed by somebody who does not come to an end. Without a lock where
- * the key has an entry: it is one line of memory, and so is all below.
- */
-struct reg_candidate_ref reg_candidate_open(struct reg *r,
-					    const uint64_t key[2],
-					    uint64_t now_ms);
-
-/* reg_candidate_read - all that is known about it; of none: nothing. Reads /proc
- * where another process's trial runs, at most every 50 ms. */
-void reg_candidate_read(const struct reg *r, struct reg_candidate_ref c,
-			uint64_t now_ms, struct reg_candidate *out);
-
-/*
- * reg_candidate_fail - it failed.
- * @n            1, or 2 for a failure that counts double
- * @unconnected  it could not be connected
- * @pause_ms     set when true
- * Returns true when this call ejected it, or ejected it again: a failure after
- * its pause was over doubles the pause, one before that only counts. The first
- * pause after REG_WELL_MS of success is a short one again. Ends the trial of
- * this process.
- */
-bool reg_candidate_fail(struct reg *r, struct reg_candidate_ref c,
-			const struct reg_ejection_rules *rules, uint32_t n,
-			bool unconnected, uint64_t now_ms, uint64_t *pause_ms);
-
-/* reg_candidate_succeed - it answered. True: it was ejected until now. Writes
- * nothing where no failure was counted. Ends any trial. */
-bool reg_candidate_succeed(struct reg *r, struct reg_candidate_ref c,
-			   uint64_t now_ms);
-
-/*
- * reg_candidate_try - its pause is over: is the caller's request its trial?
- * True for one request of all processes, until reg_candidate_fail(), _succeed()
- * or _untry(), REG_TRIAL_MAX_MS, or the death of its process. False, too, where
- * it is not ejected or its pause is not over.
- */
-bool reg_candidate_try(struct reg *r, struct reg_candidate_ref c,
-		       uint64_t now_ms);
-
-/* reg_candidate_untry - this process's trial ended without a verdict. */
-void reg_candidate_untry(struct reg *r, struct reg_candidate_ref c);
-
-/* reg_candidate_pardon - a probe was answered, or it came anew: the pause is
- * over and failures are forgotten. True: it was ejected until now. */
-bool reg_candidate_pardon(struct reg *r, struct reg_candidate_ref c,
-			  uint64_t now_ms);
-
-/* reg_candidate_busy - it is to be passed over until then; of two times the
- * later one stands. 0: no longer. */
-void reg_candidate_busy(struct reg *r, struct reg_candidate_ref c,
-			uint64_t until_ms);
-
-/* reg_candidate_byte - it gave somebody a byte. One load; one store a second. */
-void reg_candidate_byte(struct reg *r, struct reg_candidate_ref c,
-			uint64_t now_ms);
-
-/* ---- leases: what a process holds on a node ------------------------------ */
-
-/*
- * reg_lease_take - count one request as running on a node.
- * Returns a lease >= 0 the caller drops, or -1 when all are taken (the request
- * goes on uncounted). Crash: leases of a dead process stop counting at once and
- * their entries are reused.
- */
-int32_t reg_lease_take(struct reg *r, struct reg_node_ref ref);
-
-/* reg_lease_drop - end a lease; -1 is allowed and does nothing. */
-void reg_lease_drop(struct reg *r, int32_t lease);
-
-/*
- * reg_lease_count - live leases of each slot, all processes.
- * @counts  REG_NODES_MAX cells; a slot that changed hands counts new ones only
- * Reads 512 KiB and /proc once per process that holds any (tens of microseconds
- * each): not for every request.
- */
-void reg_lease_count(const struct reg *r, uint32_t *counts);
-
 /* ---- counters ------------------------------------------------------------ */
 
 /* reg_counter_add - add to a cumulative counter of this process's row.
@@ -488,5 +368,7 @@ void reg_tell_end(struct reg *r, uint64_t key);
  * or SYSTEM (ENOMEM). Holds the write lock for about a millisecond.
  */
 REG_MUSTCHECK int reg_verify(const struct reg *r, struct reg_err *err);
+
+#include "reg_candidate.h" /* places that can serve, and what runs there */
 
 #endif

@@ -58,7 +58,8 @@ leases_of(const struct reg *r, uint32_t row)
 	for (uint32_t i = 0; i < REG_LEASES_MAX; i++) {
 		uint64_t held = atomic_load(&r->seg->leases[i]);
 
-		n += held && reg_held_row(held) == row &&
+		n += reg_held_state(held) != REG_FREE &&
+		     reg_held_row(held) == row &&
 		     reg_held_row_generation(held) == generation;
 	}
 	return n;
@@ -120,27 +121,22 @@ print_payload(const struct reg *r, struct reg_node_ref ref,
 static void
 print_nodes(const struct reg *r, bool payloads)
 {
-	uint32_t *leases = calloc(REG_NODES_MAX, sizeof(*leases));
 	uint64_t now_ms = reg_clock_ms();
 	struct reg_node node;
 	uint32_t slot = 0;
 
-	if (!leases)
-		return;
-	reg_lease_count(r, leases);
 	while (reg_node_next(r, &slot, &node)) {
 		printf("node %" PRIu32 ".%" PRIu32 " '", node.ref.slot,
 		       node.ref.generation);
 		print_text(node.id, strlen(node.id));
 		printf("' seen=%+.1fs registered=%+.1fs record_version=%" PRIu64
-		       " leases=%" PRIu32 "\n",
+		       "\n",
 		       ((double)node.seen_ms - (double)now_ms) / 1000,
 		       ((double)node.registered_ms - (double)now_ms) / 1000,
-		       node.record_version, leases[node.ref.slot]);
+		       node.record_version);
 		print_payload(r, node.ref, REG_RECORD, payloads);
 		print_payload(r, node.ref, REG_STATUS, payloads);
 	}
-	free(leases);
 }
 
 static void

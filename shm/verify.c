@@ -141,18 +141,89 @@ check_turns(const struct reg *r, struct reg_err *err)
 	return 0;
 }
 
-static int
-check_leases(const struct reg *r, struct reg_err *err)
+/* Leases that a candidate has to count, whoever is in the middle of what. */
+static bool
+counts(uint64_t load, uint32_t lease, uint64_t held)
 {
+	switch (reg_held_state(held)) {
+	case REG_FREE:
+		break;
+	case REG_TAKING:
+		return reg_load_says(load, lease, held, false);
+	case REG_HELD:
+		return true;
+	case REG_DROPPING:
+		return !reg_load_says(load, lease, held, true);
+	}
+	return false;
+}
+
+/*
+ * Each load word is the number of its leases. It changes with every one of
+ * them: what did not change while all leases were looked at, must have been
+ * right.
+ */
+static int
+check_loads(const struct reg *r, uint64_t *loads, uint32_t *found,
+	    struct reg_err *err)
+{
+	for (uint32_t i = 0; i < REG_CANDIDATES_MAX; i++)
+		loads[i] = atomic_load(&r->seg->places[i].load);
 	for (uint32_t i = 0; i < REG_LEASES_MAX; i++) {
 		uint64_t held = atomic_load(&r->seg->leases[i]);
+		uint32_t candidate = reg_held_candidate(held);
 
-		if (held && !(held >> 63))
-			return violation(err, "half a lease", i);
-		if (held &&
+		found[candidate] += counts(loads[candidate], i, held);
+		if (reg_held_state(held) != REG_FREE &&
 		    atomic_load(&r->seg->rows[reg_held_row(held)].generation) ==
 			    0)
 			return violation(err, "a lease of an unused row", i);
+	}
+	for (uint32_t i = 0; i < REG_CANDIDATES_MAX; i++)
+		if (reg_load_count(loads[i]) != found[i] &&
+		    atomic_load(&r->seg->places[i].load) == loads[i])
+			return violation(err,
+					 "a candidate counts other leases than "
+					 "it has",
+					 i);
+	return 0;
+}
+
+static int
+check_leases(const struct reg *r, struct reg_err *err)
+{
+	uint64_t *loads = calloc(REG_CANDIDATES_MAX, sizeof(*loads));
+	uint32_t *found = calloc(REG_CANDIDATES_MAX, sizeof(*found));
+	int rc;
+
+	rc = loads && found
+		     ? check_loads(r, loads, found, err)
+		     : reg_fail(err, REG_SYSTEM, ENOMEM, "out of memory");
+	free(loads);
+	free(found);
+	return rc;
+}
+
+/* Two entries of one key would have two counts. */
+static int
+check_keys(const struct reg *r, struct reg_err *err)
+{
+	for (uint32_t i = 0; i < REG_CANDIDATES_MAX; i++) {
+		struct reg_place *p = &r->seg->places[i];
+		uint64_t key[2] = {atomic_load(&p->key[0]),
+				   atomic_load(&p->key[1])};
+		struct reg_candidate_ref c;
+
+		if (!atomic_load(&p->name) ||
+		    !reg_load_is(atomic_load(&p->load),
+				 reg_name_tag(atomic_load(&p->name))))
+			continue;
+		c = reg_candidate_find(r, key);
+		if (c.index != i)
+			return violation(err,
+					 "a candidate is not found, or twice "
+					 "there",
+					 i);
 	}
 	return 0;
 }
@@ -189,7 +260,8 @@ reg_check(const struct reg *r, struct reg_err *err)
 	    h->total_bytes != r->bytes || h->n_blocks != r->n_blocks ||
 	    atomic_load(&h->ready) != REG_READY)
 		return violation(err, "the header is overwritten", 0);
-	if (check_nodes(r, err) || check_turns(r, err) || check_leases(r, err))
+	if (check_nodes(r, err) || check_turns(r, err) ||
+	    check_leases(r, err) || check_keys(r, err))
 		return -1;
 	return 0;
 }

@@ -13,7 +13,7 @@
 
 #define REG_MS_BITS 44	      /* 557 years of milliseconds */
 #define REG_NODE_GEN_BITS 20  /* generations of a node slot */
-#define REG_LEASE_GEN_BITS 21 /* row generations in a lease */
+#define REG_LEASE_GEN_BITS 17 /* row generations in a lease */
 #define REG_CLAIM_GEN_BITS 10 /* row generations in a probe lease */
 #define REG_LEASE_SEQ_BITS 22 /* how often a lease was taken */
 #define REG_LOAD_TAG_BITS 8   /* of a candidate's tag, in its words */
@@ -80,40 +80,62 @@ reg_life_seen_ms(uint64_t life)
 	return life & REG_BITS(REG_MS_BITS);
 }
 
-/* Lease: in use 1 | row 10 | row generation 21 | slot 12 | its generation 20.
- */
+/* Lease: state 2 | row 10 | row generation 17 | candidate 13 | sequence 22. A
+ * free one keeps its sequence alone. */
+enum reg_held_state {
+	REG_FREE,
+	REG_TAKING,   /* counted once the candidate's load word says so */
+	REG_HELD,     /* counted */
+	REG_DROPPING, /* counted until the load word says so */
+};
+
 static inline uint64_t
-reg_held(uint32_t row, uint64_t row_generation, uint32_t slot,
-	 uint32_t slot_generation)
+reg_held(enum reg_held_state state, uint32_t row, uint64_t row_generation,
+	 uint32_t candidate, uint32_t sequence)
 {
-	return UINT64_C(1) << 63 | (uint64_t)row << 53 |
-	       (row_generation & REG_BITS(REG_LEASE_GEN_BITS)) << 32 |
-	       (uint64_t)slot << REG_NODE_GEN_BITS |
-	       (slot_generation & REG_BITS(REG_NODE_GEN_BITS));
+	return (uint64_t)state << 62 | (uint64_t)row << 52 |
+	       (row_generation & REG_BITS(REG_LEASE_GEN_BITS)) << 35 |
+	       (uint64_t)candidate << REG_LEASE_SEQ_BITS |
+	       (sequence & REG_BITS(REG_LEASE_SEQ_BITS));
+}
+
+static inline enum reg_held_state
+reg_held_state(uint64_t held)
+{
+	return (enum reg_held_state)(held >> 62);
 }
 
 static inline uint32_t
 reg_held_row(uint64_t held)
 {
-	return (uint32_t)(held >> 53 & REG_BITS(10));
+	return (uint32_t)(held >> 52 & REG_BITS(10));
 }
 
 static inline uint64_t
 reg_held_row_generation(uint64_t held)
 {
-	return held >> 32 & REG_BITS(REG_LEASE_GEN_BITS);
+	return held >> 35 & REG_BITS(REG_LEASE_GEN_BITS);
 }
 
 static inline uint32_t
-reg_held_slot(uint64_t held)
+reg_held_candidate(uint64_t held)
 {
-	return (uint32_t)(held >> REG_NODE_GEN_BITS & REG_BITS(12));
+	return (uint32_t)(held >> REG_LEASE_SEQ_BITS & REG_BITS(13));
 }
 
 static inline uint32_t
-reg_held_slot_generation(uint64_t held)
+reg_held_sequence(uint64_t held)
 {
-	return (uint32_t)(held & REG_BITS(REG_NODE_GEN_BITS));
+	return (uint32_t)(held & REG_BITS(REG_LEASE_SEQ_BITS));
+}
+
+/* The same lease in another state. */
+static inline uint64_t
+reg_held_as(uint64_t held, enum reg_held_state state)
+{
+	if (state == REG_FREE)
+		return reg_held_sequence(held);
+	return (held & REG_BITS(62)) | (uint64_t)state << 62;
 }
 
 /* Checked: when, in ms 44 | how often the entry changed hands 20, never 0. */
@@ -236,6 +258,23 @@ static inline bool
 reg_load_went(uint64_t load)
 {
 	return load >> REG_LOAD_TAG_BITS & 1;
+}
+
+/* One lease more or less, and which. */
+static inline uint64_t
+reg_load_with(uint64_t load, uint32_t count, uint32_t lease, uint64_t held,
+	      bool went)
+{
+	return reg_load(count, lease, reg_held_sequence(held), went,
+			(uint32_t)(load & REG_BITS(REG_LOAD_TAG_BITS)));
+}
+
+/* Was that the last one that came (went)? */
+static inline bool
+reg_load_says(uint64_t load, uint32_t lease, uint64_t held, bool went)
+{
+	return reg_load_lease(load) == lease && reg_load_went(load) == went &&
+	       reg_load_sequence(load) == reg_held_sequence(held);
 }
 
 /* Is the entry this tag's, or is it being given away? */

@@ -22,6 +22,7 @@
 #include "endpoint/table.h"
 #include "probe/probe.h"
 #include "routing/availability.h"
+#include "routing/place_keys.h"
 #include "routing/routing.h"
 #include "serve/long_answer.h"
 #include "serve/turns.h"
@@ -109,7 +110,6 @@ node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 struct gw_listing {
 	size_t next_model;
 	struct json_object *usable, *unusable;
-	uint32_t *leases;	    /* by slot, or NULL */
 	struct reg_node_ref *nodes; /* registered when their turn began ... */
 	size_t n_nodes, next_node;  /* ... each is shown once, or is gone */
 	bool shown;		    /* one at least */
@@ -125,7 +125,6 @@ gw_listing_free(struct gw_listing *l)
 		return;
 	json_object_put(l->usable);
 	json_object_put(l->unusable);
-	free(l->leases);
 	free(l->nodes);
 	gw_buf_release(&l->text);
 	gw_buf_release(&l->tail);
@@ -190,13 +189,29 @@ begin_nodes(struct gw_request *r, struct gw_listing *l)
 	if (gw_json_text_around(doc, nodes, &l->text, &l->tail) < 0 ||
 	    gw_buf_puts(&l->tail, "\n") < 0)
 		return -1;
-	l->leases = calloc(REG_NODES_MAX, sizeof(*l->leases));
-	if (l->leases)
-		reg_lease_count(routing->reg, l->leases);
 	l->nodes = calloc(REG_NODES_MAX, sizeof(*l->nodes));
 	while (l->nodes && (n = gw_node_view_next(routing->nodes, &slot)))
 		l->nodes[l->n_nodes++] = n->reg.ref;
 	return l->nodes ? 0 : -1;
+}
+
+/* Requests that run at a node, of all processes. */
+static uint32_t
+in_flight_at(const struct gw_request *r, const struct gw_node *n)
+{
+	const struct reg *reg = gw_routing(r)->reg;
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n->doc->n_models; i++) {
+		struct gw_place_keys keys;
+		struct reg_candidate state;
+
+		gw_node_keys(r->config, n, i, &keys);
+		reg_candidate_read(reg, reg_candidate_find(reg, keys.candidate),
+				   gw_mono_ms(), &state);
+		sum += state.in_flight;
+	}
+	return sum;
 }
 
 /* Returns 0 / -1. */
@@ -210,7 +225,7 @@ show_node(struct gw_request *r, struct gw_listing *l, struct reg_node_ref ref)
 
 	if (age_ms == UINT64_MAX)
 		return 0;
-	o = node_object(r, n, age_ms, l->leases ? l->leases[ref.slot] : 0);
+	o = node_object(r, n, age_ms, in_flight_at(r, n));
 	if (gw_json_element(o, !l->shown, &l->text) < 0)
 		return -1;
 	l->shown = true;

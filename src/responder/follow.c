@@ -68,9 +68,12 @@ gw_follow_now(struct gw_follow *f)
 static void
 on_look(struct ev_loop *loop, ev_timer *t, int revents)
 {
+	struct gw_follow *f = t->data;
+
 	(void)loop;
 	(void)revents;
-	gw_follow_now(t->data);
+	gw_follow_now(f);
+	reg_lease_sweep(f->reg, gw_mono_ms());
 }
 
 static void

@@ -69,9 +69,7 @@ take(struct gw_request *r, const struct gw_choice *c)
 	p->ref = c->ref;
 	p->address = c->address;
 	p->begun_ms = gw_mono_ms();
-	p->lease =
-		c->node ? reg_lease_take(gw_routing(r)->reg, c->node->reg.ref)
-			: -1;
+	p->lease = reg_lease_take(gw_routing(r)->reg, c->ref, 0, NULL);
 	p->leased = true;
 	return c->node ? node_target(r, c) : proxy_target(r);
 }
@@ -104,7 +102,7 @@ gw_pick_move(struct gw_request *r, struct reg *to)
 	p->address = reg_candidate_open(to, p->keys.address, now_ms);
 	/* The old lease and the old trial end with the old segment. */
 	if (p->leased)
-		p->lease = -1;
+		p->lease = reg_lease_take(to, p->ref, 0, NULL);
 	p->trial = false;
 }
 

@@ -167,6 +167,56 @@ payload_is_whole(const char *bytes, size_t len)
 	return hash == gw_hash(bytes + 8, len - 8);
 }
 
+/* Candidate number @n, for leases; whoever is at the table comes to an end. */
+UNUSED_OK static struct reg_candidate_ref
+candidate(struct reg *r, uint64_t n)
+{
+	const uint64_t key[2] = {n, n};
+	struct reg_candidate_ref c;
+
+	for (int tries = 0; tries < 1000; tries++) {
+		c = reg_candidate_open(r, key, reg_clock_ms());
+		if (c.index < REG_CANDIDATES_MAX)
+			break;
+	}
+	return c;
+}
+
+UNUSED_OK static int32_t
+lease_take(struct reg *r, uint64_t n)
+{
+	return reg_lease_take(r, candidate(r, n), 0, NULL);
+}
+
+/* What a candidate counts, the dead's leases included until they are swept. */
+UNUSED_OK static uint32_t
+leases_on(const struct reg *r, uint64_t n)
+{
+	const uint64_t key[2] = {n, n};
+	struct reg_candidate state;
+
+	reg_candidate_read(r, reg_candidate_find(r, key), 0, &state);
+	return state.in_flight;
+}
+
+UNUSED_OK static uint32_t
+leases_of_all(const struct reg *r)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < REG_CANDIDATES_MAX; i++)
+		n += reg_load_count(r->seg->places[i].load);
+	return n;
+}
+
+/* As if the last one were longer ago. */
+UNUSED_OK static unsigned
+sweep_now(struct reg *r)
+{
+	atomic_store(&r->seg->header.swept_ms, 0);
+	return reg_lease_sweep(r, reg_clock_ms());
+}
+
 #define PROCESSES 8
 
 /* Starts the processes at one moment, and waits until all of them are done. */

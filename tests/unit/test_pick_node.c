@@ -5,6 +5,7 @@
  * runs, for as long as it does.
  */
 #include "responder/stages.h"
+#include "routing/candidate.h"
 #include "routing/routing.h"
 #include "serve_run.h"
 #include "stage/policy.h"
@@ -97,30 +98,45 @@ ask(const char *body)
 	send_all(body);
 }
 
+static struct reg_candidate_ref
+candidate(unsigned node, const char *model_json)
+{
+	char url[32];
+	uint64_t key[2];
+
+	snprintf(url, sizeof(url), "http://n%u", node);
+	gw_candidate_key(url, model_json, key);
+	return reg_candidate_open(routing.reg, key, clock_ms);
+}
+
+static uint32_t
+in_flight(unsigned node, const char *model_json)
+{
+	struct reg_candidate state;
+
+	reg_candidate_read(routing.reg, candidate(node, model_json), clock_ms,
+			   &state);
+	return state.in_flight;
+}
+
 /* Requests that run by the registry's account: "on n1", "none", ... */
 static const char *
 running(void)
 {
-	static uint32_t counts[REG_NODES_MAX];
 	static char text[256];
-	struct reg_node node;
-	uint32_t slot = 0, all = 0, named = 0;
 	size_t used = 0;
 
-	reg_lease_count(routing.reg, counts);
-	for (size_t i = 0; i < REG_NODES_MAX; i++)
-		all += counts[i];
 	text[0] = '\0';
-	while (reg_node_next(routing.reg, &slot, &node)) {
-		named += counts[node.ref.slot];
-		for (uint32_t i = 0; i < counts[node.ref.slot]; i++)
-			used += (size_t)snprintf(text + used,
-						 sizeof(text) - used, "%son %s",
-						 used ? " " : "", node.id);
-	}
-	if (all != named)
-		return "on nodes that are gone";
-	return all ? text : "none";
+	for (unsigned n = 1; n <= 9; n++)
+		for (unsigned k = 0; k < 2; k++) {
+			uint32_t running = in_flight(n, k ? "\"o\"" : "\"m\"");
+
+			while (running--)
+				used += (size_t)snprintf(
+					text + used, sizeof(text) - used,
+					"%son n%u", used ? " " : "", n);
+		}
+	return used ? text : "none";
 }
 
 /* ---- what is counted ----------------------------------------------------- */
@@ -279,18 +295,17 @@ every_move(void)
 static void
 no_lease_left(void)
 {
-	struct reg_node node;
-	uint32_t slot = 0;
+	struct reg_candidate_ref c;
 
 	nodes(1);
-	reg_node_next(routing.reg, &slot, &node);
+	c = candidate(1, "\"m\"");
 	for (int i = 0; i < REG_LEASES_MAX; i++)
-		if (reg_lease_take(routing.reg, node.ref) < 0)
+		if (reg_lease_take(routing.reg, c, 0, NULL) < 0)
 			exit(1);
 	ask(CHAT_D);
 	answer_short();
 	is_int(got("Status: 200"), 1, "leases: none left -> served, uncounted");
-	ok(reg_lease_take(routing.reg, node.ref) < 0,
+	ok(reg_lease_take(routing.reg, c, 0, NULL) < 0,
 	   "leases: and nobody else's is dropped");
 }
 

@@ -53,17 +53,13 @@ child_dies_repairing(void *unused)
 	return rc ? 1 : 0;
 }
 
-/* Nothing of a dead process counts. */
+/* Nothing of a dead process counts, once it was swept away. */
 static bool
-nothing_left(const struct reg *r)
+nothing_left(struct reg *r)
 {
-	static uint32_t counts[REG_NODES_MAX];
-	unsigned total = 0;
-
-	reg_lease_count(r, counts);
-	for (int i = 0; i < REG_NODES_MAX; i++)
-		total += counts[i];
-	return total == 0 && reg_gauge_sum(r, 1) == 0 && reg_rows_live(r) == 1;
+	sweep_now(r);
+	return leases_of_all(r) == 0 && reg_gauge_sum(r, 1) == 0 &&
+	       reg_rows_live(r) == 1;
 }
 
 /* Free blocks, found out anew. */

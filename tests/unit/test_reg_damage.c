@@ -78,7 +78,7 @@ populate(struct reg *r)
 				 NULL, &err) ||
 		    reg_node_touch(r, name, bytes, 600, 100, &err) ||
 		    reg_turn_open(r, name, &index, &err) ||
-		    reg_lease_take(r, (struct reg_node_ref){i, 1}) < 0)
+		    lease_take(r, i) < 0)
 			_exit(3);
 		if (reg_probe_begin(r, key, 1000, 10, 100, &p) ==
 		    REG_PROBE_MINE)
@@ -113,7 +113,6 @@ damage(struct reg *r, const struct part *part, uint64_t *state)
 static void
 call_readers(struct reg *r)
 {
-	static uint32_t counts[REG_NODES_MAX];
 	struct reg_node node;
 	uint32_t slot = 0;
 
@@ -131,7 +130,7 @@ call_readers(struct reg *r)
 		}
 		reg_node_seen(r, node.ref);
 	}
-	reg_lease_count(r, counts);
+	sweep_now(r);
 	for (unsigned i = 0; i < REG_GAUGES_MAX; i++)
 		reg_gauge_sum(r, i);
 	reg_counter_sum(r, 0);
@@ -164,8 +163,7 @@ call_writers(struct reg *r)
 		    REG_PROBE_MINE)
 			reg_probe_put(r, key, 2000, 1, i);
 		reg_probe_forget(r, key);
-		reg_lease_drop(r,
-			       reg_lease_take(r, (struct reg_node_ref){i, 1}));
+		reg_lease_drop(r, lease_take(r, i));
 		reg_lease_drop(r, (int32_t)i);
 		reg_gauge_add(r, 0, rc);
 	}
@@ -249,8 +247,8 @@ healthy(void)
 	if (reg_node_put(r, "a", bytes, sizeof(bytes), 1, 1000, NULL, &err) ||
 	    reg_node_touch(r, "a", "status", 6, 1, &err) ||
 	    reg_node_put(r, "b", bytes, 100, 1, 1000, NULL, &err) ||
-	    reg_turn_open(r, "turn", &index, &err) ||
-	    reg_lease_take(r, (struct reg_node_ref){0, 1}) != 0)
+	    reg_turn_open(r, "turn", &index, &err) || lease_take(r, 0) != 0 ||
+	    lease_take(r, 1) != 1)
 		exit(1);
 	return r;
 }
@@ -357,13 +355,35 @@ spoil_turn_used(struct reg *r)
 static void
 spoil_lease(struct reg *r)
 {
-	r->seg->leases[0] = 1;
+	r->seg->leases[0] = 0;
+}
+
+static struct reg_place *
+place_of(struct reg *r, uint64_t n)
+{
+	return reg_candidate_at(r, candidate(r, n));
+}
+
+static void
+spoil_load(struct reg *r)
+{
+	struct reg_place *p = place_of(r, 1);
+
+	p->load = reg_load_with(p->load, 2, 1, r->seg->leases[1], false);
+}
+
+static void
+spoil_keys(struct reg *r)
+{
+	struct reg_place *p = place_of(r, 1);
+
+	p->key[0] = p->key[1] = 0;
 }
 
 static void
 spoil_lease_row(struct reg *r)
 {
-	r->seg->leases[0] = reg_held(REG_ROWS_MAX - 1, 0, 0, 1);
+	r->seg->leases[0] = reg_held(REG_HELD, REG_ROWS_MAX - 1, 0, 0, 1);
 }
 
 static const struct {
@@ -384,7 +404,9 @@ static const struct {
 	{spoil_turn_bytes, "the name of a turn is too long"},
 	{spoil_turn_name, "a turn's name and hash differ"},
 	{spoil_turn_used, "a turn of the future"},
-	{spoil_lease, "half a lease"},
+	{spoil_lease, "a candidate counts other leases"},
+	{spoil_load, "a candidate counts other leases"},
+	{spoil_keys, "a candidate is not found, or twice"},
 	{spoil_lease_row, "a lease of an unused row"},
 };
 

@@ -50,16 +50,14 @@ static const char *
 judge_stopped(struct reg *r, uint64_t epoch, enum state *state,
 	      uint64_t *epoch_then)
 {
-	static uint32_t counts[REG_NODES_MAX];
-
 	*epoch_then = reg_epoch(r);
 	*state = current->look ? current->look(r) : BEFORE;
 	if (*state == BROKEN)
 		return "readers see a broken state";
 	if (current->moves_epoch && *state != BEFORE && reg_epoch(r) == epoch)
 		return "a change without a new epoch";
-	reg_lease_count(r, counts);
-	if (current->opens && (counts[5] || reg_gauge_sum(r, 1)))
+	sweep_now(r);
+	if (current->opens && (leases_on(r, 5) || reg_gauge_sum(r, 1)))
 		return "what a dead process held counts for its successor";
 	if (reg_verify(r, &err) && err.code != REG_BUSY)
 		return err.msg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_reg_share.c - what processes share besides nodes and probes: turns,
- * leases, counters, once-words. Each is tried by one process, by many, and by
+ * counters, once-words. Each is tried by one process, by many, and by
  * dead ones.
  */
 #include "reg_test.h"
@@ -116,96 +116,8 @@ test_turns(void)
 	reg_close(r);
 }
 
-/* ---- leases -------------------------------------------------------------- */
-
-static uint32_t counts[REG_NODES_MAX];
-
-static uint32_t
-leases_on(const struct reg *r, struct reg_node_ref ref)
-{
-	reg_lease_count(r, counts);
-	return counts[ref.slot];
-}
-
-static struct reg_node_ref
-add_node(struct reg *r, const char *id)
-{
-	struct reg_node node;
-	uint32_t slot = 0;
-
-	if (RETRY(reg_node_put(r, id, "x", 1, 1, 1000, NULL, &err), err))
-		return (struct reg_node_ref){REG_NODES_MAX, 0};
-	while (reg_node_next(r, &slot, &node))
-		if (strcmp(node.id, id) == 0)
-			break;
-	return node.ref;
-}
-
-static void
-test_leases(void)
-{
-	struct reg_node_ref a, b;
-	struct reg *r, *other;
-	int32_t one, two;
-
-	seg_new();
-	r = seg_open(REG_SEGMENT_MIN);
-	other = seg_open(0);
-	a = add_node(r, "a");
-	b = add_node(r, "b");
-	one = reg_lease_take(r, a);
-	two = reg_lease_take(other, a);
-	ok(one >= 0 && two >= 0 && one != two, "lease: two taken");
-	is_int(leases_on(r, a), 2, "lease: both count");
-	is_int(leases_on(r, b), 0, "lease: ... on that node alone");
-	reg_lease_drop(other, one);
-	is_int(leases_on(r, a), 2, "lease: only its process can drop it");
-	reg_lease_drop(r, one);
-	reg_lease_drop(r, one);
-	reg_lease_drop(r, -1);
-	reg_lease_drop(r, REG_LEASES_MAX);
-	is_int(leases_on(r, a), 1, "lease: dropped -> counts no more");
-	is_int(reg_node_remove(r, "a", &err), 0, "lease: the node goes");
-	a = add_node(r, "new");
-	is_int(leases_on(r, a), 0,
-	       "lease: old ones do not count on the next "
-	       "node in the slot");
-	one = reg_lease_take(other, b);
-	reg_close(other);
-	is_int(leases_on(r, b), 0, "lease: close -> its leases are dropped");
-	is_int(atomic_load(&r->seg->leases[one]) != 0, 0,
-	       "lease: ... and free");
-	is_int(reg_lease_take(r, (struct reg_node_ref){REG_NODES_MAX, 0}), -1,
-	       "lease: slot out of range -> -1");
-	reg_close(r);
-}
-
-/* After a search in vain nobody searches for a while, unless there is one. */
-static void
-test_lease_given_back(void)
-{
-	struct reg_node_ref a;
-	struct reg *r, *other;
-	int32_t mine;
-
-	seg_new();
-	r = seg_open(REG_SEGMENT_MIN);
-	other = seg_open(0);
-	a = add_node(r, "a");
-	mine = reg_lease_take(r, a);
-	for (int i = 0; i < REG_LEASES_MAX; i++)
-		if (!r->seg->leases[i])
-			r->seg->leases[i] =
-				reg_held(other->row, other->row_generation,
-					 a.slot, a.generation);
-	is_int(reg_lease_take(r, a), -1,
-	       "lease: all taken by the living -> -1");
-	reg_lease_drop(r, mine);
-	is_int((long long)r->swept_ms, 0, "lease: one is dropped -> no pause");
-	is_int(reg_lease_take(r, a), mine, "lease: ... and it is taken again");
-	reg_close(other);
-	reg_close(r);
-}
+/* ---- rows -----------------------------------------------------------------
+ */
 
 /* Its row has another owner: it was given up for dead, whyever. */
 static void
@@ -224,124 +136,6 @@ test_lost_row(void)
 	reg_close(other);
 	ok(atomic_load(identity) == heir,
 	   "row: close -> a row that is another's now stays so");
-	reg_close(r);
-}
-
-static int
-child_takes(void *arg)
-{
-	_Atomic int *state = arg;
-	struct reg *r = seg_open(0);
-	struct reg_node_ref ref = {0, 1};
-
-	for (int i = atomic_load(state); i > 0; i--)
-		if (reg_lease_take(r, ref) < 0)
-			_exit(1);
-	atomic_store(state, -1);
-	hold();
-}
-
-/* A child with so many leases, which it holds until it is killed. */
-static pid_t
-spawn_holder(_Atomic int *state, int leases)
-{
-	pid_t pid;
-
-	atomic_store(state, leases);
-	pid = spawn(child_takes, state);
-	while (atomic_load(state) != -1)
-		sched_yield();
-	return pid;
-}
-
-/* Entries that name a row, whether they count or not. */
-static uint32_t
-entries_of(const struct reg *r, uint32_t row)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < REG_LEASES_MAX; i++) {
-		uint64_t held = atomic_load(&r->seg->leases[i]);
-
-		n += held && reg_held_row(held) == row;
-	}
-	return n;
-}
-
-static void
-test_lease_death(void)
-{
-	_Atomic int *state = shared_page(4096);
-	struct reg_node_ref a;
-	struct reg *r, *other;
-	int32_t lease;
-	pid_t pid;
-
-	seg_new();
-	r = seg_open(REG_SEGMENT_MIN);
-	a = add_node(r, "a");
-	pid = spawn_holder(state, 100);
-	is_int(leases_on(r, a), 100, "lease: 100 by another process");
-	kill_and_reap(pid);
-	is_int(leases_on(r, a), 0, "lease: it died -> none counts, at once");
-	other = seg_open(0);
-	is_int(leases_on(r, a), 0, "lease: its row is taken -> still none");
-	is_int(entries_of(r, other->row), 0,
-	       "lease: ... and their entries are free");
-	reg_close(other);
-
-	pid = spawn_holder(state, REG_LEASES_MAX);
-	is_int(leases_on(r, a), REG_LEASES_MAX, "lease: 65,536 at once");
-	is_int(reg_lease_take(r, a), -1, "lease: all taken -> -1");
-	kill_and_reap(pid);
-	r->swept_ms = 0; /* as if the last search were longer ago */
-	lease = reg_lease_take(r, a);
-	ok(lease >= 0, "lease: their process died -> taken from it");
-	is_int(leases_on(r, a), 1, "lease: ... and counts alone");
-	reg_lease_drop(r, lease);
-	reg_close(r);
-}
-
-static int
-child_leases(void *arg)
-{
-	struct reg *r = seg_open(0);
-	struct reg_node_ref ref = {0, 1};
-
-	(void)arg;
-	gate_pass();
-	for (int i = 0; i < 5000; i++) {
-		int32_t lease[4];
-
-		for (int k = 0; k < 4; k++)
-			lease[k] = reg_lease_take(r, ref);
-		for (int k = 0; k < 4; k++) {
-			if (lease[k] < 0)
-				return 1;
-			reg_lease_drop(r, lease[k]);
-		}
-		reg_counter_add(r, 3, 4);
-		reg_gauge_add(r, 2, i % 2 ? -1 : 1);
-	}
-	reg_close(r);
-	return 0;
-}
-
-static void
-test_many(void)
-{
-	struct reg_node_ref a;
-	struct reg *r;
-
-	seg_new();
-	r = seg_open(REG_SEGMENT_MIN);
-	a = add_node(r, "a");
-	is_int(run_together(child_leases), 0,
-	       "many: 8 processes take and drop 160,000 leases");
-	is_int(leases_on(r, a), 0, "many: none is left");
-	is_int((long long)reg_counter_sum(r, 3), 160000,
-	       "many: counters add up, after all have left");
-	is_int(reg_gauge_sum(r, 2), 0, "many: gauges are zero");
 	reg_close(r);
 }
 
@@ -471,11 +265,7 @@ main(void)
 {
 	test_round_robin();
 	test_turns();
-	test_leases();
-	test_lease_given_back();
 	test_lost_row();
-	test_lease_death();
-	test_many();
 	test_counters();
 	test_once();
 	test_once_together();

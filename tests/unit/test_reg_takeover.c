@@ -12,7 +12,7 @@
 #define LEFT 3	     /* leases of the dead one, by case_take_leases() */
 #define FILE_STEPS 2 /* of opening, until nobody else waits for the file */
 
-static const struct reg_node_ref somewhere = {6, 0};
+#define SOMEWHERE 6 /* the candidate whose leases are taken */
 
 static uint32_t dead_row;
 static int32_t mine, theirs[LEFT];
@@ -27,7 +27,7 @@ child_leaves(void *unused)
 	struct reg_probe p;
 
 	(void)unused;
-	case_take_leases(w); /* on slot 5, and a gauge */
+	case_take_leases(w); /* on candidate 5, and a gauge */
 	reg_probe_begin(w, case_home, 1000, 10, 60000, &p);
 	return 0; /* without closing */
 }
@@ -47,11 +47,8 @@ static void
 prepare_dead_and_full(void)
 {
 	prepare_dead();
-	for (uint32_t i = 0; i < REG_LEASES_MAX; i++)
-		if (!other->seg->leases[i])
-			other->seg->leases[i] =
-				reg_held(other->row, other->row_generation,
-					 somewhere.slot, somewhere.generation);
+	for (uint32_t i = LEFT; i < REG_LEASES_MAX; i++)
+		lease_take(other, SOMEWHERE);
 }
 
 static void
@@ -66,23 +63,25 @@ someone_opens_and_takes(void)
 {
 	newcomer = seg_open(0);
 	for (int i = 0; i < LEFT; i++)
-		theirs[i] = reg_lease_take(newcomer, somewhere);
+		theirs[i] = lease_take(newcomer, SOMEWHERE);
 }
 
 static void
 other_takes(void)
 {
 	for (int i = 0; i < LEFT; i++)
-		theirs[i] = reg_lease_take(other, somewhere);
+		theirs[i] = lease_take(other, SOMEWHERE);
 }
 
 /* Is it the one that this handle took? */
 static bool
 holds(const struct reg *r, int32_t lease)
 {
-	return r->seg->leases[lease] == reg_held(r->row, r->row_generation,
-						 somewhere.slot,
-						 somewhere.generation);
+	uint64_t held = r->seg->leases[lease];
+
+	return held == reg_held(REG_HELD, r->row, r->row_generation,
+				candidate(other, SOMEWHERE).index,
+				reg_held_sequence(held));
 }
 
 static bool
@@ -95,19 +94,24 @@ keeps_its_row(const struct reg *r)
 /* ---- those who only look ---------------------------------------------------
  */
 
-static uint32_t counts[REG_NODES_MAX];
 static int64_t gauge;
 
 static void
-count(void)
+sweep(void)
 {
-	reg_lease_count(me, counts);
+	sweep_now(me);
+}
+
+static void
+other_sweeps(void)
+{
+	sweep_now(other);
 }
 
 static const char *
-judge_count(void)
+judge_sweep(void)
 {
-	if (counts[5])
+	if (leases_on(me, 5))
 		return "leases of a dead process count";
 	if (newcomer && !keeps_its_row(newcomer))
 		return "the newcomer lost its row";
@@ -133,44 +137,13 @@ judge_gauge(void)
 		       : NULL;
 }
 
-static bool is_succeeded;
-
-/* The node of a lease goes while it is counted. */
-static void
-prepare_lease(void)
-{
-	is_succeeded = false;
-	if (reg_node_put(other, "a", "x", 1, 1, 1000, NULL, &err))
-		printf("# put: %s\n", err.msg);
-	mine = reg_lease_take(me, (struct reg_node_ref){0, 1});
-}
-
-static void
-node_is_succeeded(void)
-{
-	if (reg_node_remove(other, "a", &err) ||
-	    reg_node_put(other, "b", "x", 1, 1, 1000, NULL, &err))
-		printf("# succeed: %s\n", err.msg);
-	is_succeeded = true;
-}
-
-static const char *
-judge_succeeded(void)
-{
-	if (counts[0] > 1 || (counts[0] == 0 && !is_succeeded))
-		return "one lease is not one";
-	count();
-	return counts[0] != !is_succeeded ? "a lease on another node counts"
-					  : NULL;
-}
-
 /* ---- those who clear up ----------------------------------------------------
  */
 
 static void
 take(void)
 {
-	mine = reg_lease_take(me, somewhere);
+	mine = lease_take(me, SOMEWHERE);
 }
 
 static const char *
@@ -251,8 +224,8 @@ judge_open(void)
 		complaint = "two have one row";
 	if (!complaint && opened->row < dead_row)
 		complaint = "a live one's row was taken";
-	reg_lease_count(other, counts);
-	if (!complaint && (counts[5] || reg_gauge_sum(other, 1)))
+	sweep_now(other);
+	if (!complaint && (leases_on(other, 5) || reg_gauge_sum(other, 1)))
 		complaint = "what the dead one held counts for its successor";
 	reg_close(opened);
 	return complaint;
@@ -276,12 +249,12 @@ prepare_probed(void)
 }
 
 static const struct overtaking takeovers[] = {
-	{"count: the row is taken", prepare_dead, someone_opens, count,
-	 judge_count},
-	{"count: row and leases are taken", prepare_dead,
-	 someone_opens_and_takes, count, judge_count},
-	{"count: the node is succeeded", prepare_lease, node_is_succeeded,
-	 count, judge_succeeded},
+	{"sweep: the row is taken", prepare_dead, someone_opens, sweep,
+	 judge_sweep},
+	{"sweep: row and leases are taken", prepare_dead,
+	 someone_opens_and_takes, sweep, judge_sweep},
+	{"sweep: another one sweeps", prepare_dead, other_sweeps, sweep,
+	 judge_sweep},
 	{"gauges: the row is taken", prepare_dead, someone_opens, sum_gauge,
 	 judge_gauge},
 	{"take: the leases are taken", prepare_dead_and_full, other_takes, take,

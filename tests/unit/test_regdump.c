@@ -50,7 +50,7 @@ fill(struct reg *r)
 	reg_turn_next(r, index);
 	reg_counter_add(r, 3, 44);
 	reg_gauge_add(r, 2, -5);
-	reg_lease_take(r, (struct reg_node_ref){0, 1});
+	lease_take(r, 3);
 	reg_once(r, 4, 0xfeed);
 	if (reg_probe_begin(r, key, 1000, 10, 10, &p) == REG_PROBE_MINE)
 		reg_probe_put(r, key, 1234, 99, 77);
@@ -72,7 +72,7 @@ main(void)
 		" g2=-5",
 		"node 0.1 'gpu\\x5cbox\\x0a'",
 		"record 12 bytes",
-		"leases=1",
+		"00000000000000030000000000000003 in_flight=1 failures=0",
 		"turn 0 'planner'",
 		"position=1",
 		"checked_ms=1234",

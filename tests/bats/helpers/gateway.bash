@@ -196,8 +196,8 @@ _gw_still_held() {
   [[ -e /dev/shm/${ROLE_MESH_SHM#/} && ! -e $GW_DIR/expect-leftovers ]] || return 0
   pid=$(gw_pid gateway 2>/dev/null) && alive "$pid" || return 0
   wait_until 15 gw_holds_nothing 2>/dev/null && return 0
-  printf 'open requests: %s, leases: %s, bytes of bodies: %s\n' "$(gw_gauge open_requests)" \
-    "$(gw_leases)" "$(gw_gauge body_bytes)"
+  printf 'open requests: %s, leases: %s, counted: %s, bytes of bodies: %s\n' "$(gw_gauge open_requests)" \
+    "$(gw_leases)" "$(gw_in_flight)" "$(gw_gauge body_bytes)"
 }
 
 # Prints what is left, and removes it so that it harms no other test.

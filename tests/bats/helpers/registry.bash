@@ -69,7 +69,14 @@ gw_leases() {
   _reg_sum live leases
 }
 
+# gw_in_flight - the same, as the candidates count them.
+gw_in_flight() {
+  "$TOP_BUILDDIR/regdump" "$ROLE_MESH_SHM" | awk '
+    $1 == "candidate" && sub(/^in_flight=/, "", $4) { sum += $4 }
+    END { print sum + 0 }'
+}
+
 # gw_holds_nothing - no request is open and no lease taken; for wait_until.
 gw_holds_nothing() {
-  [[ $(gw_leases) == 0 && $(gw_gauge open_requests) == 0 && $(gw_gauge body_bytes) == 0 ]]
+  [[ $(gw_leases) == 0 && $(gw_in_flight) == 0 && $(gw_gauge open_requests) == 0 && $(gw_gauge body_bytes) == 0 ]]
 }
