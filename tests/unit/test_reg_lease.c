@@ -186,6 +186,56 @@ test_death(void)
 	reg_close(r);
 }
 
+/* Its row has another owner by now, who has not cleared it yet. */
+static void
+test_row_succeeded(void)
+{
+	struct reg *r, *second;
+	_Atomic uint64_t *generation;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	second = seg_open(0);
+	lease_take(second, 1);
+	generation = &r->seg->rows[second->row].generation;
+	atomic_fetch_add(generation, 1);
+	is_int(sweep_now(r), 1, "death: its row's next owner lives -> swept");
+	is_int(leases_on(r, 1), 0, "death: ... and does not count");
+	atomic_fetch_sub(generation, 1);
+	reg_close(second);
+	reg_close(r);
+}
+
+/* Who helps so late that the lease was taken again, has nothing to say. */
+static void
+test_late_help(void)
+{
+	struct reg_candidate_ref a;
+	struct reg_place *p;
+	uint64_t load, again;
+	struct reg *r;
+	int32_t lease;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	a = candidate(r, 1);
+	p = reg_candidate_at(r, a);
+	lease = lease_take(r, 1);
+	load = p->load;
+	reg_lease_drop(r, lease);
+	again = reg_held(REG_TAKING, r->row, r->row_generation, a.index,
+			 reg_load_sequence(load) + 1);
+	atomic_store(&r->seg->leases[lease], again);
+	reg_lease_help(r, a.index, load);
+	ok(r->seg->leases[lease] == again, "help: too late -> nothing");
+	reg_lease_help(r, a.index + 1, load + (1 << 9));
+	ok(r->seg->leases[lease] == again, "help: another one's -> nothing");
+	reg_lease_help(r, a.index, load + (1 << 9));
+	ok(r->seg->leases[lease] == reg_held_as(again, REG_HELD),
+	   "help: what it says -> done");
+	reg_close(r);
+}
+
 /* ---- several processes ----------------------------------------------------
  */
 
@@ -487,14 +537,54 @@ judge_late(void)
 	return state.in_flight ? "another one counts it" : NULL;
 }
 
-static const struct overtaking late = {"take: the entry is given away",
-				       prepare_old, others_take_entry,
-				       take_late, judge_late};
+/* All but that entry are in use. */
+static void
+prepare_last_entry(void)
+{
+	prepare_old();
+	for (uint64_t i = 1; i < 64; i++) {
+		const uint64_t key[2] = {1 + (i << 13), 1 + (i << 13)};
+
+		reg_candidate_open(me, key, 100000);
+	}
+}
+
+static void
+take_entry(void)
+{
+	const uint64_t key[2] = {1 + (64 << 13), 1 + (64 << 13)};
+
+	heir = reg_candidate_open(me, key, 100000);
+}
+
+static void
+others_take_late(void)
+{
+	theirs[0] = reg_lease_take(other, c, 1, NULL);
+}
+
+static const char *
+judge_taken(void)
+{
+	if (theirs[0] < 0)
+		return heir.index == c.index ? NULL : "not given away";
+	if (heir.index == c.index)
+		return "given away with a lease";
+	return leases_on(me, 1) == 1 ? NULL : "not counted";
+}
+
+static const struct overtaking late[] = {
+	{"take: the entry is given away", prepare_old, others_take_entry,
+	 take_late, judge_late},
+	{"open: a lease comes to the entry that was to be given away",
+	 prepare_last_entry, others_take_late, take_entry, judge_taken},
+};
 
 /* ---- dead at every step, swept by two --------------------------------------
  */
 
 static long step_of_death;
+static bool others_work_first; /* before anybody sweeps */
 
 static int
 child_dies(void *unused)
@@ -503,7 +593,7 @@ child_dies(void *unused)
 	int32_t lease[3];
 
 	(void)unused;
-	lease[2] = lease_take(r, 1);
+	lease[2] = others_work_first ? lease_take(r, 1) : -1;
 	case_countdown = step_of_death;
 	for (int i = 0; i < 2; i++)
 		lease[i] = reg_lease_take(r, c, 0, NULL);
@@ -511,8 +601,6 @@ child_dies(void *unused)
 		reg_lease_drop(r, lease[i]);
 	return 0;
 }
-
-static bool others_work_first; /* before anybody sweeps */
 
 static void
 prepare_death(void)
@@ -642,11 +730,14 @@ main(void)
 	test_limit();
 	test_given_back();
 	test_death();
+	test_row_succeeded();
+	test_late_help();
 	test_many();
 	test_kills();
 	for (size_t i = 0; i < sizeof(overtakings) / sizeof(*overtakings); i++)
 		test_overtaking(&overtakings[i]);
-	test_overtaking(&late);
+	for (size_t i = 0; i < sizeof(late) / sizeof(*late); i++)
+		test_overtaking(&late[i]);
 	test_deaths(false);
 	test_deaths(true);
 	test_dead_sweepers();
