@@ -169,6 +169,53 @@ make(const struct reg *r, const uint64_t key[2], uint64_t now_ms)
 	return ref_to(r, p, tag);
 }
 
+static void
+carry_word(_Atomic uint64_t *word, uint64_t untouched, uint64_t value)
+{
+	REG_CRASH_POINT();
+	atomic_compare_exchange_strong(word, &untouched, value);
+}
+
+/* One that was used, and how it is; its trial is another segment's. */
+static void
+carry_place(struct reg *to, struct reg_place *p, uint32_t tag, uint64_t used_s)
+{
+	const uint64_t key[2] = {atomic_load(&p->key[0]),
+				 atomic_load(&p->key[1])};
+	uint64_t busy_ms = reg_stamp_ms(atomic_load(&p->busy), tag);
+	uint64_t byte_ms = reg_stamp_ms(atomic_load(&p->byte), tag);
+	static const struct reg_health well;
+	struct reg_candidate_ref c;
+	struct reg_health h;
+	struct reg_place *there;
+
+	if (!reg_health_read(atomic_load(&p->health), tag, &h))
+		return;
+	c = find(to, key, used_s * 1000);
+	if (c.index >= REG_CANDIDATES_MAX)
+		c = make(to, key, used_s * 1000);
+	there = reg_candidate_at(to, c);
+	if (!there)
+		return;
+	carry_word(&there->health, reg_health(c.tag, &well),
+		   reg_health(c.tag, &h));
+	carry_word(&there->busy, 0, reg_stamp(c.tag, busy_ms));
+	carry_word(&there->byte, 0, reg_stamp(c.tag, byte_ms));
+}
+
+void
+reg_candidate_carry(const struct reg *from, struct reg *to)
+{
+	for (uint32_t i = 0; i < REG_CANDIDATES_MAX; i++) {
+		struct reg_place *p = &from->seg->places[i];
+		uint64_t name = atomic_load(&p->name);
+		uint32_t tag = reg_name_tag(name);
+
+		if (name && reg_load_is(atomic_load(&p->load), tag))
+			carry_place(to, p, tag, reg_name_used_s(name));
+	}
+}
+
 /* ---- for the others ------------------------------------------------------ */
 
 struct reg_place *

@@ -244,7 +244,7 @@ reg_candidate_byte(struct reg *r, struct reg_candidate_ref c, uint64_t now_ms)
 	byte_ms = reg_stamp_ms(
 		atomic_load_explicit(&p->byte, memory_order_relaxed), c.tag);
 	REG_STOP_POINT();
-	if (now_ms >= byte_ms + BYTE_MS)
+	if (!byte_ms || now_ms >= byte_ms + BYTE_MS)
 		atomic_store_explicit(&p->byte, reg_stamp(c.tag, now_ms),
 				      memory_order_relaxed);
 }

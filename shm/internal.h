@@ -228,7 +228,7 @@ void reg_slot_publish(struct reg *r, uint32_t index, enum reg_payload which,
 /* Locked: the node of a slot and its status go; their blocks are free. */
 void reg_slot_clear(struct reg *r, uint32_t slot);
 
-/* ---- turn.c, probe.c, tell.c: the part of each in a move ----------------------------
+/* ---- turn.c, probe.c, tell.c, candidate.c, prefix.c: their part in a move ---
  */
 
 /* Both locked: names and positions; a position never goes back. */
@@ -236,6 +236,13 @@ void reg_turn_carry(const struct reg *from, struct reg *to);
 
 /* What was said, where the new segment knows nothing of it. */
 void reg_tell_carry(const struct reg *from, struct reg *to);
+
+/* Where the new segment knows nothing of them: how candidates are ... (both
+ * locked) */
+void reg_candidate_carry(const struct reg *from, struct reg *to);
+
+/* ... and prefixes. */
+void reg_prefix_carry(const struct reg *from, struct reg *to);
 
 /* Both locked: results whose place nobody else has. */
 void reg_probe_carry(const struct reg *from, struct reg *to);

@@ -25,6 +25,7 @@
 #define REG_GAUGES_MAX 8
 #define REG_ONCE_MAX 16
 #define REG_BLOCK_WORDS 63 /* 64-bit words of payload in one block */
+#define REG_PREFIX_WAYS 8  /* entries that a hash can have */
 #define REG_LINE_BYTES 64  /* what two writers must not share */
 
 /*
@@ -55,7 +56,8 @@ struct reg_header {
 
 	_Atomic uint64_t write_count; /* structural writes begun */
 	_Atomic uint64_t swept_ms;    /* leases of the dead were looked for */
-	uint64_t padding3[6];
+	_Atomic uint64_t prefix_tick; /* of the last prefix that was put */
+	uint64_t padding3[5];
 
 	_Atomic uint64_t once[REG_ONCE_MAX];
 	uint64_t padding4[16];
@@ -119,6 +121,12 @@ struct reg_place {
 	_Atomic uint64_t trial;	 /* reg_trial(), 0 = nobody tries it */
 };
 
+/* Where what begins like this was sent; the two may be of two entries. */
+struct reg_prefix {
+	_Atomic uint64_t mixed; /* hash ^ value */
+	_Atomic uint64_t value; /* 0 = free */
+};
+
 /* A piece of a payload; `owner` says of which one, 0 = of none yet. */
 struct reg_block {
 	_Atomic uint32_t next; /* index of the next piece, 0 = the last one */
@@ -135,6 +143,8 @@ struct reg_segment {
 	_Atomic uint64_t leases[REG_LEASES_MAX]; /* reg_held(), 0 = free */
 	struct reg_told told[REG_TOLD_MAX];
 	struct reg_place places[REG_CANDIDATES_MAX];
+	struct reg_prefix prefixes[REG_PREFIXES_MAX];
+	_Atomic uint32_t prefix_ticks[REG_PREFIXES_MAX]; /* their last use */
 	struct reg_block blocks[]; /* block 0 is never used: 0 = none */
 };
 
@@ -164,6 +174,7 @@ _Static_assert(sizeof(struct reg_turn) == 192, "turn");
 _Static_assert(sizeof(struct reg_target) == 64, "target");
 _Static_assert(sizeof(struct reg_told) == 16, "told");
 _Static_assert(sizeof(struct reg_place) == REG_LINE_BYTES, "place");
+_Static_assert(sizeof(struct reg_prefix) == 16, "prefix");
 _Static_assert(sizeof(struct reg_block) == 512, "block");
 _Static_assert(sizeof(struct reg_head) == 24, "head");
 _Static_assert(offsetof(struct reg_segment, rows) == 512, "byte map");
@@ -173,7 +184,10 @@ _Static_assert(offsetof(struct reg_segment, targets) == 983552, "byte map");
 _Static_assert(offsetof(struct reg_segment, leases) == 1507840, "byte map");
 _Static_assert(offsetof(struct reg_segment, told) == 2032128, "byte map");
 _Static_assert(offsetof(struct reg_segment, places) == 2163200, "byte map");
-_Static_assert(offsetof(struct reg_segment, blocks) == 2687488, "byte map");
+_Static_assert(offsetof(struct reg_segment, prefixes) == 2687488, "byte map");
+_Static_assert(offsetof(struct reg_segment, prefix_ticks) == 3736064,
+	       "byte map");
+_Static_assert(offsetof(struct reg_segment, blocks) == 3998208, "byte map");
 _Static_assert(sizeof(_Atomic uint64_t) == 8, "atomics are plain words");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomics need no hidden lock");
 _Static_assert(REG_ROWS_MAX <= 1 << 10, "a row number has 10 bits");

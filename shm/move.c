@@ -202,6 +202,8 @@ carry(struct reg *from, struct reg *to, struct reg_move *what,
 	reg_probe_carry(from, to);
 	carry_once(from, to);
 	reg_tell_carry(from, to);
+	reg_candidate_carry(from, to);
+	reg_prefix_carry(from, to);
 	reg_unlock(to);
 	REG_CRASH_POINT();
 	atomic_store_explicit(&from->seg->header.left, 1, memory_order_release);

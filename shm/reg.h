@@ -63,7 +63,7 @@ struct reg;	/* one attached segment; opaque */
 /*
  * reg_open - attach to a segment, creating it when there is none.
  * @name   POSIX name: a '/' and 1 .. 200 more bytes without '/'
- * @bytes  size when it has to be created, at least 2,720,256;
+ * @bytes  size when it has to be created, at least 4,030,976;
  *         0 = REG_DEFAULT_BYTES
  * @err    SYSTEM (ENOSPC: /dev/shm is full; EINVAL: name or size), LAYOUT (of
  *         another version, size or user; the message says what to do), FULL (no
@@ -127,8 +127,8 @@ struct reg_move {
  *       new segment is locked; try again soon
  * Returns a handle on the new segment, or NULL: @r stays what it is and is not
  * left by this. Carried over: nodes with their status (of two registrations of
- * one id the later one stays), turns, probe results, once-words, what was said, counters; not
- * leases, gauges and the ownership. Takes milliseconds: the file is allocated.
+ * one id the later one stays), turns, probe results, once-words, what was said, how candidates are
+ * (without trials), prefixes, counters; not leases, gauges and the ownership. Takes milliseconds: the file is allocated.
  * Crash: whoever comes next does all of it again.
  */
 REG_MUSTCHECK struct reg *reg_move_begin(struct reg *r, struct reg_move *what,

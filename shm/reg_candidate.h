@@ -7,12 +7,14 @@
 #define REG_CANDIDATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct reg;
 
 #define REG_LEASES_MAX 65536	/* leases held at one time, all processes */
 #define REG_CANDIDATES_MAX 8192	/* places that can serve, remembered */
+#define REG_PREFIXES_MAX 65536	/* beginnings of conversations remembered */
 #define REG_CANDIDATE_KEEP_MS 60000 /* an unused one is kept for so long */
 #define REG_TRIAL_MAX_MS 60000	/* a trial without a verdict counts so long */
 #define REG_WELL_MS 60000	/* of success, then pauses are short again */
@@ -148,5 +150,26 @@ void reg_lease_drop(struct reg *r, int32_t lease);
  * 512 KiB and, in /proc, once at each process that has any.
  */
 unsigned reg_lease_sweep(struct reg *r, uint64_t now_ms);
+
+/* ---- prefixes: where conversations were sent ------------------------------- */
+
+/*
+ * reg_prefix_find - the value of the longest known one.
+ * @hashes  from short to long, @n of them; each is looked for among 8 entries
+ * @at      set when found: its index
+ * Returns the value, 0 = none is known. What is found is used, and stays longer.
+ */
+uint64_t reg_prefix_find(struct reg *r, const uint64_t *hashes, size_t n,
+			 size_t *at);
+
+/*
+ * reg_prefix_put - remember a value, instead of the one before.
+ * @value  0 forgets
+ * Of more than REG_PREFIXES_MAX those go that nobody asked for longest, about a
+ * second exact and among the 8 that could be in its place. It is a hint: two
+ * processes that put at the same moment may leave one of the two, or none.
+ */
+void reg_prefix_put(struct reg *r, uint64_t hash, uint64_t value,
+		    uint64_t now_ms);
 
 #endif

@@ -237,6 +237,18 @@ print_candidates(const struct reg *r)
 		print_candidate(&r->seg->places[i], i, now_ms);
 }
 
+/* Hashes of prompts say nothing, and are many. */
+static void
+print_prefixes(const struct reg *r)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < REG_PREFIXES_MAX; i++)
+		n += atomic_load(&r->seg->prefixes[i].value) != 0;
+	if (n)
+		printf("prefixes %u\n", n);
+}
+
 static int
 print_verdict(const struct reg *r)
 {
@@ -281,6 +293,7 @@ main(int argc, char **argv)
 	print_probes(r);
 	print_told(r);
 	print_candidates(r);
+	print_prefixes(r);
 	status = print_verdict(r);
 	reg_segment_close(r);
 	free(r);

@@ -42,6 +42,7 @@ shape(void)
 		REG_TOLD_MAX,
 		sizeof(struct reg_place),
 		REG_CANDIDATES_MAX,
+		REG_PREFIXES_MAX,
 	};
 
 	return gw_hash(sizes, sizeof(sizes));

@@ -36,6 +36,8 @@ static const struct part parts[] = {
 	PART(targets),
 	PART(leases),
 	PART(places),
+	PART(prefixes),
+	PART(prefix_ticks),
 	{"blocks", offsetof(struct reg_segment, blocks), REG_SEGMENT_MIN},
 	{"all", offsetof(struct reg_segment, rows), REG_SEGMENT_MIN},
 };
@@ -49,6 +51,11 @@ judge_candidate(struct reg *r, const uint64_t key[2])
 	struct reg_candidate state;
 	uint64_t pause_ms;
 
+	size_t at;
+
+	reg_prefix_put(r, key[0], 1 + key[0], 100000);
+	if (reg_prefix_find(r, key, 2, &at))
+		reg_prefix_put(r, key[at], 7, 110000);
 	reg_candidate_busy(r, c, 200000);
 	reg_candidate_byte(r, c, 100000);
 	reg_candidate_fail(r, c, &rules, 2, true, 100000, &pause_ms);

@@ -50,6 +50,49 @@ move(struct reg *r, struct reg_move *what)
 	return to;
 }
 
+/* A candidate that is ejected and on trial, busy, and was heard; a prefix. */
+static const uint64_t KEY[2] = {11, 12};
+
+static void
+know(struct reg *r)
+{
+	const struct reg_ejection_rules rules = {2, 5000, 20000};
+	struct reg_candidate_ref c = reg_candidate_open(r, KEY, 3000);
+	struct reg_place *p = reg_candidate_at(r, c);
+	static const struct reg_health well;
+	uint64_t pause_ms;
+
+	/* As if others had had the entry before. */
+	c.tag += 4;
+	p->load = reg_load(0, 0, 0, false, c.tag);
+	p->health = reg_health(c.tag, &well);
+	p->name = reg_name(c.tag, 3);
+	reg_candidate_fail(r, c, &rules, 2, true, 1000, &pause_ms);
+	reg_candidate_fail(r, c, &rules, 1, true, 6000, &pause_ms);
+	reg_candidate_try(r, c, 16000);
+	reg_candidate_busy(r, c, 8000);
+	reg_candidate_byte(r, c, 900);
+	reg_prefix_put(r, 77, 78, 1000);
+}
+
+static bool
+is_known(struct reg *r)
+{
+	const struct reg_ejection_rules rules = {2, 5000, 20000};
+	struct reg_candidate_ref c = reg_candidate_find(r, KEY);
+	const uint64_t hash = 77;
+	struct reg_candidate s;
+	uint64_t pause_ms = 0;
+	size_t at;
+
+	reg_candidate_read(r, c, 16000, &s);
+	return s.ejected && s.unconnected && s.failures >= 3 && !s.on_trial &&
+	       s.pause_ends_ms == 16000 && s.busy_until_ms == 8000 &&
+	       s.byte_ms == 900 && reg_candidate_try(r, c, 16000) &&
+	       reg_candidate_fail(r, c, &rules, 1, true, 16000, &pause_ms) &&
+	       pause_ms == 20000 && reg_prefix_find(r, &hash, 1, &at) == 78;
+}
+
 static struct reg *
 old_segment(void)
 {
@@ -61,6 +104,7 @@ old_segment(void)
 	add(r, "a", "record-a", 1000);
 	add(r, "b", "record-b", 1000);
 	say(r, "b", "status-b", 1500);
+	know(r);
 	if (reg_node_remove(r, "gone", &err))
 		ok(false, "remove: %s", err.msg);
 	return r;
@@ -88,6 +132,7 @@ test_removed(void)
 	ok(node_of(r, "b").seen_ms == 1500 &&
 		   node_of(r, "b").registered_ms == 1000,
 	   "move: ... and when");
+	ok(is_known(r), "move: ... and what is known of candidates, prefixes");
 	ok(node_of(r, "a").ref.slot == a.slot &&
 		   node_of(r, "a").ref.generation == a.generation,
 	   "move: ... where they were");
@@ -115,10 +160,22 @@ test_merge(void)
 	struct reg_node_ref a = node_of(r, "a").ref, b = node_of(r, "b").ref;
 	struct reg_node_ref moved;
 	struct reg_move what;
+	const struct reg_ejection_rules rules = {2, 5000, 20000};
+	struct reg_candidate_ref c = reg_candidate_find(r, KEY), there;
+	struct reg_candidate s;
+	const uint64_t hash = 77;
+	uint64_t pause_ms;
 	struct reg *to;
+	size_t at;
 
 	reg_unlink(seg_name);
 	fresh = seg_open(REG_SEGMENT_MIN);
+	candidate(fresh, 9); /* another one, so that it has another place */
+	there = reg_candidate_open(fresh, KEY, 3000);
+	reg_candidate_fail(fresh, there, &rules, 1, false, 3000, &pause_ms);
+	reg_prefix_put(fresh, 77, 79, 3000);
+	if (reg_lease_take(r, c, 0, NULL) < 0)
+		ok(false, "a lease");
 	add(fresh, "x", "record-x", 3000);
 	add(fresh, "y", "record-y", 3000);
 	add(fresh, "a", "record-a2", 3000);
@@ -135,7 +192,19 @@ test_merge(void)
 	   "merge: ... or comes, with its status");
 	is_int(reg_move_ref(r, to, (struct reg_node_ref){0, 7}).slot,
 	       REG_NODES_MAX, "merge: a node that left is nowhere");
+	there = reg_move_candidate(r, to, c, 3000);
+	ok(reg_lease_take(to, there, 0, NULL) >= 0,
+	   "merge: a lease is taken anew");
+	is_int(reg_move_candidate(r, to, (struct reg_candidate_ref){5, 1}, 1)
+		       .index,
+	       REG_CANDIDATES_MAX,
+	       "merge: a candidate that never was is nowhere");
 	reg_move_end(r, to);
+	reg_candidate_read(r, there, 3000, &s);
+	ok(s.failures == 1 && !s.ejected && s.busy_until_ms == 8000,
+	   "merge: what is known of a candidate there stays");
+	ok(reg_prefix_find(r, &hash, 1, &at) == 79, "merge: ... of a prefix");
+	is_int(s.in_flight, 1, "merge: ... and the lease counts");
 	is_int(count(r), 4, "merge: every node once");
 	is_int((long long)node_of(r, "a").seen_ms, 3000,
 	       "merge: a sign of life is never taken back");
@@ -281,6 +350,8 @@ die_at(long step, bool *through)
 	else if (!reads(r, node_of(r, "a").ref, REG_RECORD, "record-a") ||
 		 !reads(r, node_of(r, "large").ref, REG_RECORD, "0123456789"))
 		complaint = "a registration is damaged";
+	else if (!is_known(r))
+		complaint = "candidates or prefixes are not as they were";
 	else if (reg_verify(r, &err))
 		complaint = err.msg;
 	else if (reg_epoch(r) % 2)
