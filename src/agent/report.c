@@ -163,7 +163,7 @@ inventory_model(const struct ag_model *m)
 	gw_json_set_str(o, "reason", m->reason[0] ? m->reason : NULL);
 	set_number(o, "pid", m->pid ? m->pid : AG_UNKNOWN);
 	set_number(o, "port", m->port ? (int64_t)m->port : AG_UNKNOWN);
-	gw_json_set_int(o, "parallel", m->config->parallel);
+	gw_json_set_int(o, "parallel", ag_model_parallel(m));
 	gw_json_set_int(o, "starts", m->starts);
 	gw_json_set_int(o, "crashes", m->crashes);
 	json_object_object_add(o, "last_exit", last_exit_object(m));

@@ -484,6 +484,18 @@ stalled() {
   assert_equal "$curl_status" 52
 }
 
+@test "fake: props, props_wait -> what GET /props answers, and when" {
+  gw_get "$FAKE_URL_a/props"
+  assert_status 404
+  fake_mode a '{"props": {"total_slots": 3}, "props_wait": true}'
+  stream_to "$BATS_TEST_TMPDIR/p" "$FAKE_URL_a/props" '' -X GET
+  wait_until 5 fake_stat_is a .waiting 1
+  assert_equal "$(cat "$BATS_TEST_TMPDIR/p" "$BATS_TEST_TMPDIR/p.head")" '' 'what came'
+  fake_go a
+  stream_wait
+  grep -q '"total_slots":3' "$BATS_TEST_TMPDIR/p"
+}
+
 @test "fake: loading -> 503 for all but /; --loading-s ends by itself" {
   fake_mode a '{"loading": true}'
   for path in /health /v1/models /nope; do

@@ -63,6 +63,7 @@ struct fake_script {
 	bool stamp_us;
 	bool models_close;
 	bool models_wait; /* before GET /v1/models, until told to go */
+	bool props_wait;  /* the same before GET /props */
 	bool loading;
 	const char *body;
 	const char *content_type;
@@ -70,6 +71,7 @@ struct fake_script {
 	const char *raw_file; /* a name in --fixtures, or --replay's path */
 	const char *text;     /* replaces the echo */
 	struct json_object *headers; /* more response headers, an object */
+	struct json_object *props;   /* GET /props, NULL = there is none */
 	struct json_object *pieces;  /* raw stream pieces, a list of strings */
 };
 
@@ -143,6 +145,7 @@ enum fake_kind {
 	FAKE_ROOT,
 	FAKE_HEALTH,
 	FAKE_MODELS,
+	FAKE_PROPS,
 	FAKE_CHAT,
 	FAKE_COMPLETIONS,
 	FAKE_EMBEDDINGS,

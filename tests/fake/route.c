@@ -19,6 +19,7 @@ static const struct {
 	{HTTP_GET, "/", FAKE_ROOT},
 	{HTTP_GET, "/health", FAKE_HEALTH},
 	{HTTP_GET, "/v1/models", FAKE_MODELS},
+	{HTTP_GET, "/props", FAKE_PROPS},
 	{HTTP_POST, "/v1/chat/completions", FAKE_CHAT},
 	{HTTP_POST, "/v1/completions", FAKE_COMPLETIONS},
 	{HTTP_POST, "/v1/embeddings", FAKE_EMBEDDINGS},
@@ -169,6 +170,25 @@ begin_none(struct fake_conn *c)
 	fake_answer_error(c, 404, "not_found_error", "File Not Found");
 }
 
+/* Servers that are no llama-server have none. */
+static void
+step_props(struct fake_conn *c)
+{
+	if (c->x.script.props)
+		fake_answer_json(c, 200, json_object_get(c->x.script.props));
+	else
+		begin_none(c);
+}
+
+static void
+begin_props(struct fake_conn *c)
+{
+	if (c->x.script.props_wait)
+		fake_conn_on_go(c, step_props);
+	else
+		step_props(c);
+}
+
 static void
 begin_stats(struct fake_conn *c)
 {
@@ -190,6 +210,7 @@ static void (*const begin[FAKE_KIND__MAX])(struct fake_conn *c) = {
 	[FAKE_ROOT] = begin_root,
 	[FAKE_HEALTH] = begin_health,
 	[FAKE_MODELS] = begin_models,
+	[FAKE_PROPS] = begin_props,
 	[FAKE_CHAT] = fake_inference,
 	[FAKE_COMPLETIONS] = fake_inference,
 	[FAKE_EMBEDDINGS] = fake_inference,

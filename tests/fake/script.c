@@ -58,6 +58,7 @@ static const struct key keys[] = {
 	KEY(stamp_us, FLAG),
 	KEY(models_close, FLAG),
 	KEY(models_wait, FLAG),
+	KEY(props_wait, FLAG),
 	KEY(loading, FLAG),
 	KEY(body, STRING),
 	KEY(content_type, STRING),
@@ -65,6 +66,7 @@ static const struct key keys[] = {
 	KEY(raw_file, STRING),
 	KEY(text, STRING),
 	KEY(headers, OBJECT),
+	KEY(props, OBJECT),
 	KEY(pieces, LIST),
 };
 

@@ -60,7 +60,7 @@ defaults(void)
 	is_str(m->group, NULL, "defaults: no group");
 	is_int((long long)m->memory_mib, 0, "defaults: memory is not known");
 	is_int((long long)m->devices.n, 0, "defaults: any device");
-	is_int(m->parallel, 1, "defaults: one request at a time");
+	is_int(m->parallel, 0, "defaults: llama-server tells its slots");
 	ok(!m->server_args && !m->env && !m->meta && !m->meta_json,
 	   "defaults: no mappings");
 	for (int i = 0; i < AG_FLAG__MAX; i++)

@@ -44,8 +44,6 @@ complete(struct ag_config *c, struct gw_yaml *doc)
 	for (size_t i = 0; i < c->n_models; i++) {
 		struct ag_model_config *m = &c->models[i];
 
-		if (!m->parallel)
-			m->parallel = 1;
 		if (m->alias || !m->model_id)
 			continue;
 		m->alias = strdup(m->model_id);

@@ -52,7 +52,8 @@ struct ag_model_config {
 
 	/* completed after the file was read */
 	char *alias;		/* --alias: flag `alias`, else the model_id */
-	uint32_t parallel;	/* requests at one time: server_args.parallel, or 1 */
+	uint32_t parallel;	/* requests at one time: server_args.parallel; 0 =
+				 * as many as llama-server tells (state.h) */
 	char *meta_json;	/* `meta` as compact JSON, or NULL */
 };
 

@@ -186,6 +186,7 @@ on_ready(void *arg)
 	struct ag_model *m = arg;
 
 	ev_timer_stop(m->context->loop, &m->start_limit);
+	m->slots = m->readiness.slots;
 	m->resident = true;
 	m->last_used_ms = gw_mono_ms();
 	if (!m->good_ms)
@@ -213,6 +214,12 @@ on_start_limit(struct ev_loop *loop, ev_timer *t, int revents)
 
 	(void)loop;
 	(void)revents;
+	/* It was ready in time, and just does not tell its slots. */
+	if (m->readiness.question == AG_READINESS_PROPS) {
+		ag_readiness_stop(&m->readiness);
+		on_ready(m);
+		return;
+	}
 	gw_err_set(&m->error, GW_ERR_MODEL_START_TIMEOUT, 0,
 		   "llama-server of model '%s' was not ready within "
 		   "llama_server_startup_timeout_s = %.10g s",
@@ -240,8 +247,10 @@ may_send(void *arg)
 
 /* A start limit, and then the questions. */
 static void
-ask_whether_ready(struct ag_model *m, const struct ag_readiness_ops *ops)
+ask_whether_ready(struct ag_model *m, const struct ag_readiness_ops *ops,
+		  bool wants_slots)
 {
+
 	const struct ag_model_context *c = m->context;
 
 	m->strangers = 0;
@@ -249,7 +258,8 @@ ask_whether_ready(struct ag_model *m, const struct ag_readiness_ops *ops)
 		     0.);
 	ev_timer_start(c->loop, &m->start_limit);
 	ag_readiness_start(&m->readiness, c->loop, c->upstreams, m->port,
-			   m->key, c->config->probe_interval_ms, ops, m);
+			   m->key, c->config->probe_interval_ms, wants_slots,
+			   ops, m);
 }
 
 static const struct ag_readiness_ops start_ops = {
@@ -302,7 +312,7 @@ ag_model_start(struct ag_model *m, struct ag_device *d)
 	}
 	m->device = d;
 	m->starts++;
-	ask_whether_ready(m, &start_ops);
+	ask_whether_ready(m, &start_ops, m->config->parallel == 0);
 	ag_model_enter(m, AG_STARTING, NULL);
 }
 
@@ -345,7 +355,7 @@ ag_model_doubt(struct ag_model *m)
 	if (m->state != AG_READY || m->doubtful)
 		return;
 	m->doubtful = true;
-	ask_whether_ready(m, &doubt_ops);
+	ask_whether_ready(m, &doubt_ops, false);
 }
 
 void

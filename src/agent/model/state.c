@@ -27,6 +27,16 @@ ag_state_word(enum ag_state s)
 	return states[s].word;
 }
 
+unsigned
+ag_model_parallel(const struct ag_model *m)
+{
+	unsigned n = m->config->parallel ? m->config->parallel : m->slots;
+
+	if (n > AG_PARALLEL_MAX)
+		return AG_PARALLEL_MAX;
+	return n ? n : 1;
+}
+
 void
 ag_model_enter(struct ag_model *m, enum ag_state to, const char *reason)
 {

@@ -83,6 +83,7 @@ struct ag_model {
 	unsigned strangers;		/* looks in a row that found others' */
 	struct ag_look look;		/* is what it needs there? */
 	struct ag_readiness readiness;
+	unsigned slots;			/* as llama-server told last, 0 = never */
 	ev_timer start_limit;
 	struct ag_output_ring output;
 
@@ -120,6 +121,13 @@ struct ag_models {
 
 /* ag_state_word - as the inventory and the heartbeat say it; static. */
 const char *ag_state_word(enum ag_state s);
+
+/*
+ * ag_model_parallel - how many of its requests may run at one time: as
+ * configured, else as many as its llama-server told that it has slots, else one.
+ * 1 .. AG_PARALLEL_MAX
+ */
+unsigned ag_model_parallel(const struct ag_model *m);
 
 /*
  * ag_model_enter - go to another state: the only place that changes m->state.

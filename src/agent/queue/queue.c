@@ -100,7 +100,7 @@ ag_queue_may_run(const struct ag_scheduler *s, const struct ag_queue *q,
 		.ready = m->state == AG_READY && !m->doubtful &&
 			 m->device == q->device,
 		.running = m->running,
-		.parallel = m->config->parallel,
+		.parallel = ag_model_parallel(m),
 		.in_the_way = ag_queue_in_the_way(s, q, m),
 		.overtakes = q->overtakes,
 	};
