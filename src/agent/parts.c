@@ -47,11 +47,8 @@ model_changed(void *arg, struct ag_model *m)
 
 	if (a->scheduler)
 		ag_scheduler_model_changed(a->scheduler, m);
-	/* The gateway sends no request to what failed: tell it at once, and
-	 * when that is over, too. */
-	if (m->state == AG_FAILED || m->state == AG_READY ||
-	    m->state == AG_STOPPED)
-		ag_gateway_line_urgent(a->line);
+	/* It chooses between nodes by what is loaded where. */
+	ag_gateway_line_urgent(a->line);
 	if (m->state == AG_READY)
 		children_changed(a);
 	a->on_model_changed(a->run);
@@ -63,6 +60,16 @@ room_for(void *arg, const struct ag_model *m)
 	struct ag_agent *a = arg;
 
 	return ag_scheduler_room_for(a->scheduler, m);
+}
+
+/* The first request for a model may come long before anything of it is started:
+ * its place is taken from then on. */
+static void
+evicts_changed(void *arg)
+{
+	const struct ag_agent *a = arg;
+
+	ag_gateway_line_urgent(a->line);
 }
 
 static const struct ag_model_ops model_ops = {
@@ -148,6 +155,7 @@ ag_parts_begin(struct ag_agent *a, struct gw_err *err)
 	if (!a->scheduler)
 		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 				  "out of memory");
+	ag_scheduler_on_evicts(a->scheduler, evicts_changed, a);
 	return 0;
 }
 

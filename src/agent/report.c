@@ -99,10 +99,19 @@ devices_array(struct ag_agent *a, bool details)
 
 /* ---- models -------------------------------------------------------------- */
 
+/* By what the gateway chooses between nodes. */
 static void
-add_state(struct json_object *o, const struct ag_model *m)
+add_state(const struct ag_agent *a, struct json_object *o,
+	  const struct ag_model *m)
 {
 	gw_json_set_str(o, "state", ag_state_word(m->state));
+	gw_json_set_int(o, "parallel", ag_model_parallel(m));
+	set_bool(o, "evicts", ag_scheduler_evicts(a->scheduler, m));
+}
+
+static void
+add_use(struct json_object *o, const struct ag_model *m)
+{
 	gw_json_set_str(o, "device", m->device ? m->device->id : NULL);
 	gw_json_set_int(o, "running", m->running);
 	gw_json_set_int(o, "pending", m->waiting);
@@ -153,17 +162,17 @@ add_failure(struct json_object *o, const struct ag_model *m)
 }
 
 static struct json_object *
-inventory_model(const struct ag_model *m)
+inventory_model(const struct ag_agent *a, const struct ag_model *m)
 {
 	struct json_object *o = json_object_new_object();
 
 	gw_json_set_str(o, "model_id", m->config->model_id);
-	add_state(o, m);
+	add_state(a, o, m);
+	add_use(o, m);
 	gw_json_set_int(o, "since", m->since_wall_s);
 	gw_json_set_str(o, "reason", m->reason[0] ? m->reason : NULL);
 	set_number(o, "pid", m->pid ? m->pid : AG_UNKNOWN);
 	set_number(o, "port", m->port ? (int64_t)m->port : AG_UNKNOWN);
-	gw_json_set_int(o, "parallel", ag_model_parallel(m));
 	gw_json_set_int(o, "starts", m->starts);
 	gw_json_set_int(o, "crashes", m->crashes);
 	json_object_object_add(o, "last_exit", last_exit_object(m));
@@ -181,7 +190,7 @@ ag_report_inventory(struct ag_agent *a)
 
 	for (size_t i = 0; i < a->models.n; i++)
 		json_object_array_add(models,
-				      inventory_model(&a->models.model[i]));
+				      inventory_model(a, &a->models.model[i]));
 	gw_json_set_str(o, "node_id", a->config->node_id);
 	gw_json_set_int(o, "started", a->started_wall_s);
 	json_object_object_add(o, "devices", devices_array(a, true));
@@ -224,6 +233,9 @@ served_models(const struct ag_agent *a)
 		o = json_object_new_object();
 		gw_json_set_str(o, "model_id", m->model_id);
 		json_object_object_add(o, "roles", strings(&m->roles));
+		if (m->parallel || a->models.model[i].slots)
+			gw_json_set_int(o, "parallel",
+					ag_model_parallel(&a->models.model[i]));
 		set_parsed(o, "meta", m->meta_json);
 		json_object_array_add(list, o);
 	}
@@ -315,10 +327,9 @@ metrics(struct ag_agent *a, enum detail detail)
 		    (detail == FAILED_ONLY && m->state != AG_FAILED))
 			continue;
 		one = json_object_new_object();
+		add_state(a, one, m);
 		if (detail == ALL)
-			add_state(one, m);
-		else
-			gw_json_set_str(one, "state", ag_state_word(m->state));
+			add_use(one, m);
 		json_object_object_add(models, m->config->model_id, one);
 	}
 	if (detail == ALL)

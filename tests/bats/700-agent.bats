@@ -187,10 +187,10 @@ GUARDED=(
 }
 
 @test "agent: inventory, a model that does not run -> stopped, without device, pid and port" {
-  assert_equal "$(agent_model a never-asked 'del(.since)')" \
-    "$(jq -c . <<<'{"model_id": "never-asked", "state": "stopped", "device": null,
-      "running": 0, "pending": 0, "reason": null, "pid": null, "port": null, "parallel": 1,
-      "starts": 0, "crashes": 0, "last_exit": null, "roles": [], "output": []}')"
+  assert_equal "$(agent_model a never-asked 'del(.since, .evicts)')" \
+    "$(jq -c . <<<'{"model_id": "never-asked", "state": "stopped", "parallel": 1, "device": null,
+      "running": 0, "pending": 0, "reason": null, "pid": null, "port": null, "starts": 0,
+      "crashes": 0, "last_exit": null, "roles": [], "output": []}')"
   assert_between "$(agent_model a never-asked .since)" "$BEGAN" "$(date +%s)"
 }
 

@@ -144,6 +144,32 @@ groups_by_free_memory(void)
 }
 
 static void
+who_comes_next(void)
+{
+	fresh();
+	list[1].expected = &gpu;
+	ok(ag_place_fits(all, &list[0], &gpu) &&
+		   !ag_place_will_fit(all, &list[0], &gpu),
+	   "placement: one waits for the place -> it is taken for the next");
+	ok(ag_place_will_fit(all, &list[0], &other_gpu) &&
+		   ag_place_will_fit(all, &list[1], &gpu),
+	   "placement: ... another place is not, nor for itself");
+	in_group(0, "x", 400);
+	in_group(1, "x", 600);
+	ok(ag_place_will_fit(all, &list[0], &gpu),
+	   "placement: there will be room beside it");
+	configs[0].memory_mib = 401;
+	ok(!ag_place_will_fit(all, &list[0], &gpu),
+	   "placement: a MiB more than there will be");
+	fresh();
+	runs(1);
+	list[1].state = AG_STOPPING;
+	ok(!ag_place_fits(all, &list[0], &gpu) &&
+		   ag_place_will_fit(all, &list[0], &gpu),
+	   "placement: one that ends -> is gone for the next");
+}
+
+static void
 victims(void)
 {
 	fresh();
@@ -178,6 +204,7 @@ main(void)
 	strangers();
 	groups_by_total();
 	groups_by_free_memory();
+	who_comes_next();
 	victims();
 	return done_testing();
 }

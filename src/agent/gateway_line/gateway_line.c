@@ -11,6 +11,7 @@
 
 #include "agent/gateway_line/answer.h"
 #include "agent/gateway_line/exchange.h"
+#include "agent/gateway_line/pace.h"
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -41,7 +42,7 @@ struct ag_gateway_line {
 	struct ag_exchange exchange;
 	ev_timer timer; /* the next exchange */
 	uint32_t interval_ms;
-	uint64_t heartbeat_ms; /* when the last one was sent */
+	struct ag_pace pace; /* of heartbeats */
 	struct gw_backoff backoff;
 	char why[WHY_BYTES]; /* the last failure, "" after a success */
 	bool away;	  /* it failed, and no heartbeat was answered since */
@@ -136,7 +137,7 @@ registered(struct ag_gateway_line *d)
 	d->known = false;
 	d->interval_ms = ag_gateway_answer_interval_ms(
 		d->exchange.answer, d->with.config->heartbeat_interval_ms,
-		AG_GATEWAY_URGENT_MS);
+		AG_GATEWAY_INTERVAL_MIN_MS);
 	gw_log(GW_EV_GATEWAY_REGISTERED, NULL,
 	       "url=%s node=%s heartbeat_interval_ms=%" PRIu32,
 	       d->with.config->dispatcher_base_url,
@@ -159,7 +160,8 @@ succeeded(struct ag_gateway_line *d)
 	note_success(d);
 	gw_backoff_reset(&d->backoff);
 	d->known = true;
-	wait_ms(d, d->urgent ? AG_GATEWAY_URGENT_MS : d->interval_ms);
+	wait_ms(d, d->urgent ? ag_pace_wait_ms(&d->pace, gw_mono_ms())
+			     : d->interval_ms);
 }
 
 static void
@@ -224,7 +226,7 @@ send_next(struct ag_gateway_line *d, enum what what)
 	d->what = what;
 	if (what == HEARTBEAT) {
 		d->urgent = false;
-		d->heartbeat_ms = gw_mono_ms();
+		ag_pace_note(&d->pace, gw_mono_ms());
 	}
 	if (ag_exchange_post(&d->exchange, c->dispatcher_base_url, paths[what],
 			     c->dispatcher_api_key, doc) < 0)
@@ -301,17 +303,12 @@ ag_gateway_line_start(struct ag_gateway_line *d)
 void
 ag_gateway_line_urgent(struct ag_gateway_line *d)
 {
-	uint64_t since_ms;
-
 	if (!d || !d->enabled || d->leaving)
 		return;
 	d->urgent = true;
 	if (!d->registered || d->exchange.transfer)
 		return; /* what is under way goes on to it */
-	since_ms = gw_mono_ms() - d->heartbeat_ms;
-	wait_ms(d, since_ms >= AG_GATEWAY_URGENT_MS
-			   ? 0
-			   : (uint32_t)(AG_GATEWAY_URGENT_MS - since_ms));
+	wait_ms(d, ag_pace_wait_ms(&d->pace, gw_mono_ms()));
 }
 
 void

@@ -4,7 +4,7 @@
  *
  * Registers when it is started, and again when the gateway does not know the
  * node; in between a heartbeat at the configured interval, or at the gateway's
- * own when that is shorter, and at once when a model fails or recovers. While the
+ * own when that is shorter, and at once when there is news (pace.h). While the
  * gateway is down it tries again and again with growing waits; that touches
  * nothing else. One thread; nothing blocks.
  */
@@ -23,7 +23,7 @@
 #define AG_GATEWAY_FIRST_MS 1000  /* wait after a first failure */
 #define AG_GATEWAY_MAX_MS 60000	  /* the longest wait */
 #define AG_GATEWAY_JITTER_PCT 50
-#define AG_GATEWAY_URGENT_MS 100   /* between two heartbeats at least */
+#define AG_GATEWAY_INTERVAL_MIN_MS 100 /* a shorter one is not believed */
 
 struct ag_gateway_line;
 
@@ -61,7 +61,8 @@ void ag_gateway_line_free(struct ag_gateway_line *d);
 /* ag_gateway_line_start - register now. */
 void ag_gateway_line_start(struct ag_gateway_line *d);
 
-/* ag_gateway_line_urgent - the next heartbeat has something to say. */
+/* ag_gateway_line_urgent - the next heartbeat has something to say: it is sent as
+ * soon as the pace allows. NULL is allowed. */
 void ag_gateway_line_urgent(struct ag_gateway_line *d);
 
 /*

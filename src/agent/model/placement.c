@@ -50,9 +50,20 @@ is_within(int64_t size_mib, int64_t taken_mib, uint64_t wanted_mib)
 	       size_mib - taken_mib >= (int64_t)wanted_mib;
 }
 
-bool
-ag_place_fits(struct ag_models all, const struct ag_model *m,
-	      const struct ag_device *d)
+/* Is it there now, or (@awaited) will it be when the next one comes? */
+static bool
+is_on(const struct ag_model *m, const struct ag_device *d, bool awaited)
+{
+	if (!awaited)
+		return m->device == d;
+	if (m->device)
+		return m->device == d && m->state != AG_STOPPING;
+	return m->expected == d;
+}
+
+static bool
+fits(struct ag_models all, const struct ag_model *m, const struct ag_device *d,
+     bool awaited)
 {
 	int64_t reserved = 0, unseen = 0;
 	bool alone = true;
@@ -62,7 +73,7 @@ ag_place_fits(struct ag_models all, const struct ag_model *m,
 	for (size_t i = 0; i < all.n; i++) {
 		const struct ag_model *other = &all.model[i];
 
-		if (other == m || other->device != d)
+		if (other == m || !is_on(other, d, awaited))
 			continue;
 		if (!ag_place_same_group(m, other))
 			return false;
@@ -76,6 +87,20 @@ ag_place_fits(struct ag_models all, const struct ag_model *m,
 				   m->config->memory_mib) &&
 			 is_within(d->sample.memory_free_mib, unseen,
 				   m->config->memory_mib));
+}
+
+bool
+ag_place_fits(struct ag_models all, const struct ag_model *m,
+	      const struct ag_device *d)
+{
+	return fits(all, m, d, false);
+}
+
+bool
+ag_place_will_fit(struct ag_models all, const struct ag_model *m,
+		  const struct ag_device *d)
+{
+	return fits(all, m, d, true);
 }
 
 /* Should @a go before @b? */

@@ -28,6 +28,13 @@ bool ag_place_fits(struct ag_models all, const struct ag_model *m,
 		   const struct ag_device *d);
 
 /*
+ * ag_place_will_fit - the same for who comes next: whose requests wait for @d
+ * counts as being there, and what was told to end as gone.
+ */
+bool ag_place_will_fit(struct ag_models all, const struct ag_model *m,
+		       const struct ag_device *d);
+
+/*
  * ag_place_unsettled - does a model on @d take memory that was not measured yet?
  * Then a "does not fit" may be over in a moment.
  */

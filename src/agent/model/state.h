@@ -108,6 +108,7 @@ struct ag_model {
 	/* the scheduler's */
 	unsigned running;		/* requests forwarded now */
 	unsigned waiting;		/* requests in the queue for it */
+	const struct ag_device *expected; /* ... of this device; NULL = none */
 	uint64_t last_used_ms;
 	bool preload_due;		/* start it where there is room */
 	ev_timer idle;

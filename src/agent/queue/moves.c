@@ -41,6 +41,7 @@ void
 ag_ticket_gather(struct ag_scheduler *s, const struct ag_model *m,
 		 struct ag_queue *q)
 {
+	s->moved = true;
 	for (size_t i = 0; m->waiting && i < s->n_queues; i++) {
 		struct ag_ticket *t, *next;
 

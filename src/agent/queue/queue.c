@@ -64,6 +64,7 @@ ag_queue_join(struct ag_queue *q, struct ag_ticket *t)
 	t->queue = q;
 	q->n_waiting++;
 	t->model->waiting++;
+	t->model->expected = q->device;
 	note_head(q);
 }
 
@@ -72,7 +73,8 @@ ag_queue_leave(struct ag_ticket *t)
 {
 	TAILQ_REMOVE(&t->queue->waiting, t, link);
 	t->queue->n_waiting--;
-	t->model->waiting--;
+	if (--t->model->waiting == 0)
+		t->model->expected = NULL;
 	note_head(t->queue);
 }
 

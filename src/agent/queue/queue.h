@@ -4,7 +4,7 @@
  * ticket. Nobody else includes it; they have schedule.h and ticket.h.
  *
  * Who calls whom, from the top: schedule.c and ticket.c, moves.c,
- * choose_device.c, queue.c, rules.c.
+ * choose_device.c and evictions.c, queue.c, rules.c.
  */
 #ifndef AG_QUEUE_H
 #define AG_QUEUE_H
@@ -34,6 +34,12 @@ struct ag_scheduler {
 	size_t n_queues;
 	uint64_t tickets; /* given out */
 	ev_timer run;	  /* schedule.c decides, in the next turn */
+	/* evictions.c */
+	bool moved;	   /* models, or what is known of devices */
+	uint64_t expected; /* models that wait for a device, as last seen */
+	uint64_t evicts;   /* models that would push another one out, the same */
+	void (*on_evicts)(void *arg);
+	void *on_evicts_arg;
 };
 
 /* ---- queue.c --------------------------------------------------------------- */
@@ -71,6 +77,11 @@ struct ag_queue *ag_queue_best(const struct ag_scheduler *s,
 /* ag_queue_choose - where a request for @m should wait; NULL: nowhere. */
 struct ag_queue *ag_queue_choose(const struct ag_scheduler *s,
 				 const struct ag_model *m);
+
+/* ---- evictions.c ------------------------------------------------------------ */
+
+/* ag_queue_note_evictions - whom a start would push out: was that told already? */
+void ag_queue_note_evictions(struct ag_scheduler *s);
 
 /* ---- moves.c --------------------------------------------------------------- */
 

@@ -227,6 +227,7 @@ on_run(struct ev_loop *loop, ev_timer *t, int revents)
 		start_next(s, &s->queues[i]);
 	}
 	start_idle_timers(s);
+	ag_queue_note_evictions(s);
 }
 
 /* ---- what others tell and ask -------------------------------------------- */
@@ -241,6 +242,7 @@ ag_scheduler_wake(struct ag_scheduler *s)
 void
 ag_scheduler_model_changed(struct ag_scheduler *s, struct ag_model *m)
 {
+	s->moved = true;
 	if (m->state != AG_READY)
 		ev_timer_stop(s->loop, &m->idle);
 	/* It may come up elsewhere than its requests had waited for it. */
@@ -279,7 +281,10 @@ ag_scheduler_preload(struct ag_scheduler *s)
 static void
 on_sample(void *arg)
 {
-	ag_scheduler_wake(arg);
+	struct ag_scheduler *s = arg;
+
+	s->moved = true;
+	ag_scheduler_wake(s);
 }
 
 struct ag_scheduler *

@@ -62,6 +62,19 @@ void ag_scheduler_model_changed(struct ag_scheduler *s, struct ag_model *m);
 struct ag_device *ag_scheduler_room_for(struct ag_scheduler *s,
 					const struct ag_model *m);
 
+/*
+ * ag_scheduler_evicts - would a start of @m push another model out? Not if it is
+ * there or on its way up. Others whose requests wait to be started count: the
+ * place is theirs. False when @s is NULL.
+ */
+bool ag_scheduler_evicts(const struct ag_scheduler *s,
+			 const struct ag_model *m);
+
+/* ag_scheduler_on_evicts - call this on the loop when that has changed for any
+ * model. */
+void ag_scheduler_on_evicts(struct ag_scheduler *s, void (*changed)(void *arg),
+			    void *arg);
+
 /* ag_scheduler_preload - start what is to be preloaded, as far as it fits, in
  * the order of the configuration; soon. */
 void ag_scheduler_preload(struct ag_scheduler *s);
