@@ -39,6 +39,7 @@ gw_body_free(struct gw_body *b)
 	gw_check_release(&b->check);
 	gw_body_discard(b);
 	gw_config_unref(b->config);
+	free(b->prompt);
 	free(b);
 }
 
@@ -48,6 +49,13 @@ gw_body_discard(struct gw_body *b)
 	gw_edit_release(&b->edit);
 	gw_buf_release(&b->bytes);
 	gw_body_room_keep(b->room, &b->held, 0);
+}
+
+int
+gw_body_watch_prompt(struct gw_body *b)
+{
+	b->prompt = calloc(1, sizeof(*b->prompt));
+	return b->prompt ? 0 : -1;
 }
 
 void
@@ -90,6 +98,8 @@ gw_body_append(struct gw_body *b, const char *p, size_t n, struct gw_err *err)
 	if (gw_buf_append(&b->bytes, p, n) < 0)
 		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 				  "no memory for a request body");
+	if (b->prompt)
+		gw_prompt_more(b->prompt, p, n);
 	return gw_split_more(b, err);
 }
 
@@ -105,6 +115,8 @@ gw_body_finish(struct gw_body *b, struct gw_err *err)
 		gw_body_room_keep(b->room, &b->held, b->bytes.len);
 	}
 	gw_edit_reset(b);
+	if (b->prompt)
+		b->n_prefixes = gw_prompt_end(b->prompt, &b->prefixes);
 	return 0;
 }
 
@@ -125,6 +137,13 @@ bool
 gw_body_has(const struct gw_body *b, uint32_t key_index)
 {
 	return gw_check_has(&b->check, key_index);
+}
+
+size_t
+gw_body_prefixes(const struct gw_body *b, const uint64_t **hashes)
+{
+	*hashes = b->prefixes;
+	return b->n_prefixes;
 }
 
 const char *

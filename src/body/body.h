@@ -46,6 +46,13 @@ void gw_body_free(struct gw_body *b);
 void gw_body_expect(struct gw_body *b, size_t total_bytes);
 
 /*
+ * gw_body_watch_prompt - hash the prompt's beginnings as they arrive, for
+ * gw_body_prefixes(). Before the first byte; costs others nothing.
+ * Returns 0, or -1 when memory is out.
+ */
+GW_MUSTCHECK int gw_body_watch_prompt(struct gw_body *b);
+
+/*
  * gw_body_append - take the next bytes and check what can be checked.
  * @n    at most GW_BODY_STEP_BYTES
  * @err  REQUEST_TOO_LARGE (names the limit), OVERLOADED (the room is full; names
@@ -76,6 +83,14 @@ bool gw_body_wants_stream(const struct gw_body *b);
 
 /* gw_body_has - does the request set the key with this index in default_keys? */
 bool gw_body_has(const struct gw_body *b, uint32_t key_index);
+
+/*
+ * gw_body_prefixes - what was watched: hashes of the prompt's beginnings.
+ * @hashes  set to storage of the body's; from short to long, see prompt.h
+ * Returns how many there are, at most GW_PROMPT_PARTS_MAX; 0 where nobody
+ * watched or nothing counts. They stay when the body is discarded.
+ */
+size_t gw_body_prefixes(const struct gw_body *b, const uint64_t **hashes);
 
 /* The bytes as received. */
 const char *gw_body_bytes(const struct gw_body *b, size_t *len);

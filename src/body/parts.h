@@ -12,6 +12,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "body/body.h"
+#include "body/prompt.h"
 
 /* A string that grows past this is checked in pieces of this size. */
 #define GW_BODY_PIECE_BYTES (16u << 10)
@@ -87,6 +88,9 @@ struct gw_body {
 	struct gw_split split;
 	struct gw_check check;
 	struct gw_edit edit;
+	struct gw_prompt *prompt; /* NULL: nobody wants its hashes */
+	const uint64_t *prefixes; /* in it, of the whole body */
+	size_t n_prefixes;
 };
 
 /* gw_check_init - @config is borrowed. 0, or -1 when memory is out. */
