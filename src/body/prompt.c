@@ -184,7 +184,7 @@ colon(struct gw_prompt *p)
 		return;
 	}
 	take(p, ":", 1);
-	if (p->in_list && p->depth == 3 && p->is_object)
+	if (p->in_list && p->depth == 3)
 		p->is_role = is_word(p, "role");
 }
 

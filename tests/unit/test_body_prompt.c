@@ -107,6 +107,7 @@ what_counts(void)
 		 0, "a role deeper than the message's"},
 		{CHAT("{\"role\":{\"role\":\"user\"},\"a\":\"user\"}"), 0,
 		 "a role that is no text"},
+		{CHAT("{\"role\":[\"user\"]}"), 0, "a role that is a list"},
 		{CHAT("{\"name\":\"role\",\"x\":\"user\"}"), 0,
 		 "`role` as a value"},
 		{CHAT("{\"role\":\"users\"},{\"role\":\"use\"}"), 0,
