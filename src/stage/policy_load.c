@@ -25,12 +25,12 @@ first_step(const struct gw_choice *c, size_t k)
 }
 
 static uint32_t
-widest_of(const struct gw_choice *c, size_t k)
+widest_of(const struct gw_choice *c, size_t k, uint32_t step)
 {
 	uint32_t widest = 0;
 
 	for (size_t i = 0; i < k; i++)
-		if (c[i].max_concurrency > widest)
+		if (c[i].step == step && c[i].max_concurrency > widest)
 			widest = c[i].max_concurrency;
 	return widest ? widest : 1;
 }
@@ -38,15 +38,16 @@ widest_of(const struct gw_choice *c, size_t k)
 void
 gw_load_least(const struct gw_choice *c, size_t k, struct gw_load *out)
 {
-	*out = (struct gw_load){.step = first_step(c, k),
-				.widest = widest_of(c, k)};
+	uint32_t step = first_step(c, k);
+
+	*out = (struct gw_load){.step = step, .widest = widest_of(c, k, step)};
 	for (size_t i = 0; i < k; i++) {
 		uint64_t busy = c[i].in_flight;
 		uint64_t room = room_of(&c[i], out->widest);
 		/* busy / room, without fractions */
 		uint64_t mine = busy * out->room, best = out->busy * room;
 
-		if (c[i].step != out->step)
+		if (c[i].step != step)
 			continue;
 		if (out->ties && mine > best)
 			continue;
