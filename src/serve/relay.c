@@ -268,6 +268,9 @@ on_data(void *arg, const char *p, size_t n)
 		return true;
 	if (is_client_full(r))
 		return pause_for_client(r);
+	if (r->resolve.model->strategy == GW_AFFINITY &&
+	    !r->relay.content_encoding[0])
+		gw_cache_told_feed(&r->relay.cache, p, n);
 	if (!r->relay.opened && (!before_open(r, p, n, &took) || took))
 		return true;
 	note_byte(r, p, n);

@@ -28,6 +28,7 @@
 #include "base/key_name.h"
 #include "body/body.h"
 #include "config/config.h"
+#include "serve/cache_told.h"
 #include "serve/endpoint.h"
 #include "serve/step.h"
 #include "serve/turns.h"
@@ -208,6 +209,7 @@ struct gw_relayed {
 	int64_t content_length;		/* -1 = unknown */
 	struct gw_sse sse;		/* client side: between events? */
 	struct gw_sse_watch watch;	/* has the upstream told an error? */
+	struct gw_cache_told cache;	/* strategy affinity */
 	struct gw_buf held;		/* what came before it was opened */
 	bool held_cut;			/* ... and that was not all of it */
 	struct gw_coding *coding;	/* the bytes are decoded, or NULL */

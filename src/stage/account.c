@@ -50,6 +50,11 @@ count(const struct gw_request *r, const struct outcome *o)
 		gw_counters_count(c, GW_COUNT_ANSWERED_2XX, 1);
 	if (o->broken)
 		gw_counters_count(c, GW_COUNT_STREAM_BROKEN, 1);
+	if (r->relay.cache.told)
+		gw_counters_count(c,
+				  r->relay.cache.tokens ? GW_COUNT_CACHE_HITS
+							: GW_COUNT_CACHE_MISSES,
+				  1);
 }
 
 /* " NAME=VALUE"; no printf: it would cost more than the rest of the stage. */

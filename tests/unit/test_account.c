@@ -225,6 +225,46 @@ record(void)
 	   "record: a failure and its words");
 }
 
+/* What an upstream said about its cache, whole or in events. */
+static void
+caches(void)
+{
+	static const struct {
+		enum gw_strategy strategy;
+		const char *type, *coding, *text;
+		int64_t length;
+		int hits, misses;
+		const char *title;
+	} rows[] = {
+		{GW_AFFINITY, "text/event-stream", "",
+		 "data: {\"timings\":{\"cache_n\":8}}\n\n", -1, 1, 0, "a hit"},
+		{GW_AFFINITY, "application/json", "",
+		 "{\"usage\":{\"cached_tokens\":0}}", 29, 0, 1,
+		 "a miss, of an answer that is held"},
+		{GW_AFFINITY, "application/json", "", "{\"usage\":{}}", -1, 0,
+		 0, "nothing is said"},
+		{GW_AFFINITY, "application/json", "gzip",
+		 "{\"cached_tokens\":7}", -1, 0, 0, "compressed"},
+		{GW_ROUND_ROBIN, "application/json", "",
+		 "{\"cached_tokens\":7}", -1, 0, 0, "another strategy"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		chain_set_up();
+		model(PROXY)->strategy = rows[i].strategy;
+		ask(CHAT, CHAT_P);
+		up_encoding = rows[i].coding;
+		up_head(200, rows[i].type, rows[i].length);
+		up_encoding = "";
+		up_data(rows[i].text);
+		up_done(GW_TRANSFER_OK);
+		ok(counted(GW_COUNT_CACHE_HITS) == (uint64_t)rows[i].hits &&
+			   counted(GW_COUNT_CACHE_MISSES) ==
+				   (uint64_t)rows[i].misses,
+		   "cache: %s", rows[i].title);
+	}
+}
+
 int
 main(void)
 {
@@ -238,6 +278,7 @@ main(void)
 	admissions();
 	control_bytes();
 	record();
+	caches();
 	tear_down();
 	return done_testing();
 }
