@@ -193,72 +193,26 @@ warn_unused_model(const struct gw_config *c, struct gw_yaml *doc)
 	}
 }
 
-/* /v2, /v1beta: what is behind the last slash, when it looks like one. */
-static bool
-is_version(const char *segment)
-{
-	return segment[0] == 'v' && segment[1] >= '0' && segment[1] <= '9' &&
-	       strlen(segment) < 16;
-}
-
-/* Requests go to <proxy_url>/v1/..., which is rarely meant below these. */
 static void
-warn_versions(const struct gw_config *c, struct gw_yaml *doc)
+warn_places(const struct gw_config *c, struct gw_yaml *doc)
 {
 	for (size_t i = 0; i < c->n_models; i++) {
 		const struct gw_model *m = &c->models[i];
 		const struct gw_yaml_member *at;
-		const char *slash;
-		const struct gw_yaml_node *v;
-		bool api;
+		char path[GW_MODEL_NAME_MAX + 32];
 
-		at = m->alias ? gw_config_node(doc, m->alias, "proxy_url")
-			      : NULL;
-		slash = m->base_url ? strrchr(m->base_url, '/') : NULL;
-		if (!at || !slash)
+		at = m->alias ? gw_config_node(doc, m->alias, NULL) : NULL;
+		if (m->type != GW_MODEL_PROXY || !at)
 			continue;
-		v = at->value;
-		/* Ollama's own API; OpenRouter's is /api/v1, and says so. */
-		api = strcmp(slash, "/api") == 0 &&
-		      !memmem(v->text, v->len, "/v1", 3);
-		if (api || is_version(slash + 1))
-			gw_yaml_warning(doc, v,
-					"models.%s.proxy_url ends in `%s`: "
-					"requests will go to `%s/v1/...`%s",
-					m->alias, slash,
-					gw_yaml_show(v, m->base_url),
-					api ? "; Ollama's OpenAI API is not "
-					      "below /api"
-					    : "");
-	}
-}
-
-static void
-warn_tls(const struct gw_config *c, struct gw_yaml *doc)
-{
-	for (size_t i = 0; i < c->n_models; i++) {
-		const struct gw_model *m = &c->models[i];
-		const struct gw_yaml_member *tls;
-
-		if (m->type != GW_MODEL_PROXY || !m->alias || !m->base_url ||
-		    (!m->tls_insecure && !m->tls.ca.path))
-			continue;
-		tls = gw_config_node(doc, m->alias, "tls");
-		if (!tls)
-			continue;
-		if (strncmp(m->base_url, "https://", 8) != 0)
-			gw_yaml_warning(doc, tls->key,
-					"models.%s.tls has no effect: "
-					"proxy_url is no https address",
-					m->alias);
-		else if (m->tls_insecure)
-			gw_yaml_warning(doc,
-					gw_yaml_value(tls->value, "verify"),
-					"models.%s.tls.verify: any certificate "
-					"is accepted: whoever gets between can "
-					"read requests and the api_key; name "
-					"the authority with `ca_file`",
-					m->alias);
+		snprintf(path, sizeof(path), "models.%s", m->alias);
+		gw_place_warn(doc, &(struct gw_place){
+					   .path = path,
+					   .url_key = "proxy_url",
+					   .base_url = m->base_url,
+					   .map = at->value,
+					   .ca_path = m->tls.ca.path,
+					   .tls_insecure = m->tls_insecure,
+				   });
 	}
 }
 
@@ -268,8 +222,7 @@ gw_config_check(const struct gw_config *c, struct gw_yaml *doc)
 	check_default_model(c, doc);
 	check_roles(c, doc);
 	check_open(c, doc);
-	warn_versions(c, doc);
-	warn_tls(c, doc);
+	warn_places(c, doc);
 	warn_shared_keys(c, doc);
 	warn_unused_model(c, doc);
 }

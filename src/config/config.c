@@ -94,7 +94,8 @@ build(struct gw_config *c, struct gw_config_internal *in)
 	if (doc->no_memory)
 		return;
 	if (complete(c, doc) < 0 || gw_names_build(c, in) < 0 ||
-	    gw_failing_settle(c, doc) < 0 || name_all_keys(c) < 0) {
+	    gw_failing_settle(c, doc) < 0 || gw_nodes_settle(c, in) < 0 ||
+	    name_all_keys(c) < 0) {
 		doc->no_memory = true;
 		return;
 	}
@@ -181,6 +182,7 @@ gw_config_unref(struct gw_config *c)
 	free(c->default_keys);
 	gw_yaml_release(&in->doc);
 	free(in->names);
+	free(in->nodes);
 	free(in);
 	free(c);
 }

@@ -19,6 +19,7 @@
 #include "base/key_name.h"
 #include "config/diag.h"
 #include "config/keys.h"
+#include "config/node_limits.h"
 
 /* Variable with the address that rolemesh-gateway's --host names: the checks of
  * every process of the instance go by it instead of gateway.host. */
@@ -62,6 +63,34 @@ struct gw_pem {
 	char *path;
 	char *text;			/* NULL = the system's authorities */
 	size_t len;
+};
+
+/* A model of a node that is written in the configuration. */
+struct gw_static_model {
+	char *model_id;
+	struct gw_keys roles;
+	char *meta_json;		/* compact JSON object, or NULL */
+	uint32_t weight;		/* 0 = the node's */
+	uint32_t max_concurrency;	/* 0 = the node's */
+	uint32_t parallel;		/* 0 = not known */
+};
+
+/* A node that need not register: one of `nodes`. */
+struct gw_static_node {
+	char *node_id;
+	char *base_url;			/* as that of a model */
+	struct gw_static_model *models;
+	size_t n_models;		/* 0: models are called like `roles` */
+	struct gw_keys roles;
+	char *meta_json;		/* compact JSON object, or NULL */
+	uint32_t weight;		/* 1 .. GW_NODE_WEIGHT_MAX */
+	uint32_t max_concurrency;	/* of each model; 0 = no bound */
+	char *api_key;			/* Bearer, or NULL */
+	struct {
+		struct gw_pem ca;
+		bool verify;		/* as configured; for printing */
+	} tls;
+	bool tls_insecure;		/* any certificate will do */
 };
 
 struct gw_model {
@@ -123,6 +152,8 @@ struct gw_config {
 	} auth;
 	struct gw_model *models;	/* in the order of the file(s) */
 	size_t n_models;
+	struct gw_static_node *nodes;	/* in the order of the file */
+	size_t n_nodes;
 	/* Every key any model's `defaults` uses, sorted by (length, bytes): what a
 	 * body check has to notice, whatever the model turns out to be. */
 	struct gw_default_key {
@@ -176,6 +207,12 @@ const struct gw_model *gw_config_model(const struct gw_config *c,
 /* gw_config_model_named - the same, but unknown names lead nowhere. */
 const struct gw_model *gw_config_model_named(const struct gw_config *c,
 					     const char *name, size_t len);
+
+/*
+ * gw_config_static_node - the node of `nodes` with this id, or NULL. O(log n).
+ */
+const struct gw_static_node *gw_config_static_node(const struct gw_config *c,
+						   const char *node_id);
 
 /*
  * gw_config_default_key - index of @key in default_keys, or -1.

@@ -18,6 +18,9 @@ extern const struct gw_schema gw_config_schema;
 /* defaults.c: `defaults` of a model, into its struct gw_model. */
 extern const struct gw_kind gw_kind_defaults;
 
+/* nodes.c: a mapping of anything, as compact JSON [char *] */
+extern const struct gw_kind gw_kind_meta;
+
 /* kinds_pem.c: a file of certificates [struct gw_pem] */
 extern const struct gw_kind gw_kind_pem;
 
@@ -34,6 +37,8 @@ struct gw_config_internal {
 	struct gw_name *names; /* open addressing, at most half full */
 	size_t names_size;     /* a power of two */
 	const struct gw_model *takes_unknown; /* has "*" among its names */
+	const struct gw_static_node **nodes;  /* by id */
+	size_t n_nodes;			      /* of them; no id twice */
 };
 
 /*
@@ -56,6 +61,28 @@ GW_MUSTCHECK int gw_names_build(struct gw_config *c,
  * (defaults.c). Returns 0, or -1 when memory is out.
  */
 GW_MUSTCHECK int gw_defaults_index(struct gw_config *c);
+
+/*
+ * gw_nodes_settle - check `nodes` as a whole and make them known by their ids
+ * (nodes.c). Returns 0, or -1 when memory is out.
+ */
+GW_MUSTCHECK int gw_nodes_settle(struct gw_config *c,
+				 struct gw_config_internal *in);
+
+/* An address of an upstream in the configuration, and what belongs to it. */
+struct gw_place {
+	const char *path;		 /* "models.writer" */
+	const char *url_key;		 /* what the address is called there */
+	const char *base_url;		 /* NULL: it was a mistake */
+	const struct gw_yaml_node *map;	 /* what stands at `path`, or NULL */
+	const char *ca_path;		 /* or NULL */
+	bool tls_insecure;
+};
+
+/*
+ * gw_place_warn - what is allowed at an address, but rarely meant (place.c).
+ */
+void gw_place_warn(struct gw_yaml *doc, const struct gw_place *p);
 
 /*
  * gw_config_check - what only several keys together can get wrong (check.c).

@@ -68,12 +68,16 @@ static void
 emit_integer(struct gw_emit *e, const struct gw_option *o,
 	     const struct gw_yaml_node *source, const void *slot)
 {
+	/* A row without storage has one possible value. */
+	int64_t value = o->size ? load_integer(o, slot) : o->min;
 	char text[32];
 
 	(void)source;
-	/* A row without storage has one possible value. */
-	snprintf(text, sizeof(text), "%" PRId64,
-		 o->size ? load_integer(o, slot) : o->min);
+	if (!o->fallback && value < o->min) {
+		gw_emit_plain(e, "null"); /* not set */
+		return;
+	}
+	snprintf(text, sizeof(text), "%" PRId64, value);
 	gw_emit_plain(e, text);
 }
 

@@ -77,6 +77,14 @@ static const struct gw_kind gw_kind_names = {
 	.release = release_strings,
 };
 
+static const struct gw_kind gw_kind_roles = {
+	.wanted = "a list of roles",
+	.is_text = true,
+	.set = set_names,
+	.emit = emit_strings,
+	.release = release_strings,
+};
+
 static const struct gw_kind gw_kind_aliases = {
 	.wanted = "a list of aliases",
 	.is_text = true,
@@ -104,12 +112,28 @@ static const struct gw_record model_record = {
 	.noun = "alias",
 };
 
+static const struct gw_record node_record = {
+	.size = sizeof(struct gw_static_node),
+	.count_offset = offsetof(struct gw_config, n_nodes),
+	.max = GW_STATIC_NODES_MAX,
+	.noun = "node",
+};
+
+static const struct gw_record served_record = {
+	.size = sizeof(struct gw_static_model),
+	.count_offset = offsetof(struct gw_static_node, n_models),
+	.max = GW_NODE_MODELS_MAX,
+	.noun = "model",
+};
+
 #define PROXY GROUP(GW_MODEL_PROXY)
 #define DISCOVERED GROUP(GW_MODEL_DISCOVERED)
 #define KIND_ORIGINS &gw_kind_origins
 #define KIND_PEM &gw_kind_pem
 #define KIND_NAMES &gw_kind_names
 #define KIND_ALIASES &gw_kind_aliases
+#define KIND_ROLES &gw_kind_roles
+#define KIND_META &gw_kind_meta
 #define KIND_HEADER &gw_kind_header
 #define KIND_DEFAULTS &gw_kind_defaults
 

@@ -17,11 +17,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "config/node_limits.h"
 
-#define GW_NODE_MODELS_MAX 64	  /* models of a node */
-#define GW_NODE_ROLES_MAX 16	  /* roles of a model */
-#define GW_NODE_META_MAX 4096	  /* bytes of one meta as compact JSON */
-#define GW_NODE_NAME_MAX 256	  /* bytes of a model id or role */
 #define GW_NODE_METRICS_MAX 16384 /* bytes of heartbeat metrics */
 
 struct gw_node_model {

@@ -106,9 +106,9 @@ static const struct {
 	   "`probe_timeout_s`, `probe_ttl_s`, `shutdown_grace_s`, "
 	   "`sse_keepalive_s`, `cors_origins`, `eject`\n" E
 	   "2:1: error: unknown key `X-b`; known here: `version`, "
-	   "`default_model`, `gateway`, `auth`, `models`\n" E
+	   "`default_model`, `gateway`, `auth`, `models`, `nodes`\n" E
 	   "3:1: error: unknown key `xc`; known here: `version`, "
-	   "`default_model`, `gateway`, `auth`, `models`\n"},
+	   "`default_model`, `gateway`, `auth`, `models`, `nodes`\n"},
 	{"config: a list as key -> refused", "? [a]\n: 1\n", NULL,
 	 E "1:3: error: a key must be a scalar, not a list or a mapping\n"},
 	{"config: an unknown tag -> the known ones", "version: !foo 1\n", NULL,
@@ -405,7 +405,7 @@ static const struct {
 	 "prot: 1\nmodels: {m: {type: discovered, role: 5}}\n",
 	 "gateway: {prot: 2}\nversion: 3\n",
 	 E "1:1: error: unknown key `prot`; known here: `version`, "
-	   "`default_model`, `gateway`, `auth`, `models`\n" E
+	   "`default_model`, `gateway`, `auth`, `models`, `nodes`\n" E
 	   "2:38: error: models.m.role: expected a string, found the integer "
 	   "`5` (put it in quotes)\n" O
 	   "1:11: error: unknown key `gateway.prot`; did you mean `port`?\n" O

@@ -175,7 +175,7 @@ wide_files(void)
 			fixture_fatal("out of memory");
 	expect_first("limits: 49,000 unknown keys", &b,
 		     E "1:1: error: unknown key `k0`; known here: `version`, "
-		       "`default_model`, `gateway`, `auth`, `models`");
+		       "`default_model`, `gateway`, `auth`, `models`, `nodes`");
 	gw_buf_clear(&b);
 	put(&b, "a: 1\n", 49000);
 	expect_first("limits: one key 49,000 times", &b,

@@ -356,7 +356,37 @@ static const char *const printed = "version: 1\n"
 				   "      backoff_s: 0.25\n"
 				   "      backoff_max_s: 5\n"
 				   "    fallback: []\n"
-				   "    resume: false\n";
+				   "    resume: false\n"
+				   "nodes:\n"
+				   "- node_id: n\n"
+				   "  base_url: http://127.0.0.1:1\n"
+				   "  served_models:\n"
+				   "  - model_id: m\n"
+				   "    roles: [\"5\"]\n"
+				   "    meta: {}\n"
+				   "    weight: null\n"
+				   "    max_concurrency: 0\n"
+				   "    parallel: 4\n"
+				   "  roles: []\n"
+				   "  meta:\n"
+				   "    card: '***'\n"
+				   "  weight: 7\n"
+				   "  max_concurrency: 2\n"
+				   "  api_key: '***'\n"
+				   "  tls:\n"
+				   "    ca_file: null\n"
+				   "    verify: true\n"
+				   "- node_id: o\n"
+				   "  base_url: https://masked.invalid/***\n"
+				   "  served_models: []\n"
+				   "  roles: [\"5\"]\n"
+				   "  meta: {}\n"
+				   "  weight: 1\n"
+				   "  max_concurrency: 0\n"
+				   "  api_key: null\n"
+				   "  tls:\n"
+				   "    ca_file: null\n"
+				   "    verify: true\n";
 
 static void
 printing(void)
@@ -389,7 +419,15 @@ printing(void)
 		"      none: {}\n"
 		"  gone: null\n"
 		"  5: {type: discovered, strategy: random,\n"
-		"      timeouts: {connect_s: 0.0001}}\n",
+		"      timeouts: {connect_s: 0.0001}}\n"
+		"nodes:\n"
+		"- null\n"
+		"- {node_id: n, base_url: \"http://127.0.0.1:1/v1/\",\n"
+		"   served_models: [null, {model_id: m, roles: [\"5\"],\n"
+		"                   parallel: 4}],\n"
+		"   api_key: plain-s3cret, weight: 7, max_concurrency: 2,\n"
+		"   meta: {card: \"${env:GW_SECRET}\"}}\n"
+		"- {node_id: o, base_url: \"${env:GW_URL}\", roles: [\"5\"]}\n",
 		NULL);
 
 	if (!c)
