@@ -96,6 +96,8 @@ node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 		gw_json_set_age(o, result_age_ms);
 	}
 	gw_json_set_int(o, "in_flight", in_flight);
+	show_field(o, n->doc, "weight");
+	show_field(o, n->doc, "max_concurrency");
 	show_field(o, n->doc, "served_models");
 	show_field(o, n->doc, "meta");
 	if (n->status)

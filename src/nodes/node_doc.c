@@ -32,6 +32,40 @@ take_meta(struct json_object *to, struct json_object *from, const char *param,
 	return 0;
 }
 
+/* Copies an optional number from @from to @to, and into @out. */
+static int
+take_number(struct json_object *to, struct json_object *from, const char *at,
+	    const char *key, uint32_t least, uint32_t most, uint32_t *out,
+	    struct gw_err *err)
+{
+	struct json_object *v = gw_field(from, key);
+	char param[64];
+
+	snprintf(param, sizeof(param), "%s%s%s", at, *at ? "." : "", key);
+	if (gw_field_integer(v, least, most, param, out, err) < 0)
+		return -1;
+	if (v)
+		json_object_object_add(to, key, json_object_get(v));
+	return 0;
+}
+
+/* What a node says about all of its models, or a model about itself. */
+static int
+take_share(struct json_object *to, struct json_object *from, const char *at,
+	   uint32_t *weight, uint32_t *max_concurrency, struct gw_err *err)
+{
+	uint32_t own = 0;
+
+	if (take_number(to, from, at, "weight", 1, GW_NODE_WEIGHT_MAX, weight,
+			err) < 0 ||
+	    take_number(to, from, at, "max_concurrency", 0,
+			GW_NODE_REQUESTS_MAX, &own, err) < 0)
+		return -1;
+	if (own)
+		*max_concurrency = own;
+	return 0;
+}
+
 /* Adds a model with its id and room for @n_roles; returns NULL: no memory. */
 static struct gw_node_model *
 add_model(struct gw_node_doc *d, struct json_object *id, size_t n_roles)
@@ -42,6 +76,8 @@ add_model(struct gw_node_doc *d, struct json_object *id, size_t n_roles)
 	m->model_json = strdup(json_object_to_json_string_ext(
 		id, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	m->roles = calloc(n_roles, sizeof(*m->roles));
+	m->weight = d->weight;
+	m->max_concurrency = d->max_concurrency;
 	d->n_models++;
 	return m->model_id && m->model_json && m->roles ? m : NULL;
 }
@@ -109,7 +145,10 @@ read_model(struct gw_node_doc *d, struct json_object *o, size_t i,
 	json_object_object_add(kept, "model_id", json_object_get(id));
 	json_object_object_add(kept, "roles", json_object_get(roles));
 	snprintf(param, sizeof(param), "%s.meta", at);
-	if (take_meta(kept, o, param, err) < 0)
+	if (take_share(kept, o, at, &m->weight, &m->max_concurrency, err) < 0 ||
+	    take_number(kept, o, at, "parallel", 0, GW_NODE_REQUESTS_MAX,
+			&m->parallel, err) < 0 ||
+	    take_meta(kept, o, param, err) < 0)
 		return -1;
 	json_object_array_add(list, GW_STEAL(kept));
 	return 0;
@@ -230,7 +269,10 @@ build(struct json_object *body, read_url_fn *read_url, struct gw_err *err)
 	}
 	gw_json_set_str(d->json, "node_id", d->node_id);
 	gw_json_set_str(d->json, "base_url", d->base_url);
-	if (read_models(d, body, err) < 0 ||
+	d->weight = 1;
+	if (take_share(d->json, body, "", &d->weight, &d->max_concurrency,
+		       err) < 0 ||
+	    read_models(d, body, err) < 0 ||
 	    take_meta(d->json, body, "meta", err) < 0)
 		goto fail;
 	return d;

@@ -14,6 +14,7 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -26,6 +27,9 @@ struct gw_node_model {
 	char *model_json; /* the same as JSON text with quotes: forwarded */
 	char **roles;
 	size_t n_roles;
+	uint32_t weight;	  /* 1 .. GW_NODE_WEIGHT_MAX */
+	uint32_t max_concurrency; /* requests in flight; 0 = no bound */
+	uint32_t parallel;	  /* computed at a time; 0 = not known */
 };
 
 struct gw_node_doc {
@@ -33,8 +37,10 @@ struct gw_node_doc {
 	char *base_url; /* normalised: no trailing '/', no "/v1" */
 	struct gw_node_model *models;
 	size_t n_models;
+	uint32_t weight, max_concurrency; /* of models that have none */
 	struct json_object *json; /* the whole, as stored: node_id,
-				   * base_url, served_models, meta */
+				   * base_url, weight, max_concurrency,
+				   * served_models, meta */
 };
 
 /*

@@ -109,3 +109,21 @@ gw_field_list(struct json_object *v, size_t max, const char *param,
 			"has %zu entries, more than the %zu allowed", n, max);
 	return 0;
 }
+
+int
+gw_field_integer(struct json_object *v, uint32_t least, uint32_t most,
+		 const char *param, uint32_t *out, struct gw_err *err)
+{
+	int64_t value;
+
+	if (!v)
+		return 0;
+	if (!json_object_is_type(v, json_type_int))
+		return gw_field_refuse(err, param, "must be an integer");
+	value = json_object_get_int64(v); /* clamped when it is larger */
+	if (value < least || value > most)
+		return gw_field_refuse(err, param, "must be from %u to %u",
+				       least, most);
+	*out = (uint32_t)value;
+	return 0;
+}

@@ -10,6 +10,7 @@
 
 #include <json-c/json.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -36,6 +37,15 @@ GW_MUSTCHECK int gw_field_name(struct json_object *v, size_t max,
 /* gw_field_object - an object of at most @max bytes as compact JSON. */
 GW_MUSTCHECK int gw_field_object(struct json_object *v, size_t max,
 				 const char *param, struct gw_err *err);
+
+/*
+ * gw_field_integer - an optional whole number.
+ * @v            NULL = absent: @out stays as it is
+ * @least, @most what it may be
+ */
+GW_MUSTCHECK int gw_field_integer(struct json_object *v, uint32_t least,
+				  uint32_t most, const char *param,
+				  uint32_t *out, struct gw_err *err);
 
 /* gw_field_list - a list of 1 .. @max entries; @what names them. */
 GW_MUSTCHECK int gw_field_list(struct json_object *v, size_t max,

@@ -10,6 +10,9 @@
 #define HEAD "{\"node_id\":\"n\",\"base_url\":\"http://h:1\","
 #define ONE "\"served_models\":[{\"model_id\":\"m\",\"roles\":[\"r\"]}]"
 
+#define MODEL(more)                                                            \
+	"\"served_models\":[{\"model_id\":\"m\",\"roles\":[\"r\"]" more "}]}"
+
 static struct json_object *
 parse(const char *text)
 {
@@ -95,6 +98,33 @@ bad_fields(void)
 		      "},{\"model_id\":\"m\",\"roles\":[\"b\"]}]}",
 		 "served_models.1.model_id", "a model_id twice"},
 		{HEAD ONE ",\"meta\":5}", "meta", "meta a number"},
+		{HEAD ONE ",\"weight\":0}", "weight", "weight 0"},
+		{HEAD ONE ",\"weight\":101}", "weight", "weight 101"},
+		{HEAD ONE ",\"weight\":-1}", "weight", "a negative weight"},
+		{HEAD ONE ",\"weight\":1.0}", "weight", "weight 1.0"},
+		{HEAD ONE ",\"weight\":\"2\"}", "weight", "a weight as text"},
+		{HEAD ONE ",\"weight\":true}", "weight", "weight true"},
+		{HEAD ONE ",\"max_concurrency\":-1}", "max_concurrency",
+		 "a negative max_concurrency"},
+		{HEAD ONE ",\"max_concurrency\":65537}", "max_concurrency",
+		 "max_concurrency 65537"},
+		{HEAD ONE ",\"max_concurrency\":18446744073709551616}",
+		 "max_concurrency", "max_concurrency beyond 64 bits"},
+		{HEAD ONE ",\"max_concurrency\":{}}", "max_concurrency",
+		 "max_concurrency an object"},
+		{HEAD MODEL(",\"weight\":0"), "served_models.0.weight",
+		 "a model's weight 0"},
+		{HEAD MODEL(",\"weight\":1e1"), "served_models.0.weight",
+		 "a model's weight 1e1"},
+		{HEAD MODEL(",\"max_concurrency\":[]"),
+		 "served_models.0.max_concurrency",
+		 "a model's max_concurrency a list"},
+		{HEAD MODEL(",\"parallel\":-1"), "served_models.0.parallel",
+		 "a negative parallel"},
+		{HEAD MODEL(",\"parallel\":4294967297"),
+		 "served_models.0.parallel", "parallel beyond 32 bits"},
+		{HEAD MODEL(",\"parallel\":\"4\""), "served_models.0.parallel",
+		 "parallel as text"},
 	};
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(rows); i++)
@@ -205,6 +235,57 @@ contents(void)
 	gw_node_doc_free(d);
 }
 
+/* weight/max_concurrency/parallel of each model */
+static void
+shares(const char *text, const char *want, const char *stored)
+{
+	struct gw_err err = {0};
+	struct gw_node_doc *d = from_wire(text, &err), *again;
+	gw_auto_buf struct gw_buf json = GW_BUF_INIT(4096);
+	char got[256] = "";
+	size_t at = 0;
+
+	if (!ok(d && gw_json_text(d->json, &json) == 0, "shares: accepted")) {
+		printf("# %s\n", err.msg);
+		return;
+	}
+	is_str(json.data, stored, "shares: what is stored");
+	again = gw_node_doc_from_record(json.data, json.len);
+	for (size_t i = 0; again && i < again->n_models; i++)
+		at += (size_t)snprintf(got + at, sizeof(got) - at, "%s%u/%u/%u",
+				       i ? " " : "", again->models[i].weight,
+				       again->models[i].max_concurrency,
+				       again->models[i].parallel);
+	is_str(got, want, "shares: read back, own numbers before the node's");
+	gw_node_doc_free(again);
+	gw_node_doc_free(d);
+}
+
+static void
+all_shares(void)
+{
+	shares(HEAD "\"weight\":100,\"max_concurrency\":2,"
+		    "\"served_models\":["
+		    "{\"model_id\":\"a\",\"roles\":[\"r\"]},"
+		    "{\"model_id\":\"b\",\"roles\":[\"r\"],\"weight\":1,"
+		    "\"max_concurrency\":65536,\"parallel\":4,\"x\":1},"
+		    "{\"model_id\":\"c\",\"roles\":[\"r\"],\"weight\":null,"
+		    "\"max_concurrency\":0,\"parallel\":null}]}",
+	       "100/2/0 1/65536/4 100/2/0",
+	       HEAD "\"weight\":100,\"max_concurrency\":2,"
+		    "\"served_models\":["
+		    "{\"model_id\":\"a\",\"roles\":[\"r\"]},"
+		    "{\"model_id\":\"b\",\"roles\":[\"r\"],\"weight\":1,"
+		    "\"max_concurrency\":65536,\"parallel\":4},"
+		    "{\"model_id\":\"c\",\"roles\":[\"r\"],"
+		    "\"max_concurrency\":0}]}");
+	shares(HEAD "\"roles\":[\"r\",\"s\"],\"weight\":3}", "3/0/0 3/0/0",
+	       HEAD "\"weight\":3,\"served_models\":["
+		    "{\"model_id\":\"r\",\"roles\":[\"r\"]},"
+		    "{\"model_id\":\"s\",\"roles\":[\"s\"]}]}");
+	shares(HEAD ONE "}", "1/0/0", HEAD ONE "}");
+}
+
 static void
 legacy(void)
 {
@@ -305,6 +386,7 @@ main(void)
 	bad_fields();
 	limits();
 	contents();
+	all_shares();
 	legacy();
 	stored_and_read_back();
 	only_utf8();
