@@ -39,6 +39,8 @@ gw_answer_heartbeat(struct gw_request *r)
 	    gw_node_metrics_from_wire(r->receive.document, &metrics, &r->err) <
 		    0)
 		return GW_FINISH;
+	if (gw_node_is_configured(r, id))
+		return GW_FINISH;
 	/* It may be back before anybody saw that it was gone. */
 	gw_states_node(gw_routing(r), id);
 	if (touch(gw_routing(r)->reg, id, &metrics, &err) < 0)

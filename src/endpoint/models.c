@@ -96,6 +96,9 @@ node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 		gw_json_set_age(o, result_age_ms);
 	}
 	gw_json_set_int(o, "in_flight", in_flight);
+	if (n->fixed)
+		json_object_object_add(o, "static",
+				       json_object_new_boolean(true));
 	show_field(o, n->doc, "weight");
 	show_field(o, n->doc, "max_concurrency");
 	show_field(o, n->doc, "served_models");
@@ -191,7 +194,7 @@ begin_nodes(struct gw_request *r, struct gw_listing *l)
 	if (gw_json_text_around(doc, nodes, &l->text, &l->tail) < 0 ||
 	    gw_buf_puts(&l->tail, "\n") < 0)
 		return -1;
-	l->nodes = calloc(REG_NODES_MAX, sizeof(*l->nodes));
+	l->nodes = calloc(GW_NODE_SLOTS, sizeof(*l->nodes));
 	while (l->nodes && (n = gw_node_view_next(routing->nodes, &slot)))
 		l->nodes[l->n_nodes++] = n->reg.ref;
 	return l->nodes ? 0 : -1;

@@ -95,7 +95,7 @@ gw_answer_register(struct gw_request *r)
 
 	if (!d)
 		return GW_FINISH;
-	step = store(r, d);
+	step = gw_node_is_configured(r, d->node_id) ? GW_FINISH : store(r, d);
 	gw_node_doc_free(d);
 	return step;
 }

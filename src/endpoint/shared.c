@@ -85,6 +85,23 @@ gw_registry_failed(struct gw_request *r, const struct reg_err *e,
 	return GW_FINISH;
 }
 
+bool
+gw_node_is_configured(struct gw_request *r, const char *node_id)
+{
+	char quoted[GW_QUOTED_NODE_ID];
+
+	if (!gw_config_static_node(r->config, node_id))
+		return false;
+	gw_log_quote(quoted, sizeof(quoted), node_id, strlen(node_id));
+	gw_err_set(&r->err, GW_ERR_NODE_IS_CONFIGURED, 0,
+		   "the node %s is written in the gateway's configuration "
+		   "(nodes): give this one another node_id, or take that one "
+		   "out",
+		   quoted);
+	gw_err_param(&r->err, "node_id");
+	return true;
+}
+
 void
 gw_json_set_age(struct json_object *o, uint64_t age_ms)
 {

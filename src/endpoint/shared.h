@@ -7,6 +7,7 @@
 #define GW_ENDPOINT_SHARED_H
 
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "reg.h"
@@ -35,6 +36,13 @@ enum gw_step gw_await_availability(struct gw_request *r,
  */
 enum gw_step gw_registry_failed(struct gw_request *r, const struct reg_err *e,
 				const char *node_id);
+
+/*
+ * gw_node_is_configured - is this the id of a node of the configuration? Such a
+ * node cannot register, be alive or leave. True: r->err is set.
+ */
+GW_MUSTCHECK bool gw_node_is_configured(struct gw_request *r,
+					const char *node_id);
 
 /*
  * gw_usable_object - an entry of /v1/models; the caller puts it.

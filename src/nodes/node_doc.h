@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "config/config.h"
 #include "config/node_limits.h"
 
 #define GW_NODE_METRICS_MAX 16384 /* bytes of heartbeat metrics */
@@ -53,6 +54,15 @@ struct gw_node_doc {
  */
 GW_MUSTCHECK struct gw_node_doc *gw_node_doc_from_wire(struct json_object *body,
 						       struct gw_err *err);
+
+/*
+ * gw_node_doc_from_config - of a node that is written in the configuration.
+ * @n  checked: nothing of it is refused
+ * Returns a document the caller frees, as if the node had registered; NULL: no
+ * memory.
+ */
+GW_MUSTCHECK struct gw_node_doc *
+gw_node_doc_from_config(const struct gw_static_node *n);
 
 /*
  * gw_node_doc_from_record - parse what the registry stored.

@@ -14,6 +14,7 @@
 
 #include "base/json.h"
 #include "nodes/role_lists.h"
+#include "nodes/view_slots.h"
 
 #define STATUS_DEPTH_MAX 64
 
@@ -22,8 +23,7 @@ struct gw_node_view {
 	uint32_t stale_after_ms;
 	bool current; /* `epoch` is what was read completely */
 	uint64_t epoch;
-	struct gw_node *at[REG_NODES_MAX]; /* by slot; NULL = no node */
-	struct gw_role_lists roles;
+	struct gw_view_slots slots;
 	struct gw_candidate *fresh; /* the last answer */
 	size_t fresh_cap;
 	struct {
@@ -53,23 +53,6 @@ gw_node_view_stale_after_ms(const struct gw_node_view *v)
 }
 
 static void
-drop_node(struct gw_node_view *v, uint32_t slot)
-{
-	struct gw_node *n = v->at[slot];
-
-	if (!n)
-		return;
-	v->at[slot] = NULL;
-	if (n->doc)
-		gw_role_lists_remove(&v->roles, slot, n->doc);
-	gw_node_doc_free(n->doc);
-	json_object_put(n->status);
-	free(n->states);
-	free(n->memo);
-	free(n);
-}
-
-static void
 forget_versions(struct gw_node *n)
 {
 	/* None that it can have. */
@@ -80,8 +63,8 @@ void
 gw_node_view_moved(struct gw_node_view *v)
 {
 	for (uint32_t slot = 0; slot < REG_NODES_MAX; slot++)
-		if (v->at[slot])
-			forget_versions(v->at[slot]);
+		if (v->slots.at[slot])
+			forget_versions(v->slots.at[slot]);
 	v->current = false;
 	memset(&v->pass, 0, sizeof(v->pass)); /* it begins once more */
 }
@@ -91,9 +74,7 @@ gw_node_view_free(struct gw_node_view *v)
 {
 	if (!v)
 		return;
-	for (uint32_t slot = 0; slot < REG_NODES_MAX; slot++)
-		drop_node(v, slot);
-	gw_role_lists_release(&v->roles);
+	gw_view_slots_release(&v->slots);
 	free(v->fresh);
 	free(v);
 }
@@ -133,8 +114,8 @@ update_doc(struct gw_node_view *v, struct gw_node *n,
 
 	if (read_payload(v, found, REG_RECORD, &text, &len) < 0)
 		return -1;
-	if (n->doc)
-		gw_role_lists_remove(&v->roles, found->ref.slot, n->doc);
+	if (n->doc && !n->hidden)
+		gw_role_lists_remove(&v->slots.roles, found->ref.slot, n->doc);
 	gw_node_doc_free(n->doc);
 	free(n->memo);
 	n->memo = NULL;
@@ -145,7 +126,8 @@ update_doc(struct gw_node_view *v, struct gw_node *n,
 	free(n->states);
 	n->states = calloc(n->doc->n_models, sizeof(*n->states));
 	if (n->states &&
-	    gw_role_lists_add(&v->roles, found->ref.slot, n->doc) == 0)
+	    (n->hidden ||
+	     gw_role_lists_add(&v->slots.roles, found->ref.slot, n->doc) == 0))
 		return 0;
 	gw_node_doc_free(GW_STEAL(n->doc));
 	return -1;
@@ -178,11 +160,11 @@ static int
 update_node(struct gw_node_view *v, const struct reg_node *found, bool *parsed)
 {
 	uint32_t slot = found->ref.slot;
-	struct gw_node *n = v->at[slot];
+	struct gw_node *n = v->slots.at[slot];
 	int rc = 0;
 
 	if (n && !same_node(&n->reg, found)) {
-		drop_node(v, slot);
+		gw_view_slots_drop(&v->slots, slot);
 		n = NULL;
 	}
 	*parsed = !n || n->reg.record_version != found->record_version ||
@@ -190,17 +172,18 @@ update_node(struct gw_node_view *v, const struct reg_node *found, bool *parsed)
 	if (!*parsed)
 		return 0;
 	if (!n) {
-		n = v->at[slot] = calloc(1, sizeof(*n));
+		n = v->slots.at[slot] = calloc(1, sizeof(*n));
 		if (!n)
 			return -1;
 		n->reg = *found;
+		n->hidden = gw_view_slots_is_static(&v->slots, n->reg.id);
 		forget_versions(n); /* nothing has been read yet */
 	}
 	if (n->reg.record_version != found->record_version)
 		rc |= update_doc(v, n, found);
 	n->reg.registered_ms = found->registered_ms;
 	if (!n->doc) {
-		drop_node(v, slot);
+		gw_view_slots_drop(&v->slots, slot);
 		return rc;
 	}
 	rc |= update_status(v, n, found);
@@ -238,7 +221,7 @@ walk(struct gw_node_view *v, unsigned n)
 		more = reg_node_next(v->reg, &v->pass.slot, &found);
 		for (uint32_t slot = from;
 		     slot < (more ? found.ref.slot : REG_NODES_MAX); slot++)
-			drop_node(v, slot);
+			gw_view_slots_drop(&v->slots, slot);
 		if (!more) {
 			end_pass(v);
 			return true;
@@ -251,8 +234,15 @@ walk(struct gw_node_view *v, unsigned n)
 }
 
 void
+gw_node_view_configure(struct gw_node_view *v, struct gw_config *config)
+{
+	gw_view_slots_want(&v->slots, config);
+}
+
+void
 gw_node_view_refresh(struct gw_node_view *v)
 {
+	gw_view_slots_follow(&v->slots);
 	if (v->current && v->epoch == reg_epoch(v->reg))
 		return;
 	begin_pass(v);
@@ -262,6 +252,7 @@ gw_node_view_refresh(struct gw_node_view *v)
 bool
 gw_node_view_catch_up(struct gw_node_view *v, unsigned n)
 {
+	gw_view_slots_follow(&v->slots);
 	if (!v->pass.under_way) {
 		if (v->current && v->epoch == reg_epoch(v->reg))
 			return true;
@@ -273,9 +264,12 @@ gw_node_view_catch_up(struct gw_node_view *v, unsigned n)
 const struct gw_node *
 gw_node_view_next(const struct gw_node_view *v, uint32_t *slot)
 {
-	while (*slot < REG_NODES_MAX)
-		if (v->at[(*slot)++])
-			return v->at[*slot - 1];
+	while (*slot < GW_NODE_SLOTS) {
+		const struct gw_node *n = v->slots.at[(*slot)++];
+
+		if (n && !n->hidden)
+			return n;
+	}
 	return NULL;
 }
 
@@ -283,9 +277,11 @@ const struct gw_node *
 gw_node_view_find(const struct gw_node_view *v, struct reg_node_ref ref)
 {
 	const struct gw_node *n =
-		ref.slot < REG_NODES_MAX ? v->at[ref.slot] : NULL;
+		ref.slot < GW_NODE_SLOTS ? v->slots.at[ref.slot] : NULL;
 
-	return n && n->reg.ref.generation == ref.generation ? n : NULL;
+	return n && !n->hidden && n->reg.ref.generation == ref.generation
+		       ? n
+		       : NULL;
 }
 
 const struct gw_model_state *
@@ -300,7 +296,7 @@ uint64_t
 gw_node_age_ms(const struct gw_node_view *v, const struct gw_node *n,
 	       uint64_t now_ms)
 {
-	uint64_t seen = reg_node_seen(v->reg, n->reg.ref);
+	uint64_t seen = n->fixed ? now_ms : reg_node_seen(v->reg, n->reg.ref);
 
 	if (seen == 0)
 		return UINT64_MAX;
@@ -349,7 +345,7 @@ size_t
 gw_node_view_known_fresh(struct gw_node_view *v, const char *role,
 			 uint64_t now_ms, const struct gw_candidate **out)
 {
-	const struct gw_role_list *l = gw_role_list(&v->roles, role);
+	const struct gw_role_list *l = gw_role_list(&v->slots.roles, role);
 	const struct gw_node *last = NULL;
 	bool last_fresh = false;
 	size_t n = 0;
@@ -358,7 +354,7 @@ gw_node_view_known_fresh(struct gw_node_view *v, const char *role,
 	if (!l || !fresh_room(v, l->n))
 		return 0;
 	for (size_t i = 0; i < l->n; i++) {
-		const struct gw_node *node = v->at[l->places[i].slot];
+		const struct gw_node *node = v->slots.at[l->places[i].slot];
 
 		if (node != last)
 			last_fresh = gw_node_is_fresh(v, node, now_ms);
@@ -375,7 +371,7 @@ gw_node_view_known_fresh(struct gw_node_view *v, const char *role,
 size_t
 gw_node_view_serving(const struct gw_node_view *v, const char *role)
 {
-	const struct gw_role_list *l = gw_role_list(&v->roles, role);
+	const struct gw_role_list *l = gw_role_list(&v->slots.roles, role);
 
 	return l ? l->n : 0;
 }
@@ -384,28 +380,31 @@ const struct gw_node *
 gw_node_view_server(const struct gw_node_view *v, const char *role, size_t i,
 		    size_t *model)
 {
-	const struct gw_role_list *l = gw_role_list(&v->roles, role);
+	const struct gw_role_list *l = gw_role_list(&v->slots.roles, role);
 
 	if (!l || i >= l->n)
 		return NULL;
 	*model = l->places[i].model;
-	return v->at[l->places[i].slot];
+	return v->slots.at[l->places[i].slot];
 }
 
 void
 gw_node_view_count(struct gw_node_view *v, const char *role, uint64_t now_ms,
 		   struct gw_role_count *out)
 {
-	const struct gw_role_list *l = gw_role_list(&v->roles, role);
+	const struct gw_role_list *l = gw_role_list(&v->slots.roles, role);
 	const struct gw_node *last = NULL;
 	bool fresh = false;
 
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; l && i < l->n; i++) {
-		const struct gw_node *node = v->at[l->places[i].slot];
+		const struct gw_node *node = v->slots.at[l->places[i].slot];
 
 		if (node != last) {
-			uint64_t seen = reg_node_seen(v->reg, node->reg.ref);
+			uint64_t seen =
+				node->fixed
+					? now_ms
+					: reg_node_seen(v->reg, node->reg.ref);
 
 			fresh = gw_node_is_fresh(v, node, now_ms);
 			out->nodes++;

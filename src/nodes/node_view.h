@@ -7,6 +7,9 @@
  * process (slot, then model), which is what makes round robin exact across
  * processes.
  *
+ * Nodes of the configuration are in it like registered ones, behind them. They
+ * are always fresh, and hide a registered one with the same id.
+ *
  * One thread a process. Nothing here blocks or takes a lock.
  */
 #ifndef GW_NODES_NODE_VIEW_H
@@ -22,6 +25,10 @@
 
 struct gw_node_view;
 
+/* Slots that nodes can have: those of the registry, and one for each node of the
+ * configuration. */
+#define GW_NODE_SLOTS (REG_NODES_MAX + 1 + GW_STATIC_NODES_MAX)
+
 /* One node as last seen. Valid until the next gw_node_view_refresh() or
  * gw_node_view_catch_up(). */
 struct gw_node {
@@ -32,6 +39,10 @@ struct gw_node {
 					* doc's models; never NULL */
 	void *memo; /* who looks at nodes may keep something here, in one piece
 		     * of malloc's; freed with the doc */
+	bool hidden; /* in no list: a node of the configuration has its id */
+	/* Of one that is written in the configuration, else NULL: */
+	const struct gw_static_node *fixed;
+	struct gw_config *config; /* `fixed` is of it; borrowed */
 };
 
 /* One way to serve a role: a node and one of its models. */
@@ -61,6 +72,13 @@ void gw_node_view_free(struct gw_node_view *v);
 
 /* gw_node_view_stale_after_ms - the age from which a node is stale. */
 uint32_t gw_node_view_stale_after_ms(const struct gw_node_view *v);
+
+/*
+ * gw_node_view_configure - the nodes of the configuration are now those of @config.
+ * @config  a reference is taken, and kept for as long as one of its nodes is shown
+ * In force with the next refresh, for which all of them are built anew.
+ */
+void gw_node_view_configure(struct gw_node_view *v, struct gw_config *config);
 
 /*
  * gw_node_view_refresh - catch up with the registry; cheap when nothing moved.
@@ -105,7 +123,7 @@ const struct gw_model_state *
 gw_node_model_state(const struct gw_node *n, const struct gw_node_model *m);
 
 /* gw_node_age_ms - since its last sign of life, read from the registry
- * now; UINT64_MAX when it is gone. */
+ * now; UINT64_MAX when it is gone. 0 for one of the configuration. */
 uint64_t gw_node_age_ms(const struct gw_node_view *v, const struct gw_node *n,
 			uint64_t now_ms);
 

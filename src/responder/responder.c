@@ -79,6 +79,7 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 		if (!p->instance->last_good)
 			gw_config_needs_restart(w->config, fresh);
 	}
+	gw_node_view_configure(p->routing.nodes, fresh);
 	gw_worker_configure(w, fresh);
 }
 
@@ -342,6 +343,7 @@ attach(struct gw_responder *p, struct gw_instance *in, struct gw_err *err)
 	if (!routing->nodes || !routing->prober || !p->watch)
 		return gw_err_set(err, GW_ERR_INTERNAL, ENOMEM,
 				  "out of memory");
+	gw_node_view_configure(routing->nodes, w->config);
 	gw_config_watch_since(p->watch, w->config->fingerprint);
 	p->follow = (struct gw_follow){.loop = w->loop,
 				       .reg = routing->reg,

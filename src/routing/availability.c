@@ -88,7 +88,7 @@ prepare(struct gw_availability *a, struct gw_err *err)
 	if (collect(a) < 0)
 		goto out_of_memory;
 	a->probed = calloc(a->n ? a->n : 1, sizeof(*a->probed));
-	a->by_slot = calloc(REG_NODES_MAX, sizeof(*a->by_slot));
+	a->by_slot = calloc(GW_NODE_SLOTS, sizeof(*a->by_slot));
 	if (!a->probed || !a->by_slot)
 		goto out_of_memory;
 	a->run = gw_probe_run_new(a->routing->prober, a->config, a->n,

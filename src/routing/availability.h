@@ -78,7 +78,9 @@ bool gw_availability_is_done(const struct gw_availability *a,
  */
 void gw_availability_free(struct gw_availability *a);
 
-/* gw_proxy_target, gw_node_target - what is probed of a proxy, of a node. */
+/* gw_proxy_target, gw_node_target - what is probed of a proxy, of a node: its
+ * address, and the key and the authorities that requests to it go by. Borrowed
+ * from the model, or from the node and the configuration. */
 struct gw_probe_target gw_proxy_target(const struct gw_model *m);
 struct gw_probe_target gw_node_target(const struct gw_config *config,
 				      const struct gw_node *n);

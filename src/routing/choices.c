@@ -185,9 +185,11 @@ node_choice(struct gw_routing *routing, const struct gw_config *config,
 	struct gw_place_keys keys;
 	struct met met;
 
-	*c = (struct gw_choice){
-		.node = n, .model = &n->doc->models[model], .weight = 1};
-	c->parallel = s->parallel;
+	*c = (struct gw_choice){.node = n, .model = &n->doc->models[model]};
+	c->weight = c->model->weight;
+	c->max_concurrency = c->model->max_concurrency;
+	/* What the node tells now says more than what it registered with. */
+	c->parallel = s->parallel ? s->parallel : c->model->parallel;
 	gw_node_keys(config, n, model, &keys);
 	meet(routing, &keys, now_ms, c, &met);
 	c->step = gw_node_model_step(s, c->in_flight, c->max_concurrency);

@@ -25,10 +25,19 @@ gw_proxy_target(const struct gw_model *m)
 struct gw_probe_target
 gw_node_target(const struct gw_config *config, const struct gw_node *n)
 {
-	return (struct gw_probe_target){
+	struct gw_probe_target t = {
 		.base_url = n->doc->base_url,
 		.bearer = config->auth.upstream_node_key,
 	};
+
+	if (!n->fixed)
+		return t;
+	if (n->fixed->api_key)
+		t.bearer = n->fixed->api_key;
+	t.tls = (struct gw_transfer_tls){.ca = n->fixed->tls.ca.text,
+					 .ca_len = n->fixed->tls.ca.len,
+					 .insecure = n->fixed->tls_insecure};
+	return t;
 }
 
 int

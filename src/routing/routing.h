@@ -49,6 +49,8 @@ struct gw_picked {
 	bool trial;	/* it is the trial of an ejected candidate */
 	int32_t lease;	/* reg_lease_take() */
 	uint64_t begun_ms; /* when it was chosen */
+	struct gw_config *config; /* a reference: what the target borrows from
+				   * a node of the configuration; or NULL */
 	struct gw_place_keys keys;
 	struct reg_candidate_ref ref, address;
 	uint64_t tried[GW_ATTEMPTS_MAX]; /* candidate[0] of those before it */

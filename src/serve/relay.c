@@ -439,9 +439,7 @@ start(struct gw_request *r)
 		.body_len = gw_body_forward_len(r->receive.body),
 		.read = read_body,
 		.read_arg = r->receive.body,
-		.tls = {.ca = r->target.ca ? r->target.ca->text : NULL,
-			.ca_len = r->target.ca ? r->target.ca->len : 0,
-			.insecure = r->target.insecure},
+		.tls = r->target.tls,
 		.trickles = r->resolve.wants_stream,
 		.connect_ms = r->resolve.model->timeouts.connect_ms,
 	};

@@ -34,6 +34,7 @@
 #include "serve/turns.h"
 #include "serve/via.h"
 #include "sse/sse.h"
+#include "upstream/transfer.h"
 
 #define GW_REQUEST_ID_MAX 128		/* bytes of an X-Request-Id we keep */
 #define GW_CLIENT_MAX 64		/* bytes of a client's address */
@@ -124,11 +125,10 @@ struct gw_resolved {
 struct gw_target {
 	const char *base_url;
 	const char *api_key; /* Bearer, or NULL */
+	struct gw_transfer_tls tls;
 	char *model_json;    /* JSON text of the forwarded `model`, or NULL */
 	char *node_id;	     /* discovered: X-RoleMesh-Node; or NULL */
 	char *owned_url;     /* base_url's storage, or NULL */
-	const struct gw_pem *ca; /* of https; NULL = the system's */
-	bool insecure;
 	char *key_place;     /* where `api_key` is configured, or NULL */
 };
 

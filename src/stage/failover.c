@@ -209,9 +209,7 @@ gw_failover_target(const struct gw_request *r)
 	return (struct gw_probe_target){
 		.base_url = r->target.base_url,
 		.bearer = r->target.api_key,
-		.tls = {.ca = r->target.ca ? r->target.ca->text : NULL,
-			.ca_len = r->target.ca ? r->target.ca->len : 0,
-			.insecure = r->target.insecure},
+		.tls = r->target.tls,
 	};
 }
 

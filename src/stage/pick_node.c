@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "routing/availability.h"
 #include "routing/routing.h"
 #include "serve/worker.h"
 #include "stage/failover.h"
@@ -32,8 +33,7 @@ proxy_target(struct gw_request *r)
 
 	t->base_url = m->base_url;
 	t->api_key = m->api_key;
-	t->ca = m->tls.ca.text ? &m->tls.ca : NULL;
-	t->insecure = m->tls_insecure;
+	t->tls = gw_proxy_target(m).tls;
 	if (m->api_key &&
 	    asprintf(&t->key_place, "models.%s.api_key", m->alias) < 0)
 		t->key_place = NULL;
@@ -47,6 +47,7 @@ static int
 node_target(struct gw_request *r, const struct gw_choice *c)
 {
 	struct gw_target *t = &r->target;
+	struct gw_probe_target how;
 
 	t->node_id = strdup(c->node->doc->node_id);
 	t->owned_url = strdup(c->node->doc->base_url);
@@ -54,8 +55,15 @@ node_target(struct gw_request *r, const struct gw_choice *c)
 	if (!t->node_id || !t->owned_url || !t->model_json)
 		return no_memory(r);
 	t->base_url = t->owned_url;
-	t->api_key = r->config->auth.upstream_node_key;
-	t->key_place = t->api_key ? strdup("auth.upstream_node_key") : NULL;
+	how = gw_node_target(r->config, c->node);
+	t->api_key = how.bearer;
+	t->tls = how.tls;
+	if (c->node->config)
+		gw_routed(r)->pick.config = gw_config_ref(c->node->config);
+	if (t->api_key)
+		t->key_place = strdup(c->node->fixed && c->node->fixed->api_key
+					      ? "the node's api_key in nodes"
+					      : "auth.upstream_node_key");
 	return 0;
 }
 
@@ -88,6 +96,8 @@ gw_pick_release(struct gw_request *r)
 		reg_candidate_untry(reg, p->address);
 	}
 	p->trial = false;
+	gw_config_unref(p->config);
+	p->config = NULL;
 }
 
 void
