@@ -142,7 +142,7 @@ refute_secret_address() {
   wait_until 10 gw_node_has guest .status stale
   assert_equal "$(gw_node box-1 .status)" fresh 'status'
   assert_equal "$(shares 4)" '2 box-1,2 box-2' 'answers'
-  ! grep -q 'event=node_stale.*box-' "$GW_DIR/gateway.log"
+  run -1 grep -q 'event=node_stale.*box-' "$GW_DIR/gateway.log"
 }
 
 @test "static nodes: beside a registered one -> all three in turn" {
@@ -179,7 +179,7 @@ probe_keys() {
   gw_chat coder
   assert_error 502 upstream_auth_failed
   assert_match "$(jq -r .error.message <<<"$body")" "api_key in nodes"
-  ! grep -q own-key "$GW_DIR/gateway.log"
+  run -1 grep -q own-key "$GW_DIR/gateway.log"
 }
 
 @test "static nodes: behind a private authority -> believed where it is named, for that node alone" {
@@ -195,7 +195,7 @@ $(box box-3 "$TLS_URL" 'tls: {verify: false}')" | gw_config
   assert_json '[.rolemesh.nodes[] | .reachable]' '[true,false,true]'
   assert_match "$(jq -r '.rolemesh.nodes[1].reason' <<<"$body")" TLS
   asked 6 >"$GW_DIR/who"
-  ! grep -q 'box-2\|HTTP' "$GW_DIR/who"
+  run -1 grep -q 'box-2\|HTTP' "$GW_DIR/who"
   grep -q box-1 "$GW_DIR/who"
   grep -q box-3 "$GW_DIR/who"
 }
@@ -338,7 +338,7 @@ $(box box-1 "$FAKE_URL_two")" | gw_config
   assert_match "$output" 'models.yaml:6:13: error: nodes\[1\]\.node_id: `box-1` is the id of nodes\[0\] already'
   role_config "$(both 'api_key: own-key')" | gw_config
   gw_run --print-config --config "$GW_CONFIG" >"$GW_DIR/printed.yaml"
-  ! grep -q own-key "$GW_DIR/printed.yaml"
+  run -1 grep -q own-key "$GW_DIR/printed.yaml"
   run -0 gw_run --check --config "$GW_DIR/printed.yaml"
 }
 
