@@ -347,3 +347,24 @@ $(box box-1 "$FAKE_URL_two")" | gw_config
   assert_match "$output" 'two_servers.example.yaml: ok$'
   [[ $output != *warning* ]]
 }
+
+@test "static nodes: an agent with such an id -> told why and says so once, joins when the file lets it" {
+  role_config "$(box helper "$FAKE_URL_one")" | gw_config
+  gw_start
+  agent_node helper <<YAML
+heartbeat_interval_s: 3600
+models: [{model_id: m-agent, path: $(fake_model m-agent), roles: [coder]}]
+YAML
+  agent_start helper
+  wait_until 20 agent_complained
+  assert_match "$(grep 'event=gateway_failed' "$GW_DIR/agent-helper.log")" \
+    'HTTP 409, .*written in the gateway.s configuration'
+  assert_equal "$(grep -c 'event=gateway_failed' "$GW_DIR/agent-helper.log")" 1 'complaints'
+  role_config "$(box other "$FAKE_URL_one")" | gw_config
+  wait_until 60 gw_node_has helper .status fresh
+  wait_until 20 answers helper
+}
+
+agent_complained() {
+  grep -q 'event=gateway_failed' "$GW_DIR/agent-helper.log"
+}
