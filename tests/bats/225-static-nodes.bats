@@ -154,6 +154,22 @@ refute_secret_address() {
   assert_equal "$(shares 9)" '3 box-1,3 box-2,3 guest' 'answers'
 }
 
+@test "static nodes: weights -> three times the weight, three times the requests; a model's own wins" {
+  role_config "$(box box-1 "$FAKE_URL_one" 'weight: 3')
+$(box box-2 "$FAKE_URL_two")" | gw_config
+  gw_start
+  assert_equal "$(shares 12)" '9 box-1,3 box-2' 'answers'
+  role_config "- {node_id: box-1, base_url: \"$FAKE_URL_one\", weight: 100, served_models: [{model_id: m, roles: [coder], weight: 1}]}
+$(box box-2 "$FAKE_URL_two" 'weight: 2')" | gw_config
+  wait_until 20 gw_node_has box-2 .weight 2
+  wait_until 20 two_thirds
+}
+
+# A process that does not know the edit yet makes it another share.
+two_thirds() {
+  [[ $(shares 12) == '4 box-1,8 box-2' ]]
+}
+
 @test "static nodes: keys -> each node gets its own, else auth.upstream_node_key, requests and probes alike" {
   role_config "$(box box-1 "$FAKE_URL_one" 'api_key: own-key')
 $(box box-2 "$FAKE_URL_two")" 'auth: {upstream_node_key: shared-key}' | gw_config
