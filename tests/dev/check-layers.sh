@@ -40,6 +40,7 @@ src/base
 shm
 src/config src/upstream src/fcgi
 src/nodes src/probe src/sse src/body src/webserver
+src/resume
 src/serve
 src/routing
 src/stage
