@@ -73,14 +73,6 @@ show(struct gw_join *j)
 	return GW_RESUME_GOES_ON;
 }
 
-static enum gw_resume_fed
-show_bytes(struct gw_join *j, const char *p, size_t n)
-{
-	if (show(j) != GW_RESUME_GOES_ON || gw_buf_append(&j->out, p, n) < 0)
-		return GW_RESUME_UNREADABLE;
-	return GW_RESUME_GOES_ON;
-}
-
 /* What was held is new, so it is said now. It equals the beginning of what was
  * said before, which is where its text is taken from. */
 static enum gw_resume_fed
@@ -278,16 +270,22 @@ end_of_stream(struct gw_join *j, const struct gw_chunk *c)
 	if (rc != GW_RESUME_GOES_ON)
 		return rc;
 	gw_said_add(j->said, c);
-	return show_bytes(j, GW_RESUME_DONE, strlen(GW_RESUME_DONE));
+	if (show(j) != GW_RESUME_GOES_ON ||
+	    gw_buf_puts(&j->out, GW_RESUME_DONE) < 0)
+		return GW_RESUME_UNREADABLE;
+	return GW_RESUME_GOES_ON;
 }
 
-/* What is no event passes, but for a blank line (or half its CRLF). */
+/* As it is; of the blank line behind it there may be only half a CRLF here. */
 static enum gw_resume_fed
-pass_comment(struct gw_join *j, const char *p, size_t n)
+pass(struct gw_join *j, const char *p, size_t n)
 {
-	if (p[0] == '\n' || p[0] == '\r' || gw_buf_append(&j->out, p, n) == 0)
-		return GW_RESUME_GOES_ON;
-	return GW_RESUME_UNREADABLE;
+	while (n > 0 && (p[n - 1] == '\n' || p[n - 1] == '\r'))
+		n--;
+	if (n > 0 && (gw_buf_append(&j->out, p, n) < 0 ||
+		      gw_buf_puts(&j->out, "\n\n") < 0))
+		return GW_RESUME_UNREADABLE;
+	return GW_RESUME_GOES_ON;
 }
 
 static enum gw_resume_fed
@@ -299,10 +297,11 @@ join_event(struct gw_join *j, const char *p, size_t n)
 	if (j->said->done && !c.error)
 		return GW_RESUME_GOES_ON; /* there is nothing behind it */
 	if (c.empty)
-		return pass_comment(j, p, n);
+		return pass(j, p, n);
 	if (c.error) {
 		gw_said_add(j->said, &c);
-		return show_bytes(j, p, n);
+		return show(j) == GW_RESUME_GOES_ON ? pass(j, p, n)
+						    : GW_RESUME_UNREADABLE;
 	}
 	if (c.odd || c.several)
 		return GW_RESUME_UNREADABLE;
@@ -323,12 +322,13 @@ gw_join_feed(struct gw_join *j, const char *p, size_t n)
 
 	gw_buf_clear(&j->out);
 	if (gw_buf_append(&j->in, p, n) < 0)
-		return GW_RESUME_UNREADABLE;
+		rc = GW_RESUME_UNREADABLE;
 	while (rc == GW_RESUME_GOES_ON &&
 	       (end = gw_event_end(j->in.data, j->in.len, at))) {
 		rc = join_event(j, j->in.data + at, end - at);
 		at = end;
 	}
-	gw_buf_consume(&j->in, at);
+	/* Whatever follows what cannot be used is not looked at. */
+	gw_buf_consume(&j->in, rc == GW_RESUME_GOES_ON ? at : j->in.len);
 	return rc;
 }
