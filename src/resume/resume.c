@@ -193,10 +193,8 @@ gw_resume_broke(struct gw_resume *rs, const struct gw_body *request,
 
 	*show = (struct gw_resume_bytes){0};
 	*why = NULL;
-	if (rs->state == PASSES) {
-		*why = "the answer is too long";
-		return GW_RESUME_NOT;
-	}
+	if (rs->state == PASSES)
+		return GW_RESUME_UNSEEN;
 	/* The usual end, of which nothing need be read. */
 	if (rs->state == KEEPS && gw_event_says_done(rs->kept.data, rs->shown))
 		return GW_RESUME_WHOLE;

@@ -58,6 +58,8 @@ enum gw_resume_verdict {
 	GW_RESUME_ASK,	 /* for the rest, with the request that was made */
 	GW_RESUME_WHOLE, /* nothing is missing, but perhaps some last bytes */
 	GW_RESUME_NOT,	 /* it cannot be resumed; the reason is told */
+	/* Neither is known: it became too long, and nobody has looked at it. */
+	GW_RESUME_UNSEEN,
 };
 
 struct gw_resume;

@@ -41,6 +41,9 @@ advance(struct gw_request *r, enum gw_step step)
 	case GW_REPICK:
 		r->progress.stage = (unsigned)r->worker->pipeline->pick;
 		return true;
+	case GW_AGAIN:
+		r->progress.stage = (unsigned)r->worker->pipeline->pick + 1;
+		return true;
 	case GW_WAIT:
 		return r->progress.again || r->progress.client_gone;
 	case GW_FINISH:

@@ -78,7 +78,7 @@ no_memory(struct gw_request *r)
 }
 
 static int
-deliver(struct gw_request *r, const char *p, size_t n)
+pass_on(struct gw_request *r, const char *p, size_t n)
 {
 	if (gw_reply_body(r, p, n) < 0)
 		return -1;
@@ -86,6 +86,20 @@ deliver(struct gw_request *r, const char *p, size_t n)
 	if (r->relay.is_sse && !r->relay.content_encoding[0])
 		gw_sse_watch_feed(&r->relay.watch, p, n);
 	return 0;
+}
+
+/* -1 with or without r->err: the stage is to look at it. */
+static int
+deliver(struct gw_request *r, const char *p, size_t n)
+{
+	struct gw_resume_bytes show;
+
+	if (!r->resume.stream)
+		return pass_on(r, p, n);
+	r->resume.fed = gw_resume_feed(r->resume.stream, p, n, &show);
+	if (show.n && pass_on(r, show.p, show.n) < 0)
+		return -1;
+	return r->resume.fed == GW_RESUME_GOES_ON ? 0 : -1;
 }
 
 static bool

@@ -42,7 +42,7 @@ void gw_relay_reset(struct gw_request *r);
 /*
  * gw_relay_open - the head is with the client: what is held goes there now, and
  * what comes from now on at once; decoded where the client has its 200 already.
- * Returns 0, or -1 with r->err set.
+ * Returns 0, or -1 with r->err set or r->resume.fed telling.
  */
 GW_MUSTCHECK int gw_relay_open(struct gw_request *r);
 

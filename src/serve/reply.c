@@ -273,6 +273,12 @@ gw_reply_early(struct gw_request *r, const char *type)
 	return 0;
 }
 
+void
+gw_reply_goes_on(struct gw_request *r)
+{
+	r->reply.early = true;
+}
+
 int
 gw_reply_body(struct gw_request *r, const void *p, size_t n)
 {

@@ -42,6 +42,12 @@ GW_MUSTCHECK int gw_reply_head(struct gw_request *r, int status,
  */
 GW_MUSTCHECK int gw_reply_early(struct gw_request *r, const char *type);
 
+/*
+ * gw_reply_goes_on - the client has the head and a part of an event stream, whose
+ * rest another answer is to give: that one is treated as behind an early 200.
+ */
+void gw_reply_goes_on(struct gw_request *r);
+
 /* gw_reply_body - queue bytes behind the head; HEAD requests drop them. 0 / -1. */
 GW_MUSTCHECK int gw_reply_body(struct gw_request *r, const void *p, size_t n);
 

@@ -88,6 +88,35 @@ gw_kept_answer_free(struct gw_kept_answer *k)
 }
 
 void
+gw_request_ask_rest(struct gw_request *r, struct gw_body *rest)
+{
+	if (!r->resume.own)
+		r->resume.own = r->receive.body;
+	gw_body_free(r->resume.rest);
+	r->resume.rest = rest;
+	r->resume.times++;
+	r->resume.asking = true;
+	gw_request_ask_plainly(r, false);
+}
+
+void
+gw_request_ask_plainly(struct gw_request *r, bool plainly)
+{
+	r->resume.plain = plainly;
+	r->resume.fed = GW_RESUME_GOES_ON;
+	r->receive.body = plainly ? r->resume.own : r->resume.rest;
+}
+
+static void
+free_bodies(struct gw_request *r)
+{
+	if (!r->resume.own)
+		gw_body_free(r->receive.body);
+	gw_body_free(r->resume.own);
+	gw_body_free(r->resume.rest);
+}
+
+void
 gw_request_free(struct gw_request *r)
 {
 	struct gw_worker *w = r->worker;
@@ -103,7 +132,8 @@ gw_request_free(struct gw_request *r)
 	gw_turn_leave(&w->turns, &r->long_answer.turn);
 	gw_target_clear(r);
 	free(r->accept.path);
-	gw_body_free(r->receive.body);
+	free_bodies(r);
+	gw_resume_free(r->resume.stream);
 	if (r->receive.document)
 		json_object_put(r->receive.document);
 	gw_buf_release(&r->receive.text);

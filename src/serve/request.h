@@ -28,6 +28,7 @@
 #include "base/key_name.h"
 #include "body/body.h"
 #include "config/config.h"
+#include "resume/resume.h"
 #include "serve/cache_told.h"
 #include "serve/endpoint.h"
 #include "serve/step.h"
@@ -227,6 +228,18 @@ struct gw_streaming {
 	bool events; /* the client gets an event stream */
 };
 
+/* stage stream (rest.c), `fed` relay.c: what is done when a stream breaks. */
+struct gw_resuming {
+	struct gw_resume *stream; /* NULL: it is not resumed */
+	/* Both NULL, or both of them; receive.body is one of the two. */
+	struct gw_body *own;  /* the client's request */
+	struct gw_body *rest; /* that for the rest of the answer */
+	unsigned times;	      /* it broke, and somebody was asked */
+	bool asking;	      /* for the rest, since then */
+	bool plain;	      /* ... with the client's own request */
+	enum gw_resume_fed fed; /* what the stream turned out to be */
+};
+
 /* deadline.c */
 struct gw_deadline {
 	ev_timer timer;
@@ -270,6 +283,7 @@ struct gw_request {
 	struct gw_forwarding forward;
 	struct gw_relayed relay;
 	struct gw_streaming stream;
+	struct gw_resuming resume;
 	struct gw_deadline deadline;
 	struct gw_replied reply;
 };
@@ -289,6 +303,16 @@ void gw_relayed_init(struct gw_relayed *relay);
 
 /* gw_target_clear - forget the chosen upstream and let it go (release). */
 void gw_target_clear(struct gw_request *r);
+
+/*
+ * gw_request_ask_rest - it is this body that is sent from now on, for the rest of
+ * an answer; the client's own is kept. Takes @rest.
+ */
+void gw_request_ask_rest(struct gw_request *r, struct gw_body *rest);
+
+/* gw_request_ask_plainly - the client's own body is sent, or the other one. Only
+ * after gw_request_ask_rest(). */
+void gw_request_ask_plainly(struct gw_request *r, bool plainly);
 
 /* gw_kept_answer_free - NULL is allowed. */
 void gw_kept_answer_free(struct gw_kept_answer *k);

@@ -6,7 +6,8 @@
 enum gw_step {
 	GW_NEXT,	/* done: run the next stage */
 	GW_WAIT,	/* an event will resume this stage */
-	GW_REPICK,	/* back to pick_node; only before the first client byte */
+	GW_REPICK,	/* back to pick_node, for another upstream */
+	GW_AGAIN,	/* back to the stage behind it: the same upstream */
 	GW_FINISH	/* nothing more to do: account */
 };
 

@@ -14,6 +14,7 @@
 #include "serve/relay.h"
 #include "serve/worker.h"
 #include "stage/attempt.h"
+#include "stage/rest.h"
 #include "stage/stage.h"
 #include "stage/verdict.h"
 #include "upstream/transfer.h"
@@ -154,6 +155,7 @@ pick_again(struct gw_request *r)
 	gw_counters_count(&r->worker->counters, GW_COUNT_REPICKS, 1);
 	r->forward.again = 0;
 	r->forward.loading_ms = 0;
+	gw_rest_elsewhere(r);
 	gw_target_clear(r);
 	return GW_REPICK;
 }
@@ -301,6 +303,8 @@ over(struct gw_request *r)
 {
 	enum gw_mishap mishap = mishap_of(r);
 
+	if (gw_rest_is_refused(r))
+		return gw_rest_plainly(r, "refused");
 	if (mishap == GW_MISHAP_NONE)
 		return GW_NEXT;
 	return failover(r) ? came_to_nothing(r, mishap)

@@ -8,6 +8,7 @@
 #include "serve/reply.h"
 #include "serve/worker.h"
 #include "sse/sse.h"
+#include "stage/rest.h"
 #include "stage/stage.h"
 #include "upstream/transfer.h"
 
@@ -35,8 +36,9 @@ static int
 open_answer(struct gw_request *r)
 {
 	/* A large prompt need not stay in memory while its answer streams. */
-	if (r->relay.transfer && gw_transfer_sent(r->relay.transfer) >=
-					 gw_body_forward_len(r->receive.body))
+	if (!r->resume.stream && r->relay.transfer &&
+	    gw_transfer_sent(r->relay.transfer) >=
+		    gw_body_forward_len(r->receive.body))
 		gw_body_discard(r->receive.body);
 	/* Comments or an error event may make an event stream longer. */
 	if (!r->reply.early &&
@@ -101,6 +103,11 @@ end_early(struct gw_request *r)
 {
 	if (gw_relay_decode_held(r) < 0)
 		return -1;
+	/* All of an answer is not the rest of one. */
+	if (is_success(r) && r->resume.asking) {
+		gw_rest_differs(r);
+		return -1;
+	}
 	return is_success(r) ? end_as_events(r) : end_as_event(r);
 }
 
@@ -119,21 +126,54 @@ note_error_event(struct gw_request *r)
 
 /* What was promised and did not come is no success of the upstream's. */
 static void
-tell_end(struct gw_request *r)
+tell_end(struct gw_request *r, bool whole)
 {
-	bool whole = r->relay.done && r->relay.failure == GW_TRANSFER_OK;
+	if (failover(r) && !r->forward.failed)
+		failover(r)->ended(r, whole && !r->relay.watch.found);
+}
 
-	if (!failover(r) || r->forward.failed)
-		return;
-	failover(r)->ended(r, whole && !r->relay.watch.found);
+static bool
+is_whole(const struct gw_request *r)
+{
+	return r->relay.done && r->relay.failure == GW_TRANSFER_OK;
+}
+
+static enum gw_step
+end_whole(struct gw_request *r)
+{
+	tell_end(r, true);
+	gw_reply_end(r);
+	return GW_FINISH;
+}
+
+/* What should have been the rest of an answer was left. */
+static enum gw_step
+end_left(struct gw_request *r)
+{
+	if (r->resume.fed == GW_RESUME_STARTED_ANEW)
+		return gw_rest_plainly(r, "started_anew");
+	gw_rest_differs(r);
+	return GW_FINISH;
 }
 
 static enum gw_step
 end(struct gw_request *r)
 {
+	enum gw_step step;
 	int rc = 0;
 
-	tell_end(r);
+	if (r->resume.fed != GW_RESUME_GOES_ON)
+		return end_left(r);
+	if (r->relay.opened)
+		switch (gw_rest_broke(r, "broken", &step)) {
+		case GW_REST_ASKED:
+			return step;
+		case GW_REST_WHOLE:
+			return end_whole(r);
+		case GW_REST_NONE:
+			break;
+		}
+	tell_end(r, is_whole(r));
 	/* One error event is enough: the upstream has told its own. */
 	if (r->relay.opened && r->relay.failure != GW_TRANSFER_OK &&
 	    !r->relay.watch.found) {
@@ -149,25 +189,54 @@ end(struct gw_request *r)
 	return GW_FINISH;
 }
 
+/* A limit has passed. Of a stream that fell silent somebody else may have the
+ * rest. */
+static enum gw_step
+out_of_time(struct gw_request *r)
+{
+	enum gw_limit hit = r->deadline.hit;
+	enum gw_step step;
+
+	if (hit == GW_LIMIT_IDLE && r->resume.stream) {
+		r->deadline.hit = GW_LIMIT_NONE;
+		gw_relay_cancel(r, GW_TRANSFER_TIMED_OUT);
+		switch (gw_rest_broke(r, "silent", &step)) {
+		case GW_REST_ASKED:
+			return step;
+		case GW_REST_WHOLE:
+			return end_whole(r);
+		case GW_REST_NONE:
+			break;
+		}
+	}
+	if (hit == GW_LIMIT_IDLE)
+		tell_end(r, false);
+	if (!r->err.code)
+		gw_limit_error(r, hit);
+	return GW_FINISH;
+}
+
 enum gw_step
 gw_stage_stream(struct gw_request *r)
 {
 	if (r->phase != GW_PHASE_STREAM) {
 		r->phase = GW_PHASE_STREAM;
 		r->stream.events = r->relay.is_sse || r->reply.early;
-		if (!r->relay.done && open_answer(r) < 0)
-			return GW_FINISH;
+		if (!r->relay.done) {
+			gw_rest_begin(r);
+			if (open_answer(r) < 0 &&
+			    r->resume.fed == GW_RESUME_GOES_ON)
+				return GW_FINISH;
+		}
 	}
 	if (r->err.code)
 		return GW_FINISH;
-	if (r->deadline.hit) {
-		if (r->deadline.hit == GW_LIMIT_IDLE)
-			tell_end(r);
-		gw_limit_error(r, r->deadline.hit);
-		return GW_FINISH;
-	}
+	if (r->deadline.hit)
+		return out_of_time(r);
 	if (r->relay.done)
 		return end(r);
+	if (r->resume.fed != GW_RESUME_GOES_ON)
+		gw_relay_leave(r, GW_TRANSFER_BROKEN);
 	gw_deadline_update(r);
 	return GW_WAIT;
 }

@@ -377,9 +377,8 @@ too_long(void)
 	ok(rs && feed(rs, b.data, b.len, 1021) == GW_RESUME_GOES_ON &&
 		   shown.len == b.len && !memcmp(shown.data, b.data, b.len),
 	   "long: more than that passes as it is, half events included");
-	is_int(broke(rs, REQUEST, &no_defaults), GW_RESUME_NOT,
+	is_int(broke(rs, REQUEST, &no_defaults), GW_RESUME_UNSEEN,
 	       "long: it cannot be resumed");
-	is_str(why, "the answer is too long", "long: and says so");
 	gw_resume_free(rs);
 }
 
