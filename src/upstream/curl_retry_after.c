@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* retry_after.c - see retry_after.h; dates are libcurl's to read. */
+/* curl_retry_after.c - see retry_after.h; dates are libcurl's to read. */
 #include "upstream/retry_after.h"
 
 #include <ctype.h>
