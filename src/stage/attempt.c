@@ -59,7 +59,10 @@ gw_attempt_log(struct gw_request *r, enum gw_mishap mishap,
 bool
 gw_attempt_is_answer(const struct gw_request *r, enum gw_mishap mishap)
 {
-	return r->relay.status && mishap != GW_MISHAP_LOST &&
+	/* A stream without events is one, if nothing better comes. */
+	return r->relay.status &&
+	       (mishap != GW_MISHAP_LOST ||
+		r->relay.failure == GW_TRANSFER_OK) &&
 	       mishap != GW_MISHAP_SILENT && mishap != GW_MISHAP_KEY_REFUSED &&
 	       (!r->relay.held_cut || r->reply.early);
 }
