@@ -13,13 +13,15 @@
 #include "serve/reply.h"
 
 static enum gw_step
-ready(struct gw_request *r, const struct gw_model *m, uint64_t age_ms)
+ready(struct gw_request *r, const struct gw_model *m, const struct gw_usable *u)
 {
 	struct json_object *doc = json_object_new_object();
 
 	gw_json_set_str(doc, "status", "ready");
 	gw_json_set_str(doc, "model", m->alias);
-	gw_json_set_age(doc, age_ms);
+	if (u->via)
+		gw_json_set_str(doc, "via", u->via);
+	gw_json_set_age(doc, u->age_ms);
 	gw_reply_json(r, 200, doc);
 	return GW_FINISH;
 }
@@ -43,7 +45,7 @@ check_default(struct gw_request *r, const struct gw_model *m)
 
 	gw_availability_model(gw_routed(r)->availability, m, &u);
 	if (u.usable)
-		return ready(r, m, u.age_ms);
+		return ready(r, m, &u);
 	gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
 		   "not ready: the default model '%s' is not usable: %s%s",
 		   m->alias, u.reason, age_of(&u, age));
@@ -60,7 +62,7 @@ check_any(struct gw_request *r)
 		gw_availability_model(gw_routed(r)->availability,
 				      &r->config->models[i], &u);
 		if (u.usable)
-			return ready(r, &r->config->models[i], u.age_ms);
+			return ready(r, &r->config->models[i], &u);
 		if (i == 0)
 			first = u;
 	}

@@ -120,6 +120,8 @@ gw_usable_object(const struct gw_request *r, const struct gw_model *m,
 	gw_json_set_str(o, "object", "model");
 	gw_json_set_int(o, "created", r->worker->started_wall_s);
 	gw_json_set_str(o, "owned_by", "rolemesh");
+	if (u->via)
+		gw_json_set_str(o, "via", u->via);
 	gw_json_set_age(o, u->age_ms);
 	return o;
 }

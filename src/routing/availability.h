@@ -37,6 +37,8 @@ struct gw_usable {
 	 * registration; no node at all: when this process started.
 	 */
 	int64_t since_wall_s;
+	const char *via; /* a fallback alias serves it; else NULL. Lives as
+			  * long as the configuration */
 	uint64_t age_ms; /* the probe that says so is so old; 0 = of now */
 };
 

@@ -3,6 +3,7 @@
  * it opens. */
 #include "routing/choices.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,9 +162,9 @@ state_of(const struct met *met, enum probed probed, uint64_t now_ms,
 	return GW_STATE_READY;
 }
 
-static void
-proxy_choice(struct gw_routing *routing, const struct gw_config *config,
-	     const struct gw_model *m, uint64_t now_ms, struct gw_choice *c)
+void
+gw_proxy_choice(struct gw_routing *routing, const struct gw_config *config,
+		const struct gw_model *m, uint64_t now_ms, struct gw_choice *c)
 {
 	struct gw_place_keys keys;
 	struct met met;
@@ -175,10 +176,10 @@ proxy_choice(struct gw_routing *routing, const struct gw_config *config,
 			    now_ms, c);
 }
 
-static void
-node_choice(struct gw_routing *routing, const struct gw_config *config,
-	    const struct gw_node *n, size_t model, uint64_t now_ms,
-	    struct gw_choice *c)
+void
+gw_node_choice(struct gw_routing *routing, const struct gw_config *config,
+	       const struct gw_node *n, size_t model, uint64_t now_ms,
+	       struct gw_choice *c)
 {
 	const struct gw_model_state *s = &n->states[model];
 	enum gw_state told = told_state(s);
@@ -213,15 +214,15 @@ gw_choices_of(struct gw_routing *routing, const struct gw_config *config,
 	if (m->type == GW_MODEL_PROXY) {
 		if (room(out, 1) < 0)
 			return -1;
-		proxy_choice(routing, config, m, now_ms, &out->at[out->n++]);
+		gw_proxy_choice(routing, config, m, now_ms, &out->at[out->n++]);
 		return 0;
 	}
 	if (room(out, gw_node_view_serving(routing->nodes, m->role)) < 0)
 		return -1;
 	for (size_t i = 0;
 	     (n = gw_node_view_server(routing->nodes, m->role, i, &model)); i++)
-		node_choice(routing, config, n, model, now_ms,
-			    &out->at[out->n++]);
+		gw_node_choice(routing, config, n, model, now_ms,
+			       &out->at[out->n++]);
 	return 0;
 }
 
@@ -245,9 +246,30 @@ gw_choice_rank(const struct gw_choice *c)
 	}
 }
 
+/* Once its pause is over the next request is its trial, unless a probe says
+ * that it is still not there. */
 bool
 gw_choice_is_usable(const struct gw_choice *c)
 {
 	return c->state == GW_STATE_READY || c->state == GW_STATE_COLD ||
-	       c->state == GW_STATE_FULL;
+	       c->state == GW_STATE_FULL ||
+	       (c->state == GW_STATE_EJECTED && c->waits_for_trial &&
+		!c->unreachable);
+}
+
+const char *
+gw_choice_reason(const struct gw_choice *c, uint64_t now_ms, char *out,
+		 size_t cap)
+{
+	uint64_t left_ms =
+		c->pause_ends_ms > now_ms ? c->pause_ends_ms - now_ms : 0;
+
+	if (c->state == GW_STATE_EJECTED)
+		snprintf(out, cap,
+			 "ejected: it failed several times in a row; it is "
+			 "asked again in %.1f s",
+			 (double)left_ms / 1000.0);
+	else
+		snprintf(out, cap, "%s", gw_state_name(c->state));
+	return out;
 }

@@ -39,12 +39,26 @@ GW_MUSTCHECK int gw_choices_of(struct gw_routing *routing,
 			       const struct gw_model *m, uint64_t now_ms,
 			       struct gw_choices *out);
 
+/* gw_proxy_choice, gw_node_choice - one of them: a proxy's upstream, or the
+ * @model-th model of a node. */
+void gw_proxy_choice(struct gw_routing *routing, const struct gw_config *config,
+		     const struct gw_model *m, uint64_t now_ms,
+		     struct gw_choice *c);
+void gw_node_choice(struct gw_routing *routing, const struct gw_config *config,
+		    const struct gw_node *n, size_t model, uint64_t now_ms,
+		    struct gw_choice *c);
+
 /* gw_choice_rank - see enum gw_rank. */
 enum gw_rank gw_choice_rank(const struct gw_choice *c);
 
 /* gw_choice_is_usable - would a request that goes there now be served, as far as
  * anybody knows? */
 bool gw_choice_is_usable(const struct gw_choice *c);
+
+/* gw_choice_reason - why it is in its state, where that says more than its name.
+ * Returns @out. */
+const char *gw_choice_reason(const struct gw_choice *c, uint64_t now_ms,
+			     char *out, size_t cap);
 
 /* gw_state_name - as people read it; static storage. */
 const char *gw_state_name(enum gw_state state);

@@ -92,11 +92,28 @@ gw_availability_node(const struct gw_availability *a, const struct gw_node *n,
 	return gw_probe_is_reachable(o.result);
 }
 
+/* Probes are answered; requests were not. */
+static void
+note_ejected(const struct gw_choice *c, const char *node_id, uint64_t now_ms,
+	     struct gw_usable *out)
+{
+	char why[GW_CHOICE_REASON_BYTES];
+
+	if (c->state != GW_STATE_EJECTED || gw_choice_is_usable(c))
+		return;
+	out->usable = false;
+	snprintf(out->reason, sizeof(out->reason), "%s%s%s",
+		 node_id ? node_id : "", node_id ? ": " : "",
+		 gw_choice_reason(c, now_ms, why, sizeof(why)));
+}
+
 static void
 judge_proxy(struct gw_availability *a, const struct gw_model *m,
 	    struct gw_usable *out)
 {
+	uint64_t now_ms = gw_mono_ms();
 	struct gw_probe_outcome o;
+	struct gw_choice choice;
 
 	if (!find_outcome(a, gw_proxy_target(m), &o)) {
 		snprintf(out->reason, sizeof(out->reason), "not probed");
@@ -105,8 +122,12 @@ judge_proxy(struct gw_availability *a, const struct gw_model *m,
 	out->usable = gw_probe_is_reachable(o.result);
 	out->since_wall_s = o.since_wall_s;
 	out->age_ms = o.age_ms;
-	if (!out->usable)
+	if (!out->usable) {
 		gw_probe_reason(o.result, out->reason, sizeof(out->reason));
+		return;
+	}
+	gw_proxy_choice(a->routing, a->config, m, now_ms, &choice);
+	note_ejected(&choice, NULL, now_ms, out);
 }
 
 static int64_t
@@ -174,8 +195,9 @@ judge_discovered(struct gw_availability *a, const struct gw_model *m,
 {
 	const struct gw_node *last = NULL;
 	const struct gw_candidate *c;
-	size_t n = gw_node_view_known_fresh(a->routing->nodes, m->role,
-					    gw_mono_ms(), &c);
+	uint64_t now_ms = gw_mono_ms();
+	size_t n = gw_node_view_known_fresh(a->routing->nodes, m->role, now_ms,
+					    &c);
 
 	if (n == 0) {
 		gw_availability_none(a->routing, m->role, out);
@@ -183,24 +205,32 @@ judge_discovered(struct gw_availability *a, const struct gw_model *m,
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct gw_probe_outcome o;
+		struct gw_choice choice;
 
-		if (c[i].node == last)
+		if (!node_outcome(a, c[i].node, &o) ||
+		    !gw_probe_is_reachable(o.result)) {
+			if (c[i].node != last)
+				note_unreachable(a, c[i].node, i == 0, out);
+			last = c[i].node;
 			continue;
-		last = c[i].node;
-		if (node_outcome(a, last, &o) &&
-		    gw_probe_is_reachable(o.result)) {
-			memset(out, 0, sizeof(*out));
-			out->usable = true;
-			out->age_ms = o.age_ms;
-			return;
 		}
-		note_unreachable(a, last, i == 0, out);
+		out->usable = true;
+		gw_node_choice(a->routing, a->config, c[i].node,
+			       (size_t)(c[i].model - c[i].node->doc->models),
+			       now_ms, &choice);
+		note_ejected(&choice, c[i].node->doc->node_id, now_ms, out);
+		if (!out->usable)
+			continue;
+		memset(out, 0, sizeof(*out));
+		out->usable = true;
+		out->age_ms = o.age_ms;
+		return;
 	}
 }
 
-void
-gw_availability_model(struct gw_availability *a, const struct gw_model *m,
-		      struct gw_usable *out)
+static void
+judge_alone(struct gw_availability *a, const struct gw_model *m,
+	    struct gw_usable *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (m->type == GW_MODEL_PROXY)
@@ -209,4 +239,21 @@ gw_availability_model(struct gw_availability *a, const struct gw_model *m,
 		judge_discovered(a, m, out);
 	if (!out->usable && out->since_wall_s == 0)
 		out->since_wall_s = gw_wall_s();
+}
+
+void
+gw_availability_model(struct gw_availability *a, const struct gw_model *m,
+		      struct gw_usable *out)
+{
+	struct gw_usable other;
+
+	judge_alone(a, m, out);
+	/* A fallback's own fallbacks are not followed. */
+	for (size_t i = 0; !out->usable && i < m->n_fallbacks; i++) {
+		judge_alone(a, m->fallbacks[i], &other);
+		if (!other.usable)
+			continue;
+		*out = other;
+		out->via = m->fallbacks[i]->alias;
+	}
 }

@@ -192,6 +192,19 @@ ask_again(struct gw_routing *routing, const struct gw_probe_target target)
 
 /* ---- aliases ------------------------------------------------------------- */
 
+static const char *
+why(const struct gw_routing *routing, const struct gw_choice *c,
+    uint64_t now_ms, char out[GW_CHOICE_REASON_BYTES])
+{
+	struct reg_probe last;
+
+	reg_probe_last(routing->reg, c->keys.probe, &last);
+	if (c->unreachable || c->state == GW_STATE_LOADING)
+		return gw_probe_reason(last.result, out,
+				       GW_CHOICE_REASON_BYTES);
+	return gw_choice_reason(c, now_ms, out, GW_CHOICE_REASON_BYTES);
+}
+
 /*
  * Usable, as far as anybody knows: a candidate that was not asked yet may well
  * be. Unlike /v1/models, which asks first.
@@ -201,26 +214,51 @@ judge_discovered(struct gw_routing *routing, const struct gw_model *m,
 		 struct gw_usable *out)
 {
 	const struct gw_config *config = routing->worker->config;
+	uint64_t now_ms = gw_mono_ms();
 	const struct gw_candidate *c;
-	size_t n = gw_node_view_known_fresh(routing->nodes, m->role,
-					    gw_mono_ms(), &c);
+	size_t n =
+		gw_node_view_known_fresh(routing->nodes, m->role, now_ms, &c);
 
 	if (n == 0)
 		gw_availability_none(routing, m->role, out);
 	for (size_t i = 0; i < n; i++) {
-		struct gw_probe_target t = gw_node_target(config, c[i].node);
-		char why[GW_PROBE_REASON_BYTES];
-		struct reg_probe last;
+		char text[GW_CHOICE_REASON_BYTES];
+		struct gw_choice choice;
 
-		if (!is_unreachable(routing, &t, &last))
+		gw_node_choice(routing, config, c[i].node,
+			       (size_t)(c[i].model - c[i].node->doc->models),
+			       now_ms, &choice);
+		if (gw_choice_is_usable(&choice))
 			return true;
 		if (i == 0)
-			snprintf(
-				out->reason, sizeof(out->reason),
-				"no fresh node is reachable: %s: %s",
-				c[i].node->doc->node_id,
-				gw_probe_reason(last.result, why, sizeof(why)));
+			snprintf(out->reason, sizeof(out->reason),
+				 "no fresh node is %s: %s: %s",
+				 choice.state == GW_STATE_EJECTED &&
+						 !choice.unreachable
+					 ? "to be asked now"
+					 : "reachable",
+				 c[i].node->doc->node_id,
+				 why(routing, &choice, now_ms, text));
 	}
+	return false;
+}
+
+static bool
+judge_alone(struct gw_routing *routing, const struct gw_model *m,
+	    struct gw_usable *out)
+{
+	char text[GW_CHOICE_REASON_BYTES];
+	uint64_t now_ms = gw_mono_ms();
+	struct gw_choice choice;
+
+	memset(out, 0, sizeof(*out));
+	if (m->type == GW_MODEL_DISCOVERED)
+		return judge_discovered(routing, m, out);
+	gw_proxy_choice(routing, routing->worker->config, m, now_ms, &choice);
+	if (gw_choice_is_usable(&choice))
+		return true;
+	snprintf(out->reason, sizeof(out->reason), "%s",
+		 why(routing, &choice, now_ms, text));
 	return false;
 }
 
@@ -228,16 +266,16 @@ static bool
 judge(struct gw_routing *routing, const struct gw_model *m,
       struct gw_usable *out)
 {
-	struct gw_probe_target target;
-	struct reg_probe last;
+	struct gw_usable other;
 
-	memset(out, 0, sizeof(*out));
-	if (m->type == GW_MODEL_DISCOVERED)
-		return judge_discovered(routing, m, out);
-	target = gw_proxy_target(m);
-	if (!is_unreachable(routing, &target, &last))
+	if (judge_alone(routing, m, out))
 		return true;
-	gw_probe_reason(last.result, out->reason, sizeof(out->reason));
+	for (size_t i = 0; i < m->n_fallbacks; i++) {
+		if (!judge_alone(routing, m->fallbacks[i], &other))
+			continue;
+		out->via = m->fallbacks[i]->alias;
+		return true;
+	}
 	return false;
 }
 
@@ -274,8 +312,9 @@ look_at_alias(struct gw_routing *routing, const struct gw_model *m)
 		       "model=%s unavailable_s=%s reason=\"%s\"",
 		       gw_log_word(alias, sizeof(alias), m->alias),
 		       seconds(s, since_ms, now_ms),
-		       m->type == GW_MODEL_PROXY ? "its upstream is reachable"
-						 : "a fresh node serves it");
+		       u.via ? "its fallback list serves it"
+		       : m->type == GW_MODEL_PROXY ? "its upstream is reachable"
+						   : "a fresh node serves it");
 	else
 		gw_log(GW_EV_ROLE_UNAVAILABLE, NULL, "model=%s reason=%s",
 		       gw_log_word(alias, sizeof(alias), m->alias),
