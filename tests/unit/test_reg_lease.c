@@ -6,11 +6,11 @@
 #include "reg_stops.h"
 
 #define LIMIT 5
-#define KILLS 80
+#define KILLS 40
 #ifdef REG_TEST_SLOW
-#define STRIDE 7 /* of the double deaths, try some */
+#define STRIDE 11 /* of the double deaths, try some */
 #else
-#define STRIDE 3
+#define STRIDE 5
 #endif
 
 /* ---- one at a time --------------------------------------------------------

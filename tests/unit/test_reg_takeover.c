@@ -46,9 +46,27 @@ prepare_dead(void)
 static void
 prepare_dead_and_full(void)
 {
+	struct reg_candidate_ref c;
+	struct reg_place *p;
+	uint32_t n = 1;
+	int32_t first;
+
 	prepare_dead();
-	for (uint32_t i = LEFT; i < REG_LEASES_MAX; i++)
-		lease_take(other, SOMEWHERE);
+	first = lease_take(other, SOMEWHERE);
+	c = candidate(other, SOMEWHERE);
+	p = reg_candidate_at(other, c);
+	for (uint32_t i = 0; i < REG_LEASES_MAX; i++) {
+		_Atomic uint64_t *lease = &other->seg->leases[i];
+
+		if (reg_held_state(*lease) != REG_FREE)
+			continue;
+		*lease = reg_held(REG_HELD, other->row, other->row_generation,
+				  c.index, 1);
+		n++;
+	}
+	/* Taking them one by one takes too long, that often. */
+	p->load = reg_load_with(p->load, n, (uint32_t)first,
+				other->seg->leases[first], false);
 }
 
 static void
