@@ -27,7 +27,16 @@ static struct {
 
 static unsigned picks; /* upstreams chosen since chain_set_up() */
 static int holds;      /* of them not yet let go */
-static bool another;   /* has_another says */
+
+/* What there is beside the upstream at hand, and what of it was told. */
+static struct {
+	bool another, passed_over; /* of discovered models */
+	size_t fallbacks;	   /* all of them "d" */
+	bool loaded;
+	unsigned asked_loaded, n_failed, bytes, n_whole, n_cut;
+	int mishap; /* the last one, and of how many ms it was busy */
+	uint64_t busy_ms;
+} other;
 
 struct chain_own {
 	bool holds;
@@ -63,10 +72,77 @@ chain_release(struct gw_request *r)
 }
 
 static bool
-chain_has_another(const struct gw_request *r)
+chain_has_another(const struct gw_request *r, bool *passed_over)
+{
+	bool discovered = r->resolve.model->type == GW_MODEL_DISCOVERED;
+
+	*passed_over = discovered && other.passed_over;
+	return discovered && other.another;
+}
+
+static bool
+chain_has_fallback(const struct gw_request *r)
+{
+	return r->forward.fallbacks < other.fallbacks;
+}
+
+static void
+chain_fall_back(struct gw_request *r)
+{
+	misuse += r->forward.fallbacks >= other.fallbacks;
+	r->forward.fallbacks++;
+	r->resolve.model = model(DISCOVERED);
+	gw_resolve_stream(r);
+}
+
+static void
+chain_failed(struct gw_request *r, int mishap, uint64_t busy_ms)
 {
 	(void)r;
-	return another;
+	other.n_failed++;
+	other.mishap = mishap;
+	other.busy_ms = busy_ms;
+}
+
+static void
+chain_gave_byte(struct gw_request *r)
+{
+	(void)r;
+	other.bytes++;
+}
+
+static void
+chain_ended(struct gw_request *r, bool whole)
+{
+	(void)r;
+	other.n_whole += whole;
+	other.n_cut += !whole;
+}
+
+static bool
+chain_is_loaded(struct gw_request *r)
+{
+	(void)r;
+	other.asked_loaded++;
+	return other.loaded;
+}
+
+static const struct gw_failover chain_failover = {
+	.has_another = chain_has_another,
+	.has_fallback = chain_has_fallback,
+	.fall_back = chain_fall_back,
+	.failed = chain_failed,
+	.gave_byte = chain_gave_byte,
+	.ended = chain_ended,
+	.is_loaded = chain_is_loaded,
+};
+
+static bool
+chain_may_leave(const struct gw_request *r)
+{
+	bool passed_over;
+
+	return chain_has_another(r, &passed_over);
 }
 
 static enum gw_step
@@ -78,7 +154,7 @@ chain_account(struct gw_request *r)
 	last.code = r->err.code;
 	memcpy(last.msg, r->err.msg, sizeof(last.msg));
 	last.phase = r->phase;
-	last.hit = r->deadline.hit;
+	last.hit = r->deadline.hit ? r->deadline.hit : r->forward.limit;
 	last.status = r->reply.status;
 	memcpy(last.key, r->authenticate.key, sizeof(last.key));
 	last.broken = r->reply.broken;
@@ -149,7 +225,8 @@ static struct gw_pipeline chain = {
 	.own_bytes = sizeof(struct chain_own),
 	.on_body = gw_receive_body,
 	.on_body_end = gw_receive_end,
-	.has_another = chain_has_another,
+	.may_leave = chain_may_leave,
+	.failover = &chain_failover,
 	.release = chain_release,
 };
 
@@ -160,7 +237,8 @@ chain_set_up(void)
 	memset(&last, 0, sizeof(last));
 	picks = 0;
 	holds = 0;
-	another = true;
+	memset(&other, 0, sizeof(other));
+	other.another = true;
 	chain.picks_again = chain.limits_readers = false;
 }
 

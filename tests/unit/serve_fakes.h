@@ -274,6 +274,12 @@ gw_transfer_leave(struct gw_transfer *t, enum gw_transfer_result result)
 	t->left_as = result;
 }
 
+bool
+gw_transfer_is_over(const struct gw_transfer *t)
+{
+	return !t->live || t->left;
+}
+
 uint64_t
 gw_transfer_sent(const struct gw_transfer *t)
 {
@@ -298,6 +304,16 @@ up_connected(void)
 	up()->ops->on_connected(up()->arg);
 }
 
+/* One that was left ends as soon as libcurl has returned. */
+static void
+up_left(struct gw_transfer *t)
+{
+	if (!t->live || !t->left)
+		return;
+	t->live = false;
+	t->ops->on_done(t->arg, t->left_as, "said libcurl");
+}
+
 UNUSED_OK static void
 up_head(int status, const char *type, int64_t length)
 {
@@ -309,17 +325,18 @@ up_head(int status, const char *type, int64_t length)
 	struct gw_transfer *t = up();
 
 	t->ops->on_head(t->arg, &head);
-	if (!t->left)
-		return;
-	t->live = false;
-	t->ops->on_done(t->arg, t->left_as, "said libcurl");
+	up_left(t);
 }
 
 /* Returns what became of it: taken, or to be delivered again. */
 UNUSED_OK static bool
 up_data(const char *text)
 {
-	return up()->ops->on_data(up()->arg, text, strlen(text));
+	struct gw_transfer *t = up();
+	bool taken = t->ops->on_data(t->arg, text, strlen(text));
+
+	up_left(t);
+	return taken;
 }
 
 UNUSED_OK static void

@@ -46,6 +46,8 @@ new_config(void)
 				  .openai_model_name = strdup("d"),
 				  .type = GW_MODEL_DISCOVERED,
 				  .role = strdup("r")};
+	for (size_t i = 0; i < c->n_models; i++)
+		c->models[i].retry = (struct gw_retry){2, 250, 5000};
 	if (gw_config_seal(c) < 0)
 		exit(1);
 	c->gateway.max_body_bytes = 1000;

@@ -27,6 +27,7 @@ static void
 answer(int status)
 {
 	chain_set_up();
+	model(PROXY)->retry.attempts = 0;
 	ask(CHAT, CHAT_P);
 	up_head(status, "text/plain", -1);
 	up_data("x");
@@ -201,7 +202,8 @@ record(void)
 			"client=192.0.2.7 bytes_in=32 "),
 	   "record: who, what and where");
 	ok(strstr(line,
-		  " first_byte_ms=0.0 ms=5.0 stream=0 broken=0 error=-\n"),
+		  " first_byte_ms=0.0 ms=5.0 attempts=n1:ok:5.0 stream=0 "
+		  "broken=0 error=-\n"),
 	   "record: how long and how it ended");
 	ok(strchr(line, '\n') == line + strlen(line) - 1,
 	   "record: one line a request");
@@ -217,12 +219,65 @@ record(void)
 	ok(strstr(logged(), " key=- client=\"1.2.3.4 key=x\\x0a\" "),
 	   "record: an address that is none is quoted");
 	chain_set_up();
+	model(PROXY)->retry.attempts = 0;
 	ask(CHAT, CHAT_P);
 	logged();
 	up_done(GW_TRANSFER_REFUSED);
 	ok(strstr(logged(), " error=upstream_unreachable message=\"the "
 			    "upstream of 'p' (node 'n1') failed: "),
 	   "record: a failure and its words");
+}
+
+/* Whom it was sent to, how that went, and how long it took. */
+static void
+attempts(void)
+{
+	chain_set_up();
+	client("POST", CHAT);
+	arrive();
+	logged();
+	leave();
+	ok(strstr(logged(), " attempts=- "), "attempts: none");
+	chain_set_up();
+	ask(CHAT, CHAT_D);
+	pass(3);
+	up_done(GW_TRANSFER_REFUSED);
+	pass(4);
+	up_head(503, "application/json", 2);
+	up_data("{}");
+	up_done(GW_TRANSFER_OK);
+	pass(5);
+	up_head(200, "application/json", 2);
+	up_data("{}");
+	logged();
+	up_done(GW_TRANSFER_OK);
+	ok(strstr(logged(),
+		  " attempts=n1:unconnected:3.0,n2:down:4.0,n3:ok:5.0 "),
+	   "attempts: each of them, in their order");
+	chain_set_up();
+	ask(CHAT, CHAT_D);
+	up_done(GW_TRANSFER_REFUSED);
+	pass(2);
+	logged();
+	leave();
+	ok(strstr(logged(),
+		  " attempts=n1:unconnected:0.0,n2:client_gone:2.0 "),
+	   "attempts: the client left in the last one");
+	chain_set_up();
+	ask(CHAT, STREAM_D);
+	up_head(200, "text/event-stream", -1);
+	up_data("data: 1\n\n");
+	logged();
+	up_done(GW_TRANSFER_BROKEN);
+	ok(strstr(logged(), " attempts=n1:broken:0.0 "),
+	   "attempts: it broke off behind its first byte");
+	chain_set_up();
+	model(DISCOVERED)->timeouts.total_ms = 100;
+	ask(CHAT, CHAT_D);
+	logged();
+	pass(101);
+	ok(strstr(logged(), " attempts=n1:timeout:101.0 "),
+	   "attempts: total_s was over");
 }
 
 /* What an upstream said about its cache, whole or in events. */
@@ -278,6 +333,7 @@ main(void)
 	admissions();
 	control_bytes();
 	record();
+	attempts();
 	caches();
 	tear_down();
 	return done_testing();

@@ -160,6 +160,9 @@ while_upstream_works(void)
 	   "ends: moved to another one -> held");
 	up()->sent = TEXT_BYTES;
 	up_head(200, "text/event-stream", -1);
+	is_int((long long)used(), TEXT_BYTES,
+	       "ends: a head alone -> held, it may be sent again");
+	up_data("data: 1\n\n");
 	is_int((long long)used(), 0,
 	       "ends: it was sent -> not while it streams");
 	leave();

@@ -8,8 +8,11 @@
 #include "serve_chain.h"
 
 static unsigned resumed;
+static enum gw_relay_mode mode; /* of the next answer */
+static bool opens;		/* what is for the client goes there */
 
-/* In place of forward and stream: it starts the transfer and only looks on. */
+/* In place of forward and stream: it starts the transfer, and opens its answer
+ * when there is something in it. */
 static enum gw_step
 look_on(struct gw_request *r)
 {
@@ -17,6 +20,10 @@ look_on(struct gw_request *r)
 	if (r->err.code)
 		return GW_FINISH;
 	if (!r->relay.transfer && !r->relay.done && gw_relay_start(r) < 0)
+		return GW_FINISH;
+	if (r->relay.head)
+		r->relay.mode = mode;
+	if (r->relay.first && !r->relay.opened && opens && gw_relay_open(r) < 0)
 		return GW_FINISH;
 	return GW_WAIT;
 }
@@ -27,6 +34,8 @@ begin(void)
 {
 	chain_set_up();
 	resumed = 0;
+	mode = GW_RELAY_PASS;
+	opens = true;
 	return ask(CHAT, CHAT_P);
 }
 
@@ -181,10 +190,14 @@ facts(void)
 	pass(10);
 	ok(up_data("ab"), "relay facts: bytes are taken");
 	is_str(conn.out, "ab", "relay facts: and reach the client");
-	ok(r->relay.last_ms == clock_ms && resumed == 2,
+	ok(r->relay.last_ms == clock_ms && resumed == 3 && r->relay.opened,
+	   "relay facts: when it came; the stage runs for the first one");
+	pass(10);
+	up_data("c");
+	ok(r->relay.last_ms == clock_ms && resumed == 3,
 	   "relay facts: when the last byte came; no stage runs for it");
 	up_done(GW_TRANSFER_BROKEN);
-	ok(resumed == 3 && r->relay.done && !r->relay.transfer &&
+	ok(resumed == 4 && r->relay.done && !r->relay.transfer &&
 		   r->relay.failure == GW_TRANSFER_BROKEN,
 	   "relay facts: how it ended, and the stage runs");
 	is_str(r->relay.reason, "said libcurl", "relay facts: in whose words");
@@ -236,26 +249,155 @@ events(void)
 	ok(gw_sse_between_events(&r->relay.sse), "relay: and between two");
 }
 
+/* ---- before it is opened ------------------------------------------------- */
+
+/* An answer with a status that is looked at whole. */
+static struct gw_request *
+begin_mode(enum gw_relay_mode m, int status, const char *type)
+{
+	struct gw_request *r = begin();
+
+	mode = m;
+	opens = false;
+	up_head(status, type, -1);
+	return r;
+}
+
+static void
+kept(void)
+{
+	static char piece[40000 + 1];
+	struct gw_request *r =
+		begin_mode(GW_RELAY_KEEP, 500, "application/json");
+
+	memset(piece, 'k', sizeof(piece) - 1);
+	ok(up_data("half") && conn.out_len == 0 && !r->relay.first &&
+		   strcmp(r->relay.held.data, "half") == 0,
+	   "relay kept: no byte leaves, and no stage is asked");
+	ok(r->relay.last_ms == clock_ms,
+	   "relay kept: but the upstream is not silent");
+	ok(gw_sse_between_events(&r->relay.sse),
+	   "relay kept: the client stands where it stood");
+	ok(up_data(piece) && !r->relay.held_cut, "relay kept: more of it");
+	resumed = 0;
+	up_data(piece);
+	ok(resumed == 1 && r->relay.first && r->relay.held_cut,
+	   "relay kept: more than 64 KiB -> the stage is asked");
+	is_int((long long)r->relay.held.len, 40004,
+	       "relay kept: with what there was until then");
+	r = begin_mode(GW_RELAY_KEEP, 500, "application/json");
+	r->reply.early = true;
+	up_data(piece);
+	resumed = 0;
+	ok(up_data(piece) && up_data(piece) && resumed == 0 &&
+		   !r->relay.first && r->relay.held_cut &&
+		   r->relay.held.len == GW_HELD_MAX,
+	   "relay kept: behind an early 200 its first 64 KiB, to its end");
+}
+
 static void
 held(void)
 {
-	static char piece[40000 + 1];
-	struct gw_request *r = begin();
+	static char piece[40000 + 1], more[300000 + 1];
+	struct gw_request *r =
+		begin_mode(GW_RELAY_HOLD, 200, "application/json");
 
 	memset(piece, 'h', sizeof(piece) - 1);
-	r->stream.hold = true;
-	conn.backlog = GW_FCGI_HIGH_WATER + 1;
-	ok(up_data("half") && !r->relay.paused,
-	   "relay: a held answer waits for no client");
-	ok(conn.out_len == 0 && strcmp(r->relay.held.data, "half") == 0,
-	   "relay: nor does it leave");
-	ok(gw_sse_between_events(&r->relay.sse),
-	   "relay: so that the client stands where it stood");
-	ok(up_data(piece) && up_data(piece) && up_data(piece),
-	   "relay: more than can be held is still taken");
-	ok(r->relay.held.len == 64 << 10 && last.accounts == 0,
-	   "relay: of which 64 KiB are kept");
-	conn.backlog = 0;
+	memset(more, 'm', sizeof(more) - 1);
+	ok(up_data("half") && up_data(piece) && conn.out_len == 0 &&
+		   !r->relay.first,
+	   "relay held: a whole answer waits for its end");
+	opens = true;
+	ok(up_data(piece) && r->relay.first && r->relay.opened &&
+		   conn.out_len == 80004 && !r->relay.held_cut,
+	   "relay held: more than 64 KiB -> all of it leaves, nothing is lost");
+	ok(strncmp(conn.out, "halfhh", 6) == 0 && r->relay.held.len == 0,
+	   "relay held: in its order, once");
+	ok(up_data("!") && conn.out_len == 80005,
+	   "relay held: and what comes leaves at once");
+	r = begin_mode(GW_RELAY_HOLD, 200, "application/json");
+	r->reply.early = true;
+	ok(up_data(more) && up_data(more) && up_data(more) &&
+		   !r->relay.held_cut && !r->relay.first,
+	   "relay held: behind an early 200 more of it, to become events");
+	up_data(more);
+	ok(r->relay.held_cut && r->relay.held.len == GW_WHOLE_MAX &&
+		   conn.out_len == 0,
+	   "relay held: up to 1 MiB");
+	r = begin_mode(GW_RELAY_HOLD, 200, "application/json");
+	up_data("all");
+	up_done(GW_TRANSFER_OK);
+	ok(r->relay.done && !r->relay.first && conn.out_len == 0 &&
+		   strcmp(r->relay.held.data, "all") == 0,
+	   "relay held: the end finds it as it is");
+}
+
+#define SSE "text/event-stream"
+
+/* Comments go to the client, and yet nothing is opened. */
+static void
+comments(void)
+{
+	struct gw_request *r = begin_mode(GW_RELAY_PASS, 200, SSE);
+
+	ok(up_data(": pi") && conn.out_len == 0 && !r->relay.first,
+	   "relay comments: half of one waits");
+	up_data("ng\n");
+	ok(got("Status: 200") == 1 && strcmp(got_body(), ": ping\n") == 0 &&
+		   r->reply.early && !r->relay.first,
+	   "relay comments: a whole one leaves, behind a 200");
+	is_int((long long)r->relay.last_ms, 0,
+	       "relay comments: which is no first byte");
+	up_data("\n: a\r\n\r\n: b");
+	is_str(got_body(), ": ping\n\n: a\r\n\r\n",
+	       "relay comments: the lines that are whole");
+	opens = true;
+	up_data("\n\nda");
+	ok(r->relay.opened && r->relay.last_ms == clock_ms,
+	   "relay comments: an event begins -> the answer is opened");
+	is_str(got_body(), ": ping\n\n: a\r\n\r\n: b\n\nda",
+	       "relay comments: with all there was, once");
+	up_data("ta: 1\n\n");
+	is_str(got_body(), ": ping\n\n: a\r\n\r\n: b\n\ndata: 1\n\n",
+	       "relay comments: and what comes behind it");
+	r = begin_mode(GW_RELAY_PASS, 200, SSE);
+	opens = true;
+	up_data("data: 1\n\n");
+	pass(10);
+	up_data(": ping\n\n");
+	ok(r->relay.last_ms == clock_ms - 10,
+	   "relay comments: later ones are no sign of progress");
+	up_data(": ping\n\ndata: 2\n\n");
+	ok(r->relay.last_ms == clock_ms,
+	   "relay comments: but an event behind one is");
+	pass(10);
+	up_data("data: 3");
+	up_data(":");
+	ok(r->relay.last_ms == clock_ms,
+	   "relay comments: a colon inside of an event is no comment");
+	r = begin_mode(GW_RELAY_PASS, 200, "text/plain");
+	up_data(": ping\n\n");
+	ok(r->relay.first, "relay comments: none in what is no event stream");
+}
+
+/* Others hear of it about once a second. */
+static void
+signs_of_life(void)
+{
+	begin();
+	up_head(200, SSE, -1);
+	is_int(other.bytes, 0, "relay: a head is no sign of life");
+	up_data("data: 1\n\n");
+	is_int(other.bytes, 1, "relay: the first byte is told");
+	pass(999);
+	up_data("data: 2\n\n");
+	is_int(other.bytes, 1, "relay: not every byte is");
+	pass(1);
+	up_data("data: 3\n\n");
+	is_int(other.bytes, 2, "relay: but one each second");
+	pass(1000);
+	up_data(": ping\n\n");
+	is_int(other.bytes, 2, "relay: a comment is none");
 }
 
 static void
@@ -304,6 +446,17 @@ write_fails(void)
 
 /* ---- compressed ---------------------------------------------------------- */
 
+/* A stream whose client has its 200 already. */
+static struct gw_request *
+begin_decoded(void)
+{
+	struct gw_request *r = begin();
+
+	r->reply.early = true;
+	up_head(200, "text/event-stream", -1);
+	return r;
+}
+
 static void
 compressed(void)
 {
@@ -319,12 +472,10 @@ compressed(void)
 	       "relay: a coding is noted");
 	ok(up_data("\x78\x9c") && conn.out_len == 2,
 	   "relay: and its bytes pass as they are");
-	r = begin();
-	up_head(200, "text/event-stream", -1);
-	ok(gw_relay_decode(r) == 0 && !r->relay.content_encoding[0],
-	   "relay: decoded -> the client is told of no coding");
+	r = begin_decoded();
 	conn.fills = true;
-	ok(!up()->ops->on_data(r, (char *)coded, len - 1) && r->relay.paused,
+	ok(!up()->ops->on_data(r, (char *)coded, len - 1) && r->relay.paused &&
+		   !r->relay.content_encoding[0],
 	   "relay: decoded: a client that gets full within a piece waits");
 	ok(conn.out_len > GW_FCGI_HIGH_WATER && conn.out_len < sizeof(zeros),
 	   "relay: decoded: with what it got until then");
@@ -335,9 +486,7 @@ compressed(void)
 	up_done(GW_TRANSFER_OK);
 	is_int(r->relay.failure, GW_TRANSFER_BROKEN,
 	       "relay: decoded: an end in the middle is none");
-	r = begin();
-	up_head(200, "text/event-stream", -1);
-	ok(gw_relay_decode(r) == 0, "relay: decoded: once more");
+	r = begin_decoded();
 	conn.fills = true;
 	ok(!up()->ops->on_data(r, (char *)coded, len - 4),
 	   "relay: decoded: a first piece that has to wait");
@@ -348,49 +497,111 @@ compressed(void)
 	   "relay: decoded: the piece behind it from its beginning");
 	up_done(GW_TRANSFER_OK);
 	is_int(r->relay.failure, GW_TRANSFER_OK, "relay: decoded: to the end");
-	r = begin();
-	up_head(200, "text/event-stream", -1);
-	ok(gw_relay_decode(r) == 0 &&
-		   up()->ops->on_data(r, (char *)coded, len) &&
+	r = begin_decoded();
+	ok(up()->ops->on_data(r, (char *)coded, len) &&
 		   conn.out_len == sizeof(zeros),
 	   "relay: decoded: all of it");
 	up_done(GW_TRANSFER_OK);
 	is_int(r->relay.failure, GW_TRANSFER_OK, "relay: decoded: its end");
-	r = begin();
 	up_encoding = "br";
-	up_head(200, "text/event-stream", -1);
-	ok(gw_relay_decode(r) < 0 &&
-		   r->err.code == GW_ERR_UPSTREAM_PROTOCOL_ERROR,
+	begin_decoded();
+	up_data("x");
+	ok(last.code == GW_ERR_UPSTREAM_PROTOCOL_ERROR && last.accounts == 1,
 	   "relay: a coding that is not known -> an error");
+	up_encoding = "";
+}
+
+/* An answer that is held whole. */
+static void
+decoded_whole(void)
+{
+	static char plain[GW_WHOLE_MAX + 2];
+	static Bytef coded[8000];
+	uLongf len = sizeof(coded);
+	struct gw_request *r;
+
+	memset(plain, '0', sizeof(plain) - 1);
+	compress(coded, &len, (Bytef *)"hello", 5);
+	up_encoding = "";
+	r = begin_mode(GW_RELAY_HOLD, 200, "application/json");
+	up_data("as it is");
+	ok(gw_relay_decode_held(r) == 0 &&
+		   strcmp(r->relay.held.data, "as it is") == 0,
+	   "relay held: no coding -> as it is");
+	up_encoding = "deflate";
+	r = begin_mode(GW_RELAY_HOLD, 200, "application/json");
+	up()->ops->on_data(r, (char *)coded, len);
+	ok(gw_relay_decode_held(r) == 0 && r->relay.held.len == 5 &&
+		   memcmp(r->relay.held.data, "hello", 5) == 0 &&
+		   !r->relay.held_cut && !r->relay.content_encoding[0],
+	   "relay held: decoded");
+	r = begin_mode(GW_RELAY_HOLD, 200, "application/json");
+	up()->ops->on_data(r, (char *)coded, len - 1);
+	ok(gw_relay_decode_held(r) < 0 &&
+		   r->err.code == GW_ERR_UPSTREAM_PROTOCOL_ERROR,
+	   "relay held: not all of it -> an error");
+	len = sizeof(coded);
+	compress(coded, &len, (Bytef *)plain, sizeof(plain) - 1);
+	r = begin_mode(GW_RELAY_HOLD, 200, "application/json");
+	r->reply.early = true;
+	up()->ops->on_data(r, (char *)coded, len);
+	ok(gw_relay_decode_held(r) == 0 && r->relay.held_cut &&
+		   r->relay.held.len == GW_WHOLE_MAX,
+	   "relay held: decoded, and cut where it is too much");
+	up_encoding = "br";
+	r = begin_mode(GW_RELAY_HOLD, 200, "application/json");
+	up_data("x");
+	ok(gw_relay_decode_held(r) < 0 &&
+		   r->err.code == GW_ERR_UPSTREAM_PROTOCOL_ERROR,
+	   "relay held: a coding that is not known -> an error");
 	up_encoding = "";
 }
 
 /* ---- another one --------------------------------------------------------- */
 
+static bool
+yes(const struct gw_request *r)
+{
+	(void)r;
+	return true;
+}
+
 static void
-may_move(void)
+may_leave(void)
 {
 	struct gw_request *r = begin();
 
-	ok(gw_relay_may_move(r), "relay: the first upstream may be left");
-	ok(up()->ops->may_leave(r),
-	   "relay: while it acknowledges nothing, too");
-	another = false;
-	ok(!up()->ops->may_leave(r), "relay: not without another one");
-	another = true;
-	chain.has_another = NULL;
+	other.another = true;
+	ok(!up()->ops->may_leave(r), "relay: its program has no other one");
+	chain.may_leave = yes;
+	ok(up()->ops->may_leave(r), "relay: its program has -> it is left");
+	chain.may_leave = NULL;
 	ok(!up()->ops->may_leave(r), "relay: nor where there never is one");
-	chain.has_another = chain_has_another;
-	r->forward.moves = GW_PICK_ATTEMPTS - 2;
-	ok(gw_relay_may_move(r), "relay: the last but one may be left");
-	r->forward.moves = GW_PICK_ATTEMPTS - 1;
-	ok(!gw_relay_may_move(r) && !up()->ops->may_leave(r),
-	   "relay: the last one may not");
-	r->forward.moves = 0;
-	r->reply.committed = true;
-	ok(!gw_relay_may_move(r) && !up()->ops->may_leave(r),
-	   "relay: nor any once the client has a head");
-	r->reply.committed = false;
+	chain.may_leave = chain_may_leave;
+}
+
+static void
+cancelled(void)
+{
+	struct gw_request *r = begin();
+
+	up_connected();
+	resumed = 0;
+	gw_relay_cancel(r, GW_TRANSFER_TIMED_OUT);
+	ok(up()->cancelled == 1 && !r->relay.transfer && r->relay.done &&
+		   r->relay.failure == GW_TRANSFER_TIMED_OUT && resumed == 0,
+	   "relay cancel: the transfer is over, and no stage is asked");
+	is_str(r->relay.reason, "", "relay cancel: libcurl says nothing");
+	gw_relay_cancel(r, GW_TRANSFER_BROKEN);
+	ok(up()->cancelled == 1 && r->relay.failure == GW_TRANSFER_BROKEN,
+	   "relay cancel: where none is under way");
+	r = begin_mode(GW_RELAY_KEEP, 401, "application/json");
+	gw_relay_leave(r, GW_TRANSFER_KEY_REFUSED);
+	ok(up()->left && up()->cancelled == 0 && !r->relay.done,
+	   "relay leave: it ends when libcurl has returned");
+	up_left(up());
+	ok(r->relay.done && r->relay.failure == GW_TRANSFER_KEY_REFUSED,
+	   "relay leave: as that");
 }
 
 static void
@@ -416,6 +627,24 @@ reset(void)
 	   "relay reset: the next transfer is not connected yet");
 	ok(r->deadline.begun_ms == clock_ms - 10,
 	   "relay reset: total_s goes on counting");
+	r = begin_mode(GW_RELAY_PASS, 200, SSE);
+	up_data(": a");
+	up_data("\n: b");
+	up_done(GW_TRANSFER_BROKEN);
+	gw_relay_reset(r);
+	ok(r->relay.held.len == 0 && r->relay.mode == GW_RELAY_UNDECIDED &&
+		   !r->relay.first && !r->relay.is_sse &&
+		   r->relay.content_length == -1 && !r->relay.reason[0],
+	   "relay reset: nothing is left of an answer");
+	is_str(got_body(), ": a\n",
+	       "relay reset: half a comment was never shown");
+	r = begin_mode(GW_RELAY_PASS, 200, SSE);
+	opens = true;
+	up_data("data: ha");
+	up_done(GW_TRANSFER_BROKEN);
+	gw_relay_reset(r);
+	ok(!gw_sse_between_events(&r->relay.sse),
+	   "relay reset: where the client stands is kept");
 }
 
 /* ---- failures ------------------------------------------------------------ */
@@ -462,11 +691,16 @@ main(void)
 	facts();
 	content_types();
 	events();
+	kept();
 	held();
+	comments();
+	signs_of_life();
 	back_pressure();
 	write_fails();
 	compressed();
-	may_move();
+	decoded_whole();
+	may_leave();
+	cancelled();
 	reset();
 	failure_texts();
 	tear_down();
