@@ -19,6 +19,7 @@ gateway:
   cors_origins: ["https://app.example", "http://localhost:5173"]
 models:
   planner: {type: proxy, proxy_url: "$FAKE_URL_alpha"}
+  impatient: {type: proxy, proxy_url: "$FAKE_URL_alpha", timeouts: {first_byte_s: 1}}
   dead: {type: proxy, proxy_url: "http://127.0.0.1:$DEAD_PORT"}
   nowhere: {type: proxy, proxy_url: "http://no-such-host.invalid"}
   not-tls: {type: proxy, proxy_url: "https://127.0.0.1:$FAKE_PORT_alpha"}
@@ -142,7 +143,7 @@ scripted() {
   assert_status 429
   assert_header Retry-After 7
   assert_equal "$(sed -n 's/:.*//; 2,$p' <<<"$headers" | tr 'A-Z\n' 'a-z ' | xargs -n1 | sort | xargs)" \
-    'content-length content-type date retry-after server x-request-id x-rolemesh-model'
+    'content-length content-type date retry-after server x-request-id x-rolemesh-attempts x-rolemesh-model'
   assert_header Server RoleMesh-Gateway
   assert_header X-Request-Id '/^req_/'
 }
@@ -173,7 +174,7 @@ scripted() {
     cp "$body_file" "$BATS_TEST_TMPDIR/direct"
     local direct_status=$status_code direct_type
     direct_type=$(header Content-Type)
-    gw_chat planner "$script"
+    gw_chat impatient "$script"
     assert_status "$direct_status"
     assert_header Content-Type "$direct_type"
     cmp "$BATS_TEST_TMPDIR/direct" "$body_file"
@@ -181,9 +182,9 @@ scripted() {
   done
 }
 
-@test "forward: 503 Loading model -> passes, not turned into an error of ours" {
+@test "forward: 503 Loading model until first_byte_s is over -> passes, not turned into an error of ours" {
   fake_mode alpha '{"loading": true}'
-  gw_chat planner
+  gw_chat impatient
   fake_mode alpha '{}'
   assert_status 503
   assert_json . '{"error":{"message":"Loading model","type":"unavailable_error","code":503}}'
@@ -213,7 +214,8 @@ scripted() {
 @test "forward: nothing listens -> 502 upstream_unreachable, connection refused" {
   gw_chat dead
   assert_error 502 upstream_unreachable
-  assert_json .error.message "the upstream of 'dead' failed: connection refused"
+  assert_json .error.message "none of 3 attempts for model 'dead' has an answer (dead unconnected,\
+ dead unconnected, dead unconnected); the last: connection refused"
 }
 
 @test "forward: the host name does not resolve -> 502 upstream_unreachable" {
