@@ -97,15 +97,16 @@ assert_broken_everywhere() {
 }
 
 @test "broken: a comment cut in its middle -> the error event is no part of it" {
-  gw_stream '{"pieces": [": pin", "x"], "end_after_tokens": 1}'
+  gw_stream '{"pieces": [": ping\n\n", ": pin", "x"], "end_after_tokens": 2}'
+  assert_status 200
+  assert_one_sse_error /v1/chat/completions upstream_protocol_error
+  gw_stream '{"pieces": ["data: 1\n\n: pin", "x"], "end_after_tokens": 1}'
   assert_one_sse_error /v1/chat/completions upstream_protocol_error
 }
 
-@test "broken: a reset behind the head -> 200 and the error event" {
+@test "broken: a reset behind the head -> 502, as nothing was passed on" {
   gw_stream '{"tokens": 9, "die_after_tokens": 0, "delay_ms": 50}'
-  assert_status 200
-  assert_one_sse_error /v1/chat/completions upstream_protocol_error
-  assert_equal "$(sse_texts)" ''
+  assert_error 502 upstream_protocol_error
 }
 
 @test "broken: behind [DONE] but without a last chunk -> the error event comes all the same" {
@@ -159,10 +160,16 @@ assert_broken_everywhere() {
 
 @test "broken: an answer of unknown length is reset -> the client sees a broken transfer" {
   gw_chat planner '{"fake": {"pieces": ["[1,", "2,", "3]"], "die_after_tokens": 2, "delay_ms": 100,
-    "content_type": "application/json"}}'
+    "content_type": "application/x-ndjson"}}'
   assert_status 200
   assert_equal "$curl_status" 18 'exit status of curl'
   assert_equal "$body" '[1,2,'
+}
+
+@test "broken: the same of JSON, which is held until it is whole -> 502" {
+  gw_chat planner '{"fake": {"pieces": ["[1,", "2,", "3]"], "die_after_tokens": 2, "delay_ms": 100,
+    "content_type": "application/json"}}'
+  assert_error 502 upstream_protocol_error
 }
 
 @test "broken: the end comes together with the beginning -> what came arrives, then the broken transfer" {
@@ -190,7 +197,8 @@ assert_broken_everywhere() {
 
 @test "broken: a 502 -> says which model and how, and nothing of the address" {
   gw_chat planner '{"fake": {"close_before_answer": true}}'
-  assert_json .error.message "the upstream of 'planner' failed: connection closed without an answer"
+  assert_json .error.message "none of 2 attempts for model 'planner' has an answer (planner lost, planner lost);\
+ the last: connection closed without an answer"
 }
 
 @test "broken: after each of these -> the next request is answered" {
