@@ -23,6 +23,7 @@ models:
   wrong: {type: proxy, proxy_url: $FAKE_URL_guarded, api_key: wrong-key}
   keyless: {type: proxy, proxy_url: $FAKE_URL_guarded}
   pair: {type: discovered}
+  impatient: {type: discovered, timeouts: {first_byte_s: 3}}
   locked: {type: discovered}
 YAML
   GW_WORKERS=1 gw_start
@@ -64,27 +65,31 @@ deregister() {
     assert_status 200
     assert_header X-RoleMesh-Node beta
   done
-  gw_log_has 'event=upstream_retry .*node=alpha reason="it answered 503"'
+  gw_log_has 'event=upstream_retry .*node=alpha result=loading status=503 .*next="another one"'
+  deregister alpha
+  deregister beta
 }
 
-@test "fault: all nodes are loading -> the answer of one of them" {
+@test "fault: all nodes are loading until first_byte_s is over -> the answer of one of them" {
+  register alpha "$FAKE_URL_alpha" impatient
+  register beta "$FAKE_URL_beta" impatient
   fake_mode alpha '{"loading": true}'
   fake_mode beta '{"loading": true}'
-  gw_chat pair '{}'
+  gw_chat impatient '{}'
   assert_status 503
   assert_json .error.message 'Loading model'
   deregister beta
-  gw_chat pair '{}'
+  gw_chat impatient '{}'
   assert_status 503
   assert_json .error.message 'Loading model'
 }
 
 @test "fault: one is loading, the other cannot be connected -> 503, come again" {
-  register dead "http://127.0.0.1:$(free_ports 1)" pair
+  register dead "http://127.0.0.1:$(free_ports 1)" impatient
   fake_mode alpha '{"loading": true}'
-  gw_chat pair '{}' -H 'X-Request-Id: r1'
+  gw_chat impatient '{}' -H 'X-Request-Id: r1'
   assert_status 503
-  gw_chat pair '{}' -H 'X-Request-Id: r2'
+  gw_chat impatient '{}' -H 'X-Request-Id: r2'
   assert_status 503
   deregister dead
 }
