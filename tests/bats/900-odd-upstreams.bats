@@ -17,6 +17,10 @@ models:
   planner:
     type: proxy
     proxy_url: $FAKE_URL_alpha
+  once:
+    type: proxy
+    proxy_url: $FAKE_URL_alpha
+    retry: {attempts: 0}
   reviewer:
     type: discovered
 YAML
@@ -142,17 +146,18 @@ comment_behind_event() {
   done
   gw_chat reviewer '{}' -H 'X-Request-Id: five-dead-nodes'
   assert_error 502 upstream_unreachable
-  assert_match "$body" "node 'dead-[1-5]'.*connection refused"
+  assert_match "$body" 'none of 3 attempts.* \(dead-[1-5] unconnected, dead-[1-5] unconnected, dead-[1-5] unconnected\)'
+  assert_match "$body" 'connection refused'
   wait_until 5 gw_log_has 'event=access rid=five-dead-nodes'
   assert_equal "$(grep -c 'event=upstream_retry rid=five-dead-nodes' "$GW_DIR/gateway.log")" 2
 }
 
 @test "odd: a kept connection closes after working on a request -> it is not sent again" {
-  gw_chat planner '{}'
+  gw_chat once '{}'
   assert_status 200
   local before
   before=$(fake_count alpha /v1/chat/completions)
-  gw_chat planner '{"fake": {"first_delay_ms": 1500, "close_before_answer": true}}'
+  gw_chat once '{"fake": {"first_delay_ms": 1500, "close_before_answer": true}}'
   assert_error 502 upstream_protocol_error
   assert_equal "$(fake_count alpha /v1/chat/completions)" "$((before + 1))" 'requests upstream'
 }
