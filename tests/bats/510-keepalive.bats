@@ -308,13 +308,13 @@ early_comments() {
 
 @test "keepalive: then the upstream answers 503 -> one error event with its message and code" {
   local path file
-  local body_503='{"error":{"message":"Loading model","type":"unavailable_error","code":503}}'
+  local body_503='{"error":{"message":"Loading no more","type":"unavailable_error","code":503}}'
   silence_then_everywhere "$(jq -cn --arg b "$body_503" '{status: 503, body: $b}')"
   for path in "${SSE_PATHS[@]}"; do
     file=$(sse_file "$path")
     assert_some_comments "$file"
     assert_one_sse_error "$path" 503 "$file"
-    assert_sse 'last.json | .error.message // .message' 'Loading model' "$file"
+    assert_sse 'last.json | .error.message // .message' 'Loading no more' "$file"
   done
 }
 
