@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "fcgi/fcgi_conn.h"
+#include "serve/deadline.h"
 #include "serve/pipeline.h"
 #include "serve/relay.h"
 #include "serve/reply.h"
@@ -168,6 +169,17 @@ lead(struct gw_request *r, const char *p, size_t n)
 	return 1;
 }
 
+/* The first byte is there: from now on idle_s counts, which may be shorter. */
+static void
+note_held(struct gw_request *r)
+{
+	bool first = r->relay.last_ms == 0;
+
+	r->relay.last_ms = gw_mono_ms();
+	if (first)
+		gw_deadline_update(r);
+}
+
 /* Takes @p, or opens the answer. False: the request is gone, or left. */
 static bool
 before_open(struct gw_request *r, const char *p, size_t n, bool *took)
@@ -182,7 +194,7 @@ before_open(struct gw_request *r, const char *p, size_t n, bool *took)
 		rc = hold(r, p, n);
 	if (rc == 0) {
 		if (r->relay.mode != GW_RELAY_PASS)
-			r->relay.last_ms = gw_mono_ms();
+			note_held(r);
 		return true;
 	}
 	*took = rc > 0 && r->relay.taken == n;
