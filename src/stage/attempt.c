@@ -3,6 +3,7 @@
 #include "stage/attempt.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,19 +136,33 @@ list_past(const struct gw_request *r, char *out, size_t cap)
 	out[l.len < cap ? l.len : cap - 1] = '\0';
 }
 
+/* What the one who can change it looks for: a key's place, a limit. */
+static void
+name_setting(const struct gw_request *r, enum gw_transfer_result result,
+	     char *out, size_t cap)
+{
+	const struct gw_timeouts *t = &r->resolve.model->timeouts;
+
+	out[0] = '\0';
+	if (result == GW_TRANSFER_KEY_REFUSED && r->target.key_place)
+		snprintf(out, cap, ", %s", r->target.key_place);
+	else if (result == GW_TRANSFER_CONNECT_TIMEOUT)
+		snprintf(out, cap, ", timeouts.connect_s = %.10g s",
+			 t->connect_ms / 1000.0);
+}
+
 void
 gw_attempt_error(struct gw_request *r)
 {
 	enum gw_transfer_result result =
 		(enum gw_transfer_result)r->relay.failure;
-	bool key = result == GW_TRANSFER_KEY_REFUSED && r->target.key_place;
-	char past[400];
+	char past[400], setting[400];
 
 	list_past(r, past, sizeof(past));
+	name_setting(r, result, setting, sizeof(setting));
 	gw_err_set(&r->err, gw_transfer_code(result), 0,
 		   "none of %u attempts for model '%s' has an answer (%s); the "
-		   "last: %s%s%s",
+		   "last: %s%s",
 		   r->forward.attempts, r->resolve.model->alias, past,
-		   gw_transfer_reason(result), key ? ", " : "",
-		   key ? r->target.key_place : "");
+		   gw_transfer_reason(result), setting);
 }

@@ -20,10 +20,17 @@ models:
     type: proxy
     proxy_url: $BLACKHOLE_URL
     timeouts: {connect_s: 0.6, total_s: 0}
+    retry: {attempts: 0}
+  connect-twice:
+    type: proxy
+    proxy_url: $BLACKHOLE_URL
+    timeouts: {connect_s: 0.3, total_s: 0}
+    retry: {attempts: 1, backoff_s: 0}
   slow-connect:
     type: proxy
     proxy_url: $BLACKHOLE_URL
     timeouts: {connect_s: 6, total_s: 0}
+    retry: {attempts: 0}
   first:
     type: proxy
     proxy_url: $FAKE_URL_alpha
@@ -184,6 +191,13 @@ aborted_since() {
   assert_timeout connect_s 0.6
 }
 
+@test "timeouts: nobody accepts, however often it is asked -> 504 connect_s, once more as long" {
+  gw_chat connect-twice
+  assert_timeout connect_s 0.3
+  assert_at_least "$time_total_ms" 560 ms
+  assert_json '.error.message | contains("none of 2 attempts")' true
+}
+
 @test "timeouts: nobody accepts, after comments -> an error event, connect_s" {
   late_stream_ended unaccepted
   assert_timeout_event connect_s 6
@@ -282,8 +296,13 @@ YAML
   assert_timeout idle_s 0.5
 }
 
-@test "timeouts: a long whole answer stops half-way -> broken off, no error inside" {
+@test "timeouts: JSON of unknown length stops half-way -> 504 idle_s, as it is held until its end" {
   gw_chat idle '{"fake": {"pieces": ["[1,", "2]"], "delay_ms": 3600000, "content_type": "application/json"}}'
+  assert_timeout idle_s 0.5
+}
+
+@test "timeouts: another whole answer stops half-way -> broken off, no error inside" {
+  gw_chat idle '{"fake": {"pieces": ["[1,", "2]"], "delay_ms": 3600000, "content_type": "text/plain"}}'
   assert_status 200
   assert_equal "$curl_status" 18 'exit status of curl'
   assert_equal "$body" '[1,'
