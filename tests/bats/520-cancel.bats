@@ -199,7 +199,7 @@ YAML
 
 @test "cancel: in the middle of a long whole answer -> upstream let go, 499 stream" {
   leave_later "$(chat_json planner '{"fake": {"pieces": ["[1", "]"], "delay_ms": 3600000,
-    "content_type": "application/json"}}')"
+    "content_type": "text/plain"}}')"
   wait_until 10 test -s "$S.bytes"
   leave
   assert_cancelled stream
