@@ -18,8 +18,10 @@ static const struct {
 	{302, "Found"},
 	{400, "Bad Request"},
 	{401, "Unauthorized"},
+	{403, "Forbidden"},
 	{404, "Not Found"},
 	{408, "Request Timeout"},
+	{413, "Payload Too Large"},
 	{429, "Too Many Requests"},
 	{500, "Internal Server Error"},
 	{501, "Not Implemented"},
@@ -102,9 +104,39 @@ fake_answer_head(struct fake_conn *c, int status, const char *type,
 }
 
 static void
+step_reset(struct fake_conn *c)
+{
+	fake_conn_close(c, true);
+}
+
+static void
+step_end(struct fake_conn *c)
+{
+	c->x.close_after = true;
+	fake_conn_done(c);
+}
+
+static void
+break_soon(struct fake_conn *c, bool reset)
+{
+	fake_conn_after(c, (double)c->x.script.delay_ms,
+			reset ? step_reset : step_end);
+}
+
+static void
 step_body(struct fake_conn *c)
 {
-	fake_conn_write(c, c->x.rest.data, c->x.rest.len);
+	const struct fake_script *s = &c->x.script;
+	int64_t part = s->die_after_bytes >= 0 ? s->die_after_bytes
+					       : s->end_after_bytes;
+	size_t n = c->x.rest.len;
+
+	if (part >= 0 && (size_t)part < n) {
+		fake_conn_write(c, c->x.rest.data, (size_t)part);
+		break_soon(c, s->die_after_bytes >= 0);
+		return;
+	}
+	fake_conn_write(c, c->x.rest.data, n);
 	fake_conn_done(c);
 }
 
@@ -113,16 +145,20 @@ fake_answer_body(struct fake_conn *c, int status, const char *type,
 		 const char *body, size_t len)
 {
 	gw_auto_buf struct gw_buf b = GW_BUF_INIT(FAKE_OUT_MAX_BYTES);
-	int64_t pause_ms = c->x.script.head_delay_ms;
+	const struct fake_script *s = &c->x.script;
+	bool in_parts = s->head_delay_ms || s->die_after_bytes >= 0 ||
+			s->end_after_bytes >= 0;
 
 	if (settle_head(c, &b, status, type, (int64_t)len) ||
-	    gw_buf_append(pause_ms ? &c->x.rest : &b, body, len)) {
+	    gw_buf_append(in_parts ? &c->x.rest : &b, body, len)) {
 		fake_conn_close(c, true);
 		return;
 	}
 	fake_conn_write(c, b.data, b.len);
-	if (pause_ms)
-		fake_conn_after(c, (double)pause_ms, step_body);
+	if (s->head_delay_ms)
+		fake_conn_after(c, (double)s->head_delay_ms, step_body);
+	else if (in_parts)
+		step_body(c);
 	else
 		fake_conn_done(c);
 }

@@ -40,6 +40,7 @@ fake_exchange_clear(struct fake_conn *c)
 	gw_buf_release(&x->suffix);
 	gw_buf_release(&x->rest);
 	*x = (struct fake_exchange){0};
+	fake_script_init(&x->script);
 	gw_buf_init(&x->text, FAKE_OUT_MAX_BYTES);
 	gw_buf_init(&x->head, FAKE_OUT_MAX_BYTES);
 	gw_buf_init(&x->prefix, FAKE_OUT_MAX_BYTES);
@@ -106,6 +107,23 @@ fake_conn_free(struct fake_conn *c)
 
 /* --- output --- */
 
+/* All is sent. A client that still sends is let finish: closing now would
+ * reset the connection, and take the answer from it. */
+static void
+finish(struct fake_conn *c)
+{
+	if (!c->draining) {
+		fake_conn_close(c, false);
+		return;
+	}
+	c->closing = false;
+	shutdown(c->fd, SHUT_WR);
+	if (c->x.counted)
+		fake_journal_end(c, "response_done");
+	fake_exchange_clear(c);
+	c->active_ms = gw_mono_ms();
+}
+
 static void
 flush_out(struct fake_conn *c)
 {
@@ -131,7 +149,7 @@ flush_out(struct fake_conn *c)
 	gw_buf_clear(&c->out);
 	c->out_off = 0;
 	if (c->closing) {
-		fake_conn_close(c, false);
+		finish(c);
 	} else if (drained) {
 		c->drained = NULL;
 		drained(c);
@@ -190,7 +208,7 @@ fake_conn_done(struct fake_conn *c)
 	if (close_after) {
 		c->closing = true;
 		if (c->out.len == 0)
-			fake_conn_close(c, false);
+			finish(c);
 		return;
 	}
 	if (c->x.counted)

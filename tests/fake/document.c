@@ -11,6 +11,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+
 struct json_object *
 fake_json(const char *text)
 {
@@ -46,8 +48,8 @@ fake_model(const struct fake_conn *c)
 }
 
 /* Content is a string, or a list of parts of which the first text counts. */
-static const char *
-content_text(struct json_object *content)
+const char *
+fake_content(struct json_object *content)
 {
 	struct json_object *part;
 	const char *text = NULL;
@@ -71,7 +73,7 @@ last_user_text(struct json_object *messages)
 	const char *role;
 
 	if (!json_object_is_type(messages, json_type_array))
-		return content_text(messages);
+		return fake_content(messages);
 	for (size_t i = json_object_array_length(messages); i-- > 0;) {
 		m = json_object_array_get_idx(messages, i);
 		if (!json_object_is_type(m, json_type_object))
@@ -79,7 +81,7 @@ last_user_text(struct json_object *messages)
 		role = gw_json_get_str(m, "role");
 		if (role && strcmp(role, "user") == 0 &&
 		    json_object_object_get_ex(m, "content", &content))
-			return content_text(content);
+			return fake_content(content);
 	}
 	return NULL;
 }
@@ -129,14 +131,31 @@ fake_document_text(struct fake_conn *c)
 		fake_conn_close(c, true);
 }
 
+/* Words of the prompt; what it holds of the answer counts as the answer does.
+ */
+static int64_t
+prompt_words(const struct fake_conn *c)
+{
+	const char *said = fake_said(c);
+	gw_auto_free char *own = NULL;
+
+	if (!said || !c->x.held_bytes)
+		return fake_words(said);
+	own = strndup(said, strlen(said) - c->x.held_bytes);
+	return fake_words(own) + c->x.skipped;
+}
+
 static void
 set_usage(const struct fake_conn *c, struct json_object *usage,
 	  const char *prompt_key, const char *answer_key)
 {
-	int64_t prompt = fake_words(fake_said(c));
+	int64_t prompt = prompt_words(c);
 	int64_t answer = c->x.script.tokens >= 0 ? c->x.script.tokens
 						 : fake_words(c->x.text.data);
 
+	if (!c->x.held_bytes)
+		prompt += c->x.skipped;
+	answer -= c->x.skipped;
 	gw_json_set_int(usage, prompt_key, prompt);
 	gw_json_set_int(usage, answer_key, answer);
 	if (json_object_object_get_ex(usage, "total_tokens", NULL))

@@ -47,6 +47,19 @@ struct fake_script {
 	int64_t models_status;	    /* of GET /v1/models, 0 = 200 */
 	int64_t heartbeat_status;   /* of heartbeats, 0 = as scripted */
 	int64_t models_delay_ms;
+	int64_t error_after_tokens;	/* -1 = never; an error event, the end */
+	int64_t bad_chunk_after_tokens; /* -1 = never; no chunk, the end */
+	int64_t bad_event_after_tokens; /* -1 = never; an event more, on it goes */
+	int64_t silent_after_tokens;	/* -1 = never */
+	int64_t silent_ms;		/* ... and a FIN then, 0 = for ever */
+	int64_t pings;			/* comments before the first token */
+	int64_t ping_ms;		/* before each of them */
+	int64_t die_after_bytes;	/* -1 = never; of a whole answer; RST */
+	int64_t end_after_bytes;	/* -1 = never; the same with a FIN */
+	int64_t body_bytes;		/* a scripted error is padded to that */
+	int64_t exit_signal;		/* the process ends with this request */
+	int64_t for_ms;			/* how long a mode holds, 0 = always */
+	int64_t every_ms;		/* ... and from when it does so again */
 	bool wait_head; /* silence before the headers, until told to go */
 	/* The same before every token, the first too; of a replay, before every
 	 * piece but the first, which has the headers. */
@@ -55,6 +68,9 @@ struct fake_script {
 	bool no_done;
 	bool never;
 	bool close_before_answer;
+	bool reset_before_answer;
+	bool early_answer; /* when the head is there, whatever of the body is */
+	bool turns_again;  /* after the last of @turns the first again */
 	bool close_reused; /* close unanswered unless first on its connection */
 	bool garbage;
 	bool usage;
@@ -70,9 +86,12 @@ struct fake_script {
 	const char *redirect;
 	const char *raw_file; /* a name in --fixtures, or --replay's path */
 	const char *text;     /* replaces the echo */
+	const char *prefill;  /* "continue" (NULL too), "restart", "refuse" */
 	struct json_object *headers; /* more response headers, an object */
 	struct json_object *props;   /* GET /props, NULL = there is none */
 	struct json_object *pieces;  /* raw stream pieces, a list of strings */
+	struct json_object *error;   /* members of a scripted error */
+	struct json_object *turns;   /* scripts, a request each */
 };
 
 struct fake_options {
@@ -124,6 +143,8 @@ struct fake_server {
 	struct fake_script mode;       /* base + PUT /fake/mode */
 	struct json_object *base_json; /* of --script */
 	struct json_object *mode_json;
+	uint64_t mode_since_ms; /* when that mode came */
+	uint64_t turn;		/* inference requests since then */
 	struct fake_stats stats;
 	struct fake_conn *conns; /* all open ones */
 	struct ev_io listener;
@@ -183,6 +204,9 @@ struct fake_exchange {
 	size_t off;	      /* in text (stream) or rest (raw) */
 	int64_t n_tokens;     /* stream: how many in all */
 	int64_t tokens;	      /* ... and sent so far */
+	int64_t skipped;      /* what a prefill had said of them */
+	size_t held_bytes;    /* ... at the end of a completion's prompt */
+	int64_t pinged;	      /* stream: comments sent so far */
 	uint64_t next_us;     /* when the next token is due */
 	uint64_t bytes;	      /* handed to the connection */
 	bool chunked;
@@ -201,6 +225,8 @@ struct fake_conn {
 	http_parser parser;
 	bool in_value, complete, closing;
 	bool waiting;	   /* @step runs with the next PUT /fake/go */
+	bool early;	   /* to be answered before its body is there */
+	bool draining;	   /* was: the rest of the input is dropped */
 	struct gw_buf in;  /* bytes behind the current request */
 	struct gw_buf out; /* not yet accepted by the kernel */
 	size_t out_off;
@@ -280,6 +306,9 @@ void fake_life_not_listening(const struct fake_server *srv, const char *why);
 /* PUT /fake/exit: answer, then end by that signal or status. */
 void fake_life_exit(struct fake_conn *c);
 
+/* End by that signal, now. */
+void fake_life_kill(struct fake_server *srv, int signum);
+
 /* --- script.c --- */
 
 void fake_script_init(struct fake_script *s);
@@ -288,6 +317,14 @@ void fake_script_init(struct fake_script *s);
  * is unknown or of the wrong type, so that a typo fails its test. */
 GW_MUSTCHECK int fake_script_apply(struct fake_script *s, struct json_object *o,
 				   char *why, size_t why_bytes);
+
+/* --- turns.c: what of a mode holds now --- */
+
+/* The mode, or the command line's script outside of the mode's time. */
+const struct fake_script *fake_turns_script(const struct fake_server *srv);
+
+/* Overlay the turn of this inference request, if it has one. */
+void fake_turns_take(struct fake_conn *c);
 
 /* --- route.c --- */
 
@@ -336,6 +373,9 @@ struct json_object *fake_rerank(struct fake_conn *c);
 struct json_object *fake_count_tokens(struct fake_conn *c);
 struct json_object *fake_models(struct fake_conn *c);
 
+/* A message's content as text, or NULL. */
+const char *fake_content(struct json_object *content);
+
 /* The last thing the user said in this request, or NULL. */
 const char *fake_said(const struct fake_conn *c);
 
@@ -351,6 +391,12 @@ const char *fake_model(const struct fake_conn *c);
 /* A request that must be answered with a call of its first tool. */
 bool fake_wants_tool(const struct fake_conn *c);
 const char *fake_tool_name(const struct fake_conn *c);
+
+/* --- prefill.c: an answer that the client has begun --- */
+
+/* Skip what the prompt holds of the answer already; false when the request was
+ * refused for it. The text is there (fake_document_text). */
+bool fake_prefill(struct fake_conn *c);
 
 /* --- dialect.c: streamed answers --- */
 

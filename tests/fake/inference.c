@@ -56,12 +56,38 @@ answer_echo(struct fake_conn *c)
 	fake_answer_json(c, 200, o);
 }
 
+/* An error with the members that the script gives, as long as it says. */
+static void
+answer_scripted_error(struct fake_conn *c, int status)
+{
+	const struct fake_script *s = &c->x.script;
+	struct json_object *o = json_object_new_object();
+	struct json_object *error = json_object_new_object();
+	gw_auto_buf struct gw_buf message = GW_BUF_INIT(FAKE_OUT_MAX_BYTES);
+	int bad = gw_buf_printf(&message, "scripted status %d", status);
+
+	while (!bad && message.len < (size_t)s->body_bytes)
+		bad = gw_buf_puts(&message, " and so on and on and on and on");
+	gw_json_set_str(error, "message", bad ? "" : message.data);
+	gw_json_set_str(error, "type",
+			status < 500 ? "invalid_request_error"
+				     : "server_error");
+	gw_json_set_int(error, "code", status);
+	if (s->error) {
+		json_object_object_foreach(s->error, name, v)
+		{
+			json_object_object_add(error, name, json_object_get(v));
+		}
+	}
+	json_object_object_add(o, "error", error);
+	fake_answer_json(c, status, o);
+}
+
 static void
 answer_fixed(struct fake_conn *c)
 {
 	const struct fake_script *s = &c->x.script;
 	int status = s->status ? (int)s->status : s->redirect ? 302 : 200;
-	char message[64];
 
 	if (s->body || s->redirect) {
 		const char *body = s->body ? s->body : "";
@@ -72,11 +98,7 @@ answer_fixed(struct fake_conn *c)
 				 body, strlen(body));
 		return;
 	}
-	snprintf(message, sizeof(message), "scripted status %d", status);
-	fake_answer_error(c, status,
-			  status < 500 ? "invalid_request_error"
-				       : "server_error",
-			  message);
+	answer_scripted_error(c, status);
 }
 
 /* What llama-server says of a body it cannot use, or false. */
@@ -113,7 +135,11 @@ step_answer(struct fake_conn *c)
 {
 	const struct fake_script *s = &c->x.script;
 
-	if (s->close_before_answer || (s->close_reused && c->requests > 1))
+	if (s->exit_signal)
+		fake_life_kill(c->srv, (int)s->exit_signal);
+	else if (s->reset_before_answer)
+		fake_conn_close(c, true);
+	else if (s->close_before_answer || (s->close_reused && c->requests > 1))
 		fake_conn_close(c, false);
 	else if (s->garbage)
 		answer_garbage(c);
@@ -166,6 +192,10 @@ load_script(struct fake_conn *c)
 		x->unparsed = !x->request && c->body.len < (1u << 20);
 	}
 	x->stream = wants_stream(c);
+	if (!c->srv->opt.instant)
+		fake_turns_take(c);
+	if (c->fd < 0)
+		return false;
 	if (x->request && json_object_object_get_ex(x->request, "fake", &own) &&
 	    fake_script_apply(&x->script, own, why, sizeof(why))) {
 		fake_answer_error(c, 400, "invalid_request_error", why);

@@ -51,7 +51,8 @@ on_headers_complete(http_parser *parser)
 	if (c->in_value && gw_buf_append(&c->headers, "", 1))
 		return -1;
 	c->in_value = false;
-	if (fake_conn_header(c, "Expect"))
+	c->early = fake_turns_script(c->srv)->early_answer;
+	if (!c->early && fake_conn_header(c, "Expect"))
 		fake_conn_write(c, go_on, sizeof(go_on) - 1);
 	return 0;
 }
@@ -110,11 +111,23 @@ start_exchange(struct fake_conn *c)
 	fake_route(c);
 }
 
+/* The rest of this request is nothing to us. */
+static void
+start_early(struct fake_conn *c)
+{
+	c->early = false;
+	c->draining = true;
+	start_exchange(c);
+	c->x.close_after = true;
+}
+
 void
 fake_intake(struct fake_conn *c, const char *p, size_t n)
 {
 	size_t used;
 
+	if (c->draining)
+		return;
 	if (c->x.active || c->in.len) {
 		if (c->in.len + n > FAKE_PIPELINE_MAX_BYTES ||
 		    gw_buf_append(&c->in, p, n))
@@ -127,6 +140,8 @@ fake_intake(struct fake_conn *c, const char *p, size_t n)
 	if (!c->complete) {
 		if (HTTP_PARSER_ERRNO(&c->parser) != HPE_OK)
 			bad_request(c);
+		else if (c->early)
+			start_early(c);
 		return;
 	}
 	http_parser_pause(&c->parser, 0);

@@ -51,6 +51,13 @@ die(struct fake_server *srv)
 	ev_break(srv->loop, EVBREAK_ALL);
 }
 
+void
+fake_life_kill(struct fake_server *srv, int signum)
+{
+	srv->opt.exit_signal = signum;
+	die(srv);
+}
+
 static void
 on_end(struct ev_loop *loop, struct ev_timer *w, int revents)
 {

@@ -90,6 +90,8 @@ put_mode(struct fake_conn *c)
 		return;
 	}
 	srv->mode = mode;
+	srv->mode_since_ms = gw_mono_ms();
+	srv->turn = 0;
 	json_object_put(srv->mode_json);
 	srv->mode_json = o;
 	fake_answer_json(c, 200, json_object_get(o));
@@ -110,7 +112,7 @@ is_loading(const struct fake_conn *c)
 	const struct fake_server *srv = c->srv;
 
 	return c->x.kind != FAKE_ROOT &&
-	       (srv->mode.loading ||
+	       (fake_turns_script(srv)->loading ||
 		gw_mono_ms() - srv->started_ms < (uint64_t)srv->opt.loading_ms);
 }
 
@@ -245,7 +247,7 @@ fake_route(struct fake_conn *c)
 				  "Invalid API Key");
 		return;
 	}
-	c->x.script = c->srv->mode;
+	c->x.script = *fake_turns_script(c->srv);
 	c->x.mode_json = json_object_get(c->srv->mode_json);
 	begin[c->x.kind](c);
 }

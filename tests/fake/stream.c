@@ -77,7 +77,8 @@ append_text(struct fake_conn *c, struct gw_buf *b)
 	size_t n = 0;
 
 	if (x->script.tokens >= 0 && !fake_wants_tool(c)) {
-		int bad = gw_buf_printf(b, "t%lld", (long long)x->tokens + 1);
+		int bad = gw_buf_printf(
+			b, "t%lld", (long long)(x->skipped + x->tokens + 1));
 
 		if (x->script.stamp)
 			bad |= gw_buf_printf(b, "@%llu",
@@ -126,6 +127,10 @@ build_unit(struct fake_conn *c, struct gw_buf *b, size_t *event_at)
 	}
 	if (x->tokens == 0 && gw_buf_append(b, x->head.data, x->head.len))
 		return -1;
+	if (x->tokens == x->script.bad_event_after_tokens &&
+	    gw_buf_puts(b, "data: {\"id\":\"bad\",\"choices\":[{\"delta\":"
+			   "{\"content\": \n\n"))
+		return -1;
 	*event_at = b->len;
 	if (gw_buf_append(b, x->prefix.data, x->prefix.len))
 		return -1;
@@ -147,17 +152,35 @@ end_stream(struct fake_conn *c)
 	fake_conn_done(c);
 }
 
-/* -1 = goes on; else the stream breaks off here: 0 = FIN, 1 = RST. */
-static int
+enum end {
+	NO_END,
+	END_FIN,
+	END_RST,
+	END_ERROR,
+	END_BAD_CHUNK,
+	END_SILENCE
+};
+
+/* How the stream breaks off here. */
+static enum end
 breaks_off(const struct fake_exchange *x)
 {
-	if (x->script.die_after_tokens >= 0 &&
-	    x->tokens >= x->script.die_after_tokens)
-		return 1;
-	if (x->script.end_after_tokens >= 0 &&
-	    x->tokens >= x->script.end_after_tokens)
-		return 0;
-	return -1;
+	const struct fake_script *s = &x->script;
+	const struct {
+		enum end end;
+		int64_t after;
+	} ends[] = {
+		{END_RST, s->die_after_tokens},
+		{END_FIN, s->end_after_tokens},
+		{END_ERROR, s->error_after_tokens},
+		{END_BAD_CHUNK, s->bad_chunk_after_tokens},
+		{END_SILENCE, s->silent_after_tokens},
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(ends); i++)
+		if (ends[i].after >= 0 && x->tokens >= ends[i].after)
+			return ends[i].end;
+	return NO_END;
 }
 
 static void
@@ -171,6 +194,35 @@ step_end(struct fake_conn *c)
 {
 	c->x.close_after = true;
 	fake_conn_done(c);
+}
+
+static void
+break_off(struct fake_conn *c, enum end how)
+{
+	static const char error[] =
+		"data: {\"error\":{\"code\":500,\"message\":\"scripted error "
+		"event\",\"type\":\"server_error\"}}\n\n";
+	static const char bad[] = "nonsense\r\n";
+
+	switch (how) {
+	case END_ERROR:
+		write_chunk(c, error, sizeof(error) - 1);
+		if (c->fd >= 0 && c->x.chunked)
+			fake_conn_write(c, "0\r\n\r\n", 5);
+		step_end(c);
+		break;
+	case END_BAD_CHUNK:
+		fake_conn_write(c, bad, sizeof(bad) - 1);
+		step_end(c);
+		break;
+	case END_SILENCE:
+		if (c->x.script.silent_ms)
+			fake_conn_after(c, (double)c->x.script.silent_ms,
+					step_end);
+		break;
+	default:
+		fake_conn_close(c, how == END_RST);
+	}
 }
 
 static void
@@ -188,7 +240,7 @@ step_second_half(struct fake_conn *c)
 /* Half an event goes out as a chunk of its own; the rest, or the end, later. */
 static void
 send_half(struct fake_conn *c, const struct gw_buf *unit, size_t event_at,
-	  int broken)
+	  enum end broken)
 {
 	size_t half = event_at + (unit->len - event_at) / 2;
 
@@ -198,9 +250,9 @@ send_half(struct fake_conn *c, const struct gw_buf *unit, size_t event_at,
 	}
 	write_chunk(c, unit->data, half);
 	schedule(c, c->x.script.delay_ms,
-		 broken < 0   ? step_second_half
-		 : broken > 0 ? step_die
-			      : step_end);
+		 broken == NO_END    ? step_second_half
+		 : broken == END_RST ? step_die
+				     : step_end);
 }
 
 static void
@@ -208,7 +260,7 @@ step_token(struct fake_conn *c)
 {
 	struct fake_exchange *x = &c->x;
 	gw_auto_buf struct gw_buf unit = GW_BUF_INIT(FAKE_OUT_MAX_BYTES);
-	int broken = breaks_off(x);
+	enum end broken = breaks_off(x);
 	size_t event_at = 0;
 
 	if (c->out.len) {
@@ -217,11 +269,12 @@ step_token(struct fake_conn *c)
 		c->drained = step_token;
 		return;
 	}
-	if (broken >= 0 && (!x->script.half_event || x->script.pieces)) {
-		fake_conn_close(c, broken > 0);
+	if (broken > END_RST ||
+	    (broken != NO_END && (!x->script.half_event || x->script.pieces))) {
+		break_off(c, broken);
 		return;
 	}
-	if (broken < 0 && x->tokens >= x->n_tokens) {
+	if (broken == NO_END && x->tokens >= x->n_tokens) {
 		end_stream(c);
 		return;
 	}
@@ -241,6 +294,19 @@ step_token(struct fake_conn *c)
 	schedule(c, x->script.delay_ms, step_token);
 }
 
+/* A comment as llama-server writes it while it computes. */
+static void
+step_ping(struct fake_conn *c)
+{
+	struct fake_exchange *x = &c->x;
+
+	write_chunk(c, ":\n\n", 3);
+	if (++x->pinged < x->script.pings)
+		schedule(c, x->script.ping_ms, step_ping);
+	else
+		schedule(c, x->script.head_delay_ms, step_token);
+}
+
 void
 fake_stream_start(struct fake_conn *c)
 {
@@ -252,16 +318,21 @@ fake_stream_start(struct fake_conn *c)
 			(int64_t)json_object_array_length(x->script.pieces);
 	} else {
 		fake_document_text(c);
+		if (!fake_prefill(c))
+			return;
 		fake_dialect_begin(c);
 		if (c->fd < 0)
 			return;
 		x->n_tokens = x->script.tokens >= 0 && !fake_wants_tool(c)
 				      ? x->script.tokens
 				      : fake_words(x->text.data);
+		x->n_tokens -= x->skipped;
 	}
 	fake_answer_head(c, 200, type ? type : "text/event-stream", -1);
 	x->next_us = gw_mono_us();
-	if (x->script.head_delay_ms || x->script.wait_tokens)
+	if (x->script.pings)
+		schedule(c, x->script.ping_ms, step_ping);
+	else if (x->script.head_delay_ms || x->script.wait_tokens)
 		schedule(c, x->script.head_delay_ms, step_token);
 	else if (c->fd >= 0)
 		step_token(c);
