@@ -88,10 +88,10 @@ assert_whole() {
   assert_usage
 }
 
-# "hello there", and sixty words.
+# "hi", and sixty words.
 assert_usage() {
   assert_sse '[.[].json.usage? | objects | [.prompt_tokens, .completion_tokens, .total_tokens]]' \
-    '[[2,60,62]]'
+    '[[1,60,61]]'
 }
 
 assert_by() {
