@@ -64,8 +64,10 @@ setup() {
   S=$BATS_TEST_TMPDIR/stream
 }
 
+# No lease stays, whatever the end was.
 teardown() {
   gw_dump_if_failed
+  wait_until 10 gw_holds_nothing
 }
 
 # fails_as MODEL SCRIPT ATTEMPTS - a whole chat that ends with that many.

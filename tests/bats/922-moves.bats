@@ -54,8 +54,10 @@ setup() {
   S=$BATS_TEST_TMPDIR/stream
 }
 
+# No lease stays, whatever the end was.
 teardown() {
   gw_dump_if_failed
+  wait_until 10 gw_holds_nothing
 }
 
 # moves ROLE SCRIPT [stream] - two requests over a failing `one` and a good `two`:

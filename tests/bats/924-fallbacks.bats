@@ -83,8 +83,10 @@ setup() {
   LAST=$(fake_count last)
 }
 
+# No lease stays, whatever the end was.
 teardown() {
   gw_dump_if_failed
+  wait_until 10 gw_holds_nothing
 }
 
 spared() {

@@ -52,8 +52,10 @@ setup() {
   S=$BATS_TEST_TMPDIR/stream
 }
 
+# No lease stays, whatever the end was.
 teardown() {
   gw_dump_if_failed
+  wait_until 10 gw_holds_nothing
 }
 
 has_comments() {

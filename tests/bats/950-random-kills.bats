@@ -79,7 +79,7 @@ under_fire() {
   wait "$load"
   rm -f "$GW_DIR/pids/kills"
   seen=$(<"$GW_DIR/seen")
-  echo "$seen"
+  echo "# $seen" >&3
 }
 
 # nothing_stays - no lease, no open request, and the next requests bring every
