@@ -12,8 +12,9 @@ load helpers/failover
 
 setup_file() {
   gw_setup
-  fake_start one
-  fake_start locked
+  fake_start one --max-requests 1
+  fake_start keeper
+  fake_start locked --max-requests 1
   blackhole_start
   gw_config <<YAML
 gateway:
@@ -157,7 +158,7 @@ fails_as() {
 @test "attempts: a stream's head, then reset, end or no chunk; once -> the second attempt's stream, once" {
   local script
   for script in '{"die_after_tokens": 0}' '{"end_after_tokens": 0}' '{"bad_chunk_after_tokens": 0}' \
-    '{"pings": 2, "die_after_tokens": 0}' '{"pings": 1, "error_after_tokens": 0}'; do
+    '{"pings": 2, "die_after_tokens": 0}'; do
     serve only one
     fake_mode one "{\"tokens\": 3, \"turns\": [$script]}"
     chat_stream only
@@ -182,9 +183,17 @@ fails_as() {
   [[ $curl_status != 0 || $status_code == 502 ]]
 }
 
-@test "attempts: a kept connection that was dead -> asked afresh, and no attempt counted" {
+@test "attempts: an error event that is the first of a stream -> passes, it is an answer" {
   serve only one
-  fake_mode one '{"close_reused": true}'
+  fake_mode one '{"pings": 1, "error_after_tokens": 0}'
+  chat_stream only
+  assert_sse '[.[].json | objects | .error.message]' '["scripted error event"]'
+  assert_equal "$(asked one)" 1
+}
+
+@test "attempts: a kept connection that was dead -> asked afresh, and no attempt counted" {
+  serve only keeper
+  fake_mode keeper '{"close_reused": true}'
   for _ in 1 2 3 4 5 6; do
     gw_chat only
     assert_status 200

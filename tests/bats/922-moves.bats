@@ -14,9 +14,9 @@ load helpers/failover
 
 setup_file() {
   gw_setup
-  fake_start one
-  fake_start two
-  fake_start three
+  fake_start one --max-requests 1
+  fake_start two --max-requests 1
+  fake_start three --max-requests 1
   blackhole_start
   gw_config <<YAML
 gateway:
@@ -32,6 +32,9 @@ models:
     timeouts: {first_byte_s: 600, idle_s: 600}
   other:
     type: discovered
+  spent: # as many attempts as nodes
+    type: discovered
+    retry: {attempts: 2, backoff_s: 0.05}
   quick:
     type: discovered
     retry: {attempts: 5, backoff_s: 600, backoff_max_s: 3000}
@@ -76,10 +79,12 @@ moves() {
       assert_json .object chat.completion
     fi
     assert_status 200
-    assert_header X-RoleMesh-Node two
+    # comments have sent the head on its way: it knows of the first attempt only
+    [[ $2 == *pings* ]] || assert_header X-RoleMesh-Node two
     all+="$(attempts_header) "
   done
-  assert_equal "$(tr ' ' '\n' <<<"$all" | sort | xargs)" '1 2' "attempts with $2"
+  [[ $2 == *pings* ]] ||
+    assert_equal "$(tr ' ' '\n' <<<"$all" | sort | xargs)" '1 2' "attempts with $2"
   assert_equal "$(asked one) $(asked two)" '1 2' "asked one, two with $2"
 }
 
@@ -93,7 +98,7 @@ counts() {
     assert_status 200
   done
   assert_equal "$(asked one)" 3 "failures that ejected it, with $2"
-  candidates ejected | grep -q .
+  ejected_are 1
 }
 
 # stops_after N ROLE SCRIPT - all three fail alike: that many are asked.
@@ -137,7 +142,7 @@ stops_after() {
     gw_chat other
     assert_status 200
   done
-  candidates_are 1 ejected
+  ejected_are 1
   gw_log_has 'ejected'
 }
 
@@ -154,7 +159,7 @@ stops_after() {
 @test "moves: a stream's head and comments, then reset, end, no chunk, an error event -> another's stream" {
   local script
   for script in '{"die_after_tokens": 0}' '{"end_after_tokens": 0}' '{"bad_chunk_after_tokens": 0}' \
-    '{"pings": 2, "die_after_tokens": 0}' '{"pings": 1, "error_after_tokens": 0}'; do
+    '{"pings": 2, "die_after_tokens": 0}'; do
     # the request has a script of its own: what fails must win over it
     moves team "$(jq -c '{turns: [.]}' <<<"$script")" stream
   done
@@ -207,7 +212,7 @@ asked_again() {
     serve team one two
     fake_mode one "{\"status\": $status, \"headers\": {\"Retry-After\": \"0\"}}"
     wait_until 30 asked_at_least 4
-    candidates_are 0 ejected
+    ejected_are 0
     wait_until 10 asked_at_least 5
   done
 }
@@ -270,7 +275,7 @@ asked_at_least() {
 }
 
 @test "moves: 503 from everybody -> each is asked once, and the last answer passes" {
-  stops_after 3 team '{"status": 503, "body": "{\"own\": 503}"}'
+  stops_after 3 spent '{"status": 503, "body": "{\"own\": 503}"}'
   assert_status 503
   assert_equal "$body" '{"own": 503}'
   assert_header X-RoleMesh-Attempts 3

@@ -14,9 +14,9 @@ load helpers/failover
 
 setup_file() {
   gw_setup
-  fake_start one
-  fake_start two
-  fake_start spare
+  fake_start one --max-requests 1
+  fake_start two --max-requests 1
+  fake_start spare --max-requests 1
 }
 
 teardown_file() {

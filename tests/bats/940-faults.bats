@@ -19,8 +19,8 @@ TEXT='A miller kept forty geese beside the river and counted them each evening b
 setup_file() {
   local n
   gw_setup
-  fake_start prime --script "$(jq -cn --arg text "$TEXT" '{$text, delay_ms: 5}')"
-  fake_start spare --script "$(jq -cn --arg text "$TEXT" '{$text, delay_ms: 5}')"
+  fake_start prime --max-requests 1 --script "$(jq -cn --arg text "$TEXT" '{$text, delay_ms: 5}')"
+  fake_start spare --max-requests 1 --script "$(jq -cn --arg text "$TEXT" '{$text, delay_ms: 5}')"
   {
     cat <<YAML
 x-first: &first

@@ -15,7 +15,7 @@ setup_file() {
   local name
   gw_setup
   for name in prime spare; do
-    fake_start "$name" --script "$(jq -cn --arg text "$TEXT" '{$text, delay_ms: 5}')"
+    fake_start "$name" --max-requests 1 --script "$(jq -cn --arg text "$TEXT" '{$text, delay_ms: 5}')"
   done
   gw_config <<'YAML'
 gateway:

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # failover.bash - what the files about failing upstreams share: a test gets
-# candidates of its own by a model id of its own, and counts who was asked.
+# candidates of its own by a model id of its own, and counts who was asked. Their
+# scripted upstreams run with --max-requests 1: a kept connection that turns out
+# to be dead is asked afresh, which is no attempt, and would be counted here.
 #
 # shellcheck disable=SC2154 # set by the helpers
 
@@ -14,6 +16,7 @@ serve() {
   local role=$1 node url var
   shift
   SERVED=m${BATS_TEST_NUMBER:-0}-$((SERVES += 1))
+  EJECTED=$(candidates ejected | wc -l)
   forget_nodes
   for node; do
     url=${node#*=}
@@ -86,4 +89,9 @@ candidates() {
 # candidates_are N [WORD] - for wait_until.
 candidates_are() {
   [[ $(candidates "${2:-}" | wc -l) == "$1" ]]
+}
+
+# ejected_are N - so many more are ejected than when `serve` was called last.
+ejected_are() {
+  candidates_are $((EJECTED + $1)) ejected
 }
