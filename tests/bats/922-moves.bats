@@ -128,22 +128,32 @@ stops_after() {
   done
 }
 
-@test "moves: refused, twice -> the address is ejected, for every model of it" {
+@test "moves: refused -> counts double, and for every model at that address" {
   local url
+  serve team two
   url=http://127.0.0.1:$(free_ports 1)
-  serve team "dead=$url" two
+  add_both dead "$url"
+  add_both two "$FAKE_URL_two"
   for _ in 1 2 3 4; do
     gw_chat team
     assert_status 200
   done
   # another role, another model, the same address
-  serve other "dead=$url" two
   for _ in 1 2 3 4; do
     gw_chat other
     assert_status 200
+    assert_header X-RoleMesh-Attempts 1
   done
-  ejected_are 1
-  gw_log_has 'ejected'
+  # one refusal is two failures, of the address
+  candidates 'failures=[24] .*unconnected' | grep -q .
+}
+
+# add_both ID URL - a node with a model for each of two roles
+add_both() {
+  gw_post /v1/nodes/register "$(jq -cn --arg id "$1" --arg url "$2" --arg model "$SERVED" \
+    '{node_id: $id, base_url: $url, served_models: [
+      {model_id: $model, roles: ["team"]}, {model_id: "\($model)-b", roles: ["other"]}]}')"
+  assert_status 200
 }
 
 # --- connected, but no answer ---

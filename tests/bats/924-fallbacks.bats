@@ -61,6 +61,18 @@ models:
     proxy_url: $FAKE_URL_spare
     defaults: {model: twelve-model}
     retry: {attempts: 10, backoff_s: 0.01, backoff_max_s: 0.02}
+  long:
+    type: discovered
+    retry: {backoff_s: 0.01, backoff_max_s: 0.02}
+    fallback: [long-1, long-2]
+  long-1:
+    type: proxy
+    proxy_url: $FAKE_URL_spare
+    retry: {backoff_s: 0.01, backoff_max_s: 0.02}
+  long-2:
+    type: proxy
+    proxy_url: $FAKE_URL_last
+    retry: {backoff_s: 0.01, backoff_max_s: 0.02}
   keyed:
     type: proxy
     proxy_url: $FAKE_URL_locked
@@ -230,18 +242,31 @@ falls_after() {
   gw_chat falls
   assert_status 200
   assert_header X-RoleMesh-Model last
+  assert_header X-RoleMesh-Attempts 7
   assert_equal "$(spared)" 3 'attempts at the first fallback'
-  # eight in all: 3 + 3 + 2
+}
+
+@test "fallback: all of them fail -> the last one's own answer, eight attempts in all" {
+  serve long one
+  fake_mode one '{"status": 503}'
+  fake_mode spare '{"status": 502}'
   fake_mode last '{"status": 503, "body": "{\"own\": \"last\"}"}'
-  SPARED=$(fake_count spare)
-  LAST=$(fake_count last)
-  serve falls one
-  gw_chat falls
+  gw_chat long
   assert_status 503
   assert_equal "$body" '{"own": "last"}'
   assert_header X-RoleMesh-Attempts 8
-  assert_header X-RoleMesh-Model last
+  assert_header X-RoleMesh-Model long-2
   assert_equal "$(asked one) $(spared) $(($(fake_count last) - LAST))" '3 3 2'
+}
+
+@test "fallback: an alias without a model of its own -> asked for its own name, as if the client had" {
+  serve falls one
+  fake_mode one '{"status": 400, "error": {"code": "context_length_exceeded"}}'
+  fake_mode spare '{"status": 400, "error": {"code": "context_length_exceeded"}}'
+  gw_chat falls
+  assert_status 200
+  assert_header X-RoleMesh-Model last
+  assert_equal "$(jq -r .model <"$(fake_body last)")" last
 }
 
 @test "fallback: eight attempts in all, however many each may have" {
