@@ -185,30 +185,32 @@ next_request(struct gw_resume *rs, const struct gw_body *request,
 }
 
 enum gw_resume_verdict
-gw_resume_broke(struct gw_resume *rs, const struct gw_body *request,
+gw_resume_broke(struct gw_resume *rs, bool clean, const struct gw_body *request,
 		const struct gw_model *model, struct gw_buf *next,
 		struct gw_resume_bytes *show, const char **why)
 {
-	bool done;
+	const struct gw_said *said = &rs->said;
+	bool first = rs->state == KEEPS, done;
 
 	*show = (struct gw_resume_bytes){0};
 	*why = NULL;
 	if (rs->state == PASSES)
 		return GW_RESUME_UNSEEN;
 	/* The usual end, of which nothing need be read. */
-	if (rs->state == KEEPS && gw_event_says_done(rs->kept.data, rs->shown))
+	if (first && gw_event_says_done(rs->kept.data, rs->shown))
 		return GW_RESUME_WHOLE;
-	if (rs->state == KEEPS)
+	if (first)
 		done = read_kept(rs);
 	else
 		done = rs->join.settled &&
 		       is_done(rs, rs->join.in.data, rs->join.in.len);
-	if (rs->said.done && !rs->said.error)
-		return GW_RESUME_WHOLE;
-	if (!rs->said.error &&
-	    (done || (rs->said.finished && !rs->said.several)))
+	if (!said->error && done)
 		return whole(rs, show, why);
-	*why = gw_said_why_not(&rs->said);
+	if (!said->error && said->done)
+		return GW_RESUME_WHOLE;
+	if (!said->error && said->finished && !said->several)
+		return clean && first ? GW_RESUME_WHOLE : whole(rs, show, why);
+	*why = gw_said_why_not(said);
 	return *why ? GW_RESUME_NOT
 		    : next_request(rs, request, model, next, show, why);
 }

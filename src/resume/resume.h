@@ -83,6 +83,7 @@ GW_MUSTCHECK enum gw_resume_fed gw_resume_feed(struct gw_resume *rs,
 
 /*
  * gw_resume_broke - the stream has ended, well or not, or is waited for no more.
+ * @clean    it came to an end of its own: without a [DONE] that is its own way
  * @request  the client's own body, finished
  * @model    the alias whose defaults were added to it
  * @next     GW_RESUME_ASK: appended to; a body that asks for the rest, to be
@@ -92,7 +93,7 @@ GW_MUSTCHECK enum gw_resume_fed gw_resume_feed(struct gw_resume *rs,
  * What was not shown of the stream is forgotten.
  */
 GW_MUSTCHECK enum gw_resume_verdict
-gw_resume_broke(struct gw_resume *rs, const struct gw_body *request,
+gw_resume_broke(struct gw_resume *rs, bool clean, const struct gw_body *request,
 		const struct gw_model *model, struct gw_buf *next,
 		struct gw_resume_bytes *show, const char **why);
 

@@ -151,6 +151,12 @@ ask(struct gw_request *r, struct gw_body *rest, const char *result)
 	return GW_REPICK;
 }
 
+static bool
+is_clean(const struct gw_request *r)
+{
+	return r->relay.failure == GW_TRANSFER_OK;
+}
+
 static enum gw_rest
 not_resumed(struct gw_request *r, const char *result, const char *why)
 {
@@ -163,7 +169,7 @@ not_resumed(struct gw_request *r, const char *result, const char *why)
 	snprintf(what, sizeof(what), "why=%s", quoted);
 	log_end(r, GW_EV_STREAM_NOT_RESUMED, result, what);
 	/* An end without [DONE] and a reason is none. */
-	if (r->relay.failure == GW_TRANSFER_OK)
+	if (is_clean(r))
 		gw_relay_cancel(r, GW_TRANSFER_BROKEN);
 	return GW_REST_NONE;
 }
@@ -195,8 +201,8 @@ gw_rest_broke(struct gw_request *r, const char *result, enum gw_step *step)
 
 	if (!r->resume.stream)
 		return GW_REST_NONE;
-	switch (gw_resume_broke(r->resume.stream, own_body(r), r->resolve.model,
-				&next, &last, &why)) {
+	switch (gw_resume_broke(r->resume.stream, is_clean(r), own_body(r),
+				r->resolve.model, &next, &last, &why)) {
 	case GW_RESUME_WHOLE:
 		if (gw_reply_body(r, last.p, last.n) < 0)
 			return GW_REST_NONE;

@@ -94,7 +94,7 @@ broke(struct gw_resume *rs, const struct gw_body *request, struct outcome *o)
 	struct gw_body *again;
 	const char *why;
 	enum gw_resume_verdict v =
-		gw_resume_broke(rs, request, &test_model, &next, &last, &why);
+		gw_resume_broke(rs, false, request, &test_model, &next, &last, &why);
 
 	show(o, last);
 	check(v != GW_RESUME_NOT || why, "no reason is told");

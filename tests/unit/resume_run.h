@@ -16,6 +16,7 @@
 static struct gw_buf shown = {.max = RUN_MAX};		 /* to the client */
 static struct gw_buf next = {.max = GW_RESUME_NEXT_MAX}; /* request */
 static const char *why;
+static bool clean; /* how the next stream ends */
 
 static void
 must(int rc)
@@ -73,7 +74,7 @@ broke(struct gw_resume *rs, const char *request, const struct gw_model *model)
 	enum gw_resume_verdict v;
 
 	gw_buf_clear(&next);
-	v = gw_resume_broke(rs, b, model, &next, &last, &why);
+	v = gw_resume_broke(rs, clean, b, model, &next, &last, &why);
 	show(last);
 	gw_body_free(b);
 	return v;

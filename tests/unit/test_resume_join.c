@@ -290,6 +290,33 @@ ended(void)
 	}
 }
 
+/* An upstream that ends without [DONE] is left alone; what goes on with an
+ * answer is not. */
+static void
+ended_well(void)
+{
+	struct gw_resume *rs = gw_resume_new(GW_RESUME_CHAT);
+	static const char first[] = SAY("1", "a") STOP("1"),
+			  second[] = SAY("2", "b") STOP("2");
+
+	gw_buf_clear(&shown);
+	clean = true;
+	ok(rs && feed(rs, first, strlen(first), 50) == GW_RESUME_GOES_ON &&
+		   broke(rs, REQUEST, &no_defaults) == GW_RESUME_WHOLE,
+	   "ends: without [DONE], but well");
+	is_str(shown.data, first, "ends: nothing is added");
+	gw_resume_free(rs);
+	rs = broken(GW_RESUME_CHAT, SAY("1", "a"));
+	gw_resume_ask(rs, "two", false);
+	ok(feed(rs, second, strlen(second), 50) == GW_RESUME_GOES_ON &&
+		   broke(rs, REQUEST, &no_defaults) == GW_RESUME_WHOLE,
+	   "ends: the rest does so, too");
+	is_str(shown.data, SEAM SAY("1", "b") STOP("1") DONE,
+	       "ends: [DONE] is added to that");
+	gw_resume_free(rs);
+	clean = false;
+}
+
 /* ---- usage ----------------------------------------------------------------
  */
 
@@ -475,6 +502,7 @@ main(void)
 	chain();
 	held();
 	ended();
+	ended_well();
 	usage();
 	too_long();
 	too_much();
