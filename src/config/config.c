@@ -54,6 +54,7 @@ complete(struct gw_config *c, struct gw_yaml *doc)
 
 		if (copy_if_missing(&m->openai_model_name, m->alias) < 0)
 			return -1;
+		c->uses_affinity |= m->strategy == GW_AFFINITY;
 		m->tls_insecure = m->type == GW_MODEL_PROXY && !m->tls.verify;
 		if (m->type == GW_MODEL_DISCOVERED &&
 		    copy_if_missing(&m->role, m->alias) < 0)

@@ -154,6 +154,7 @@ struct gw_config {
 	size_t n_models;
 	struct gw_static_node *nodes;	/* in the order of the file */
 	size_t n_nodes;
+	bool uses_affinity;		/* one of them has that strategy */
 	/* Every key any model's `defaults` uses, sorted by (length, bytes): what a
 	 * body check has to notice, whatever the model turns out to be. */
 	struct gw_default_key {

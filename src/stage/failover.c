@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "routing/ejection.h"
 #include "routing/routing.h"
+#include "stage/affinity.h"
 #include "stage/stage.h"
 #include "stage/verdict.h"
 
@@ -159,8 +160,10 @@ failed(struct gw_request *r, int mishap, uint64_t busy_ms)
 static void
 gave_byte(struct gw_request *r)
 {
-	reg_candidate_byte(gw_routing(r)->reg, gw_routed(r)->pick.ref,
-			   gw_mono_ms());
+	const struct gw_picked *p = &gw_routed(r)->pick;
+
+	reg_candidate_byte(gw_routing(r)->reg, p->ref, gw_mono_ms());
+	gw_affinity_record(r, p->keys.candidate[0]);
 }
 
 /* Another one answered the same request: those were at fault. */

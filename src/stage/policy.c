@@ -9,7 +9,7 @@ const struct gw_policy *const gw_policies[] = {
 	[GW_ROUND_ROBIN] = &gw_policy_round_robin,
 	[GW_RANDOM] = &gw_policy_random,
 	[GW_LEAST_BUSY] = &gw_policy_least_busy,
-	[GW_AFFINITY] = &gw_policy_least_busy,
+	[GW_AFFINITY] = &gw_policy_affinity,
 };
 
 _Static_assert(GW_ARRAY_LEN(gw_policies) == GW_POLICIES_MAX,

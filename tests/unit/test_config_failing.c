@@ -257,6 +257,7 @@ every_key_set(void)
 	is_int(d->retry.attempts, 2, "failing: null is the default");
 	is_int(b->strategy, GW_LEAST_BUSY, "strategy: least_busy");
 	is_int(d->strategy, GW_AFFINITY, "strategy: affinity");
+	ok(c->uses_affinity, "strategy: affinity is used by one");
 	is_str(d->affinity_header, "X-Conversation",
 	       "failing: affinity_header is set");
 	gw_config_unref(c);
@@ -279,6 +280,7 @@ waits_follow(void)
 	       "waits: pause_max_s is as long as pause_s");
 	is_int(c->models[0].retry.backoff_max_ms, 9000,
 	       "waits: backoff_max_s is as long as backoff_s");
+	ok(!c->uses_affinity, "strategy: affinity is used by none");
 	gw_config_unref(c);
 }
 

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fcgi/fcgi_conn.h"
 #include "routing/choice.h"
 #include "routing/routing.h"
 #include "stage/policy.h"
@@ -24,7 +25,16 @@
 #define CHOICES_MAX 1000
 #define STEPPED 20 /* calls, one instruction at a time */
 
-static const char *const names[] = {"round_robin", "random", "least_busy"};
+static const char *const names[] = {"round_robin", "random", "least_busy",
+				    "affinity"};
+
+const char *
+gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name)
+{
+	(void)c;
+	(void)name;
+	return NULL;
+}
 
 static uint64_t script[4]; /* what gw_worker_random() gives, if set */
 static size_t script_at, script_n;
@@ -499,7 +509,7 @@ least_busy(struct gw_request *r)
 static void
 without_role(struct gw_request *r)
 {
-	static struct gw_model m = {.role = NULL};
+	static struct gw_model m = {.alias = (char *)"proxy"};
 	bool first = true;
 
 	r->resolve.model = &m;

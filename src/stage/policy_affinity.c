@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy_affinity.c - the candidate that has the conversation's prompt in its
+ * cache, unless it has too much to do. A conversation that nobody knows goes to
+ * the least busy; of those that are as idle its own hash chooses, so that it
+ * finds its way again when it was forgotten and few move when one comes or
+ * goes.
+ */
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "routing/choice.h"
+#include "routing/routing.h"
+#include "stage/affinity.h"
+#include "stage/policy.h"
+#include "stage/policy_parts.h"
+
+/* The last new conversations of this process: chance must not give one
+ * candidate many more than others. */
+#define RECENT_MAX 128
+
+struct recent {
+	struct {
+		uint64_t alias, key;
+	} to[RECENT_MAX];
+	size_t n, at;
+};
+
+/* A quarter more than its share of @all, rounded up; @n of @of are its own. */
+static uint64_t
+fair(uint64_t all, uint64_t n, uint64_t of)
+{
+	return (5 * all * n + 4 * of - 1) / (4 * of);
+}
+
+/* One that does not tell how many it computes at once is taken to have room. */
+static bool
+has_room(const struct gw_choice *c, size_t k, size_t i)
+{
+	uint64_t all = 1;
+
+	if (c[i].parallel == 0 || c[i].in_flight < c[i].parallel)
+		return true;
+	for (size_t j = 0; j < k; j++)
+		all += c[j].in_flight;
+	return c[i].in_flight <= fair(all, 1, k);
+}
+
+/* ---- conversations that nobody knows ------------------------------------- */
+
+static struct recent *
+recent_of(struct gw_routing *routing)
+{
+	void **state = &routing->policy_state[GW_AFFINITY];
+
+	if (!*state)
+		*state = calloc(1, sizeof(struct recent));
+	return *state;
+}
+
+/* @key 0: all of the alias. */
+static uint64_t
+count_recent(const struct recent *recent, uint64_t alias, uint64_t key)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; recent && i < recent->n; i++)
+		n += recent->to[i].alias == alias &&
+		     (!key || recent->to[i].key == key);
+	return n;
+}
+
+static void
+note_recent(struct recent *recent, uint64_t alias, uint64_t key)
+{
+	if (!recent)
+		return;
+	recent->to[recent->at].alias = alias;
+	recent->to[recent->at].key = key;
+	recent->at = (recent->at + 1) % RECENT_MAX;
+	if (recent->n < RECENT_MAX)
+		recent->n++;
+}
+
+/* The end of splitmix64: each bit of @x changes half of the result's. */
+static uint64_t
+mixed(uint64_t x)
+{
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+/* Highest random weight: as many draws as it weighs, the best one counts. */
+static uint64_t
+score(uint64_t conversation, uint64_t key, uint32_t weight)
+{
+	uint64_t best = 0;
+
+	for (uint32_t i = 0; i < weight; i++) {
+		uint64_t x = mixed(mixed(conversation ^ mixed(key)) + i);
+
+		best = x > best ? x : best;
+	}
+	return best;
+}
+
+static size_t
+new_home(struct gw_request *r, const struct gw_choice *c, size_t k,
+	 uint64_t conversation)
+{
+	struct recent *recent = recent_of(gw_routing(r));
+	uint64_t alias = gw_hash_text(r->resolve.model->alias);
+	uint64_t all = count_recent(recent, alias, 0) + 1, sum, best = 0;
+	struct gw_load idle;
+	size_t chosen;
+
+	gw_load_least(c, k, &idle);
+	chosen = idle.first;
+	sum = gw_weights_sum(c, k, gw_load_weigh, &idle);
+	for (size_t i = 0; i < k && idle.ties > 1; i++) {
+		uint32_t w = gw_load_weigh(&c[i], &idle);
+		uint64_t mine = score(conversation, c[i].key, w);
+
+		if (mine <= best ||
+		    count_recent(recent, alias, c[i].key) >= fair(all, w, sum))
+			continue;
+		best = mine;
+		chosen = i;
+	}
+	note_recent(recent, alias, c[chosen].key);
+	return chosen;
+}
+
+/* ---- the policy ---------------------------------------------------------- */
+
+static size_t
+choose(struct gw_request *r, const struct gw_choice *c, size_t k)
+{
+	uint64_t keys[GW_AFFINITY_KEYS_MAX], known;
+	size_t n = gw_affinity_keys(r, keys), at;
+
+	if (n == 0)
+		return gw_policy_least_busy.choose(r, c, k);
+	known = reg_prefix_find(gw_routing(r)->reg, keys, n, &at);
+	for (size_t i = 0; known && i < k; i++)
+		if (c[i].key == known && c[i].state == GW_STATE_READY &&
+		    has_room(c, k, i))
+			return i;
+	return new_home(r, c, k, keys[0]);
+}
+
+static void
+release(struct gw_routing *routing)
+{
+	free(routing->policy_state[GW_AFFINITY]);
+	routing->policy_state[GW_AFFINITY] = NULL;
+}
+
+const struct gw_policy gw_policy_affinity = {
+	.name = "affinity",
+	.sees_all = true,
+	.choose = choose,
+	.release = release,
+};
