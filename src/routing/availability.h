@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "nodes/node_view.h"
 #include "probe/question.h"
+#include "routing/target.h"
 
 #define GW_UNUSABLE_REASON_BYTES 512
 
@@ -79,13 +80,6 @@ bool gw_availability_is_done(const struct gw_availability *a,
  * Probes under way go on for the other processes.
  */
 void gw_availability_free(struct gw_availability *a);
-
-/* gw_proxy_target, gw_node_target - what is probed of a proxy, of a node: its
- * address, and the key and the authorities that requests to it go by. Borrowed
- * from the model, or from the node and the configuration. */
-struct gw_probe_target gw_proxy_target(const struct gw_model *m);
-struct gw_probe_target gw_node_target(const struct gw_config *config,
-				      const struct gw_node *n);
 
 /* gw_availability_none - why a role has no candidate at all. */
 void gw_availability_none(const struct gw_routing *routing, const char *role,

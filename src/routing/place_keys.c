@@ -7,8 +7,8 @@
 
 #include "base/hash.h"
 #include "probe/result.h"
-#include "routing/availability.h"
 #include "routing/routing.h"
+#include "routing/target.h"
 
 #define SECOND_HASH UINT64_C(0x9e3779b97f4a7c15) /* another beginning */
 
