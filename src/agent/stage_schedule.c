@@ -60,7 +60,7 @@ set_target(struct gw_request *r)
 	}
 	t->base_url = t->owned_url;
 	t->api_key = own(r)->ticket->model->key;
-	if (gw_default_model_json(r) < 0 ||
+	if (gw_default_model_json(r, false) < 0 ||
 	    gw_body_edit(r->receive.body, t->model_json, r->resolve.model,
 			 &r->err) < 0)
 		return GW_FINISH;

@@ -60,10 +60,7 @@ gw_attempt_log(struct gw_request *r, enum gw_mishap mishap,
 bool
 gw_attempt_is_answer(const struct gw_request *r, enum gw_mishap mishap)
 {
-	/* A stream without events is one, if nothing better comes. */
-	return r->relay.status &&
-	       (mishap != GW_MISHAP_LOST ||
-		r->relay.failure == GW_TRANSFER_OK) &&
+	return r->relay.status && mishap != GW_MISHAP_LOST &&
 	       mishap != GW_MISHAP_SILENT && mishap != GW_MISHAP_KEY_REFUSED &&
 	       (!r->relay.held_cut || r->reply.early);
 }

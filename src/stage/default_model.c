@@ -6,14 +6,14 @@
 #include "stage/stage.h"
 
 int
-gw_default_model_json(struct gw_request *r)
+gw_default_model_json(struct gw_request *r, bool other)
 {
 	struct gw_buf text = GW_BUF_INIT(4096);
 	struct json_object *alias;
 	size_t len;
 	int rc;
 
-	if (gw_body_model(r->receive.body, &len))
+	if (!other && gw_body_model(r->receive.body, &len))
 		return 0;
 	alias = json_object_new_string(r->resolve.model->alias);
 	rc = alias ? gw_json_text(alias, &text) : -1;

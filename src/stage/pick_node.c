@@ -37,8 +37,9 @@ proxy_target(struct gw_request *r)
 	if (m->api_key &&
 	    asprintf(&t->key_place, "models.%s.api_key", m->alias) < 0)
 		t->key_place = NULL;
+	/* A fallback is asked as if the client had named it. */
 	if (!m->default_model_json)
-		return gw_default_model_json(r);
+		return gw_default_model_json(r, r->forward.named != NULL);
 	t->model_json = strdup(m->default_model_json);
 	return t->model_json ? 0 : no_memory(r);
 }

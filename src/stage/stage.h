@@ -49,10 +49,11 @@ void gw_resolve_stream(struct gw_request *r);
 
 /*
  * gw_default_model_json - for a stage that chooses: where the request named no
- * model, target.model_json says which one was meant; else it stays NULL.
+ * model, or an @other one, target.model_json says which one is meant; else it
+ * stays NULL.
  * Returns 0, or -1 with r->err INTERNAL when memory is out.
  */
-GW_MUSTCHECK int gw_default_model_json(struct gw_request *r);
+GW_MUSTCHECK int gw_default_model_json(struct gw_request *r, bool other);
 
 /* gw_pick_move - the registry moves: have the request hold in @to what it holds
  * of a candidate. */

@@ -101,8 +101,6 @@ end_as_events(struct gw_request *r)
 static int
 end_early(struct gw_request *r)
 {
-	if (r->relay.is_sse && is_success(r) && r->relay.held.len == 0)
-		return 0; /* no event came */
 	if (gw_relay_decode_held(r) < 0)
 		return -1;
 	/* All of an answer is not the rest of one. */
