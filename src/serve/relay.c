@@ -79,11 +79,22 @@ may_leave(void *arg)
 	return p->may_leave && p->may_leave(r);
 }
 
+/* An end is no answer where there is none yet, nor where a stream of events was
+ * promised. */
+static bool
+is_no_answer(const struct gw_request *r)
+{
+	return !r->relay.head || (r->relay.is_sse && r->relay.status == 200 &&
+				  !r->relay.first && r->resolve.wants_stream);
+}
+
 static void
 on_done(void *arg, enum gw_transfer_result result, const char *detail)
 {
 	struct gw_request *r = arg;
 
+	if (result == GW_TRANSFER_OK && is_no_answer(r))
+		result = GW_TRANSFER_CLOSED;
 	if (result == GW_TRANSFER_OK && r->relay.opened && r->relay.coding &&
 	    !gw_coding_is_whole(r->relay.coding))
 		result = GW_TRANSFER_BROKEN;

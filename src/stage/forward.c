@@ -88,14 +88,6 @@ pass_head(struct gw_request *r)
 /* ---- an attempt is over ----------------------------------------------------
  */
 
-/* An end is no answer where a stream of events was promised. */
-static bool
-is_empty_stream(const struct gw_request *r)
-{
-	return r->relay.is_sse && r->relay.status == 200 && !r->relay.first &&
-	       r->resolve.wants_stream;
-}
-
 static enum gw_mishap
 mishap_of(const struct gw_request *r)
 {
@@ -110,8 +102,6 @@ mishap_of(const struct gw_request *r)
 			r->relay.status, r->relay.retry_after[0] != '\0',
 			r->relay.held.data ? r->relay.held.data : "",
 			r->relay.held.len);
-	if (result == GW_TRANSFER_OK && is_empty_stream(r))
-		return GW_MISHAP_LOST;
 	return gw_mishap_of_transfer(result);
 }
 
