@@ -6,14 +6,22 @@
 #include "serve/request.h"
 #include "sse/sse.h"
 
+/* Its bytes will pass as they are, and need a head of their own. */
+static bool
+is_no_stream(const struct gw_request *r)
+{
+	return r->relay.head && r->relay.mode == GW_RELAY_PASS &&
+	       !r->relay.is_sse;
+}
+
 bool
 gw_keepalive_wanted(const struct gw_request *r)
 {
 	if (!r->config->gateway.sse_keepalive_ms)
 		return false;
-	/* A comment in the middle of compressed bytes would break them. */
 	if (!r->relay.opened)
-		return r->resolve.wants_stream;
+		return r->resolve.wants_stream && !is_no_stream(r);
+	/* A comment in the middle of compressed bytes would break them. */
 	return r->stream.events && !r->relay.content_encoding[0];
 }
 
