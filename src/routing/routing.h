@@ -55,6 +55,9 @@ struct gw_picked {
 	struct reg_candidate_ref ref, address;
 	uint64_t tried[GW_ATTEMPTS_MAX]; /* candidate[0] of those before it */
 	unsigned n_tried;
+	uint64_t unreached[GW_ATTEMPTS_MAX]; /* address[0] of those that could
+					      * not be connected */
+	unsigned n_unreached;
 	struct gw_blamed blamed[GW_ATTEMPTS_MAX];
 	unsigned n_blamed;
 };

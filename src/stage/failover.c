@@ -20,6 +20,10 @@ gw_failover_was_tried(const struct gw_picked *p, const struct gw_choice *c)
 	for (unsigned i = 0; i < p->n_tried; i++)
 		if (p->tried[i] == c->key)
 			return true;
+	/* Nor does it help to ask for another model where nobody listens. */
+	for (unsigned i = 0; i < p->n_unreached; i++)
+		if (p->unreached[i] == c->keys.address[0])
+			return true;
 	return false;
 }
 
@@ -92,6 +96,7 @@ fall_back(struct gw_request *r)
 		r->forward.named = r->resolve.model;
 	r->forward.fallbacks++;
 	r->resolve.model = next;
+	gw_routed(r)->pick.n_unreached = 0;
 	gw_resolve_stream(r);
 }
 
@@ -131,6 +136,13 @@ blame_later(struct gw_picked *p)
 }
 
 static void
+note_unreached(struct gw_picked *p)
+{
+	if (p->n_unreached < GW_ATTEMPTS_MAX)
+		p->unreached[p->n_unreached++] = p->keys.address[0];
+}
+
+static void
 failed(struct gw_request *r, int mishap, uint64_t busy_ms)
 {
 	struct gw_routing *routing = gw_routing(r);
@@ -146,6 +158,8 @@ failed(struct gw_request *r, int mishap, uint64_t busy_ms)
 				   gw_mono_ms() + busy_ms);
 	if (mishap == GW_MISHAP_FAILED)
 		blame_later(p);
+	if (unconnected)
+		note_unreached(p);
 	if (mishap == GW_MISHAP_SILENT && is_alive(r))
 		n = 0;
 	if (r->relay.failure == GW_TRANSFER_REFUSED && unconnected)
