@@ -195,6 +195,7 @@ carry_out(struct gw_request *r, enum gw_verdict verdict, enum gw_mishap mishap,
 	case GW_VERDICT_AGAIN:
 		count_further(r, mishap);
 		r->forward.again++;
+		r->forward.loading_ms = 0; /* it is waited for something else */
 		return wait_for(r, wait_ms);
 	case GW_VERDICT_LOADING:
 		if (!r->forward.loading_ms)
