@@ -259,6 +259,7 @@ came_to_nothing(struct gw_request *r, enum gw_mishap mishap)
 		gw_target_clear(r);
 	gw_relay_reset(r);
 	r->forward.limit = GW_LIMIT_NONE;
+	r->err = (struct gw_err){0}; /* of a request that could not be made */
 	return carry_out(r, verdict, mishap, wait_ms);
 }
 
