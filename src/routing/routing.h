@@ -47,6 +47,7 @@ struct gw_picked {
 	bool chosen;
 	bool leased;	/* `lease` is to be dropped; it may be -1 */
 	bool trial;	/* it is the trial of an ejected candidate */
+	bool failed, loading; /* what came of it, if it is known */
 	int32_t lease;	/* reg_lease_take() */
 	uint64_t begun_ms; /* when it was chosen */
 	struct gw_config *config; /* a reference: what the target borrows from

@@ -47,6 +47,9 @@ has_another(const struct gw_request *r, bool *passed_over)
 	struct gw_routing *routing = gw_routing(r);
 	const struct gw_picked *p = &gw_routed(r)->pick;
 	const struct gw_model *m = r->resolve.model;
+	/* Whoever is loading is waited for rather than one that is down. */
+	enum gw_rank last = p->failed && !p->loading ? GW_RANK_LOADING
+						     : GW_RANK_UNREACHABLE;
 	bool found = false;
 
 	*passed_over = false;
@@ -63,9 +66,9 @@ has_another(const struct gw_request *r, bool *passed_over)
 		if (gw_failover_was_tried(p, c) ||
 		    (p->chosen && c->key == p->keys.candidate[0]))
 			continue;
-		found = found || rank <= GW_RANK_UNREACHABLE;
-		*passed_over = *passed_over || (rank > GW_RANK_UNREACHABLE &&
-						rank < GW_RANK_NEVER);
+		found = found || rank <= last;
+		*passed_over =
+			*passed_over || (rank > last && rank < GW_RANK_NEVER);
 	}
 	return found;
 }
@@ -151,6 +154,8 @@ failed(struct gw_request *r, int mishap, uint64_t busy_ms)
 	bool unconnected = mishap == GW_MISHAP_UNCONNECTED;
 	struct gw_place at = place(r);
 
+	p->failed = true;
+	p->loading = mishap == GW_MISHAP_LOADING;
 	if (!p->chosen)
 		return;
 	if (busy_ms)

@@ -74,6 +74,7 @@ take(struct gw_request *r, const struct gw_choice *c)
 	struct gw_picked *p = &gw_routed(r)->pick;
 
 	p->chosen = true;
+	p->failed = p->loading = false;
 	p->keys = c->keys;
 	p->ref = c->ref;
 	p->address = c->address;
