@@ -270,7 +270,11 @@ beat_and_see_stale() {
   add_node dead-2 "$DEAD_PORT" m-2
   gw_chat reviewer
   assert_error 502 upstream_unreachable
-  assert_match "$(jq -r .error.message <<<"$body")" "2 fresh nodes.*connection refused" message
+  local message
+  message=$(jq -r .error.message <<<"$body")
+  assert_match "$message" 'none of 3 attempts .*connection refused' message
+  assert_match "$message" '[(].*dead-1 unconnected' message
+  assert_match "$message" '[(].*dead-2 unconnected' message
 }
 
 @test "shares: no node at all -> 503 no_available_node with Retry-After" {
