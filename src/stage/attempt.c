@@ -20,6 +20,24 @@ static const char *const verdict_words[] = {
 	[GW_VERDICT_RESORT] = "one that is passed over",
 };
 
+static struct gw_attempt *
+last_past(struct gw_request *r)
+{
+	return r->forward.n_past ? &r->forward.past[r->forward.n_past - 1]
+				 : NULL;
+}
+
+/* Is it still loading, as it was when it was asked before? */
+static bool
+is_loading_on(struct gw_request *r, const char *name, const char *result)
+{
+	const struct gw_attempt *last = last_past(r);
+
+	return last && last->candidate &&
+	       result == gw_mishap_word(GW_MISHAP_LOADING) &&
+	       last->result == result && strcmp(last->candidate, name) == 0;
+}
+
 void
 gw_attempt_over(struct gw_request *r, const char *result)
 {
@@ -28,11 +46,18 @@ gw_attempt_over(struct gw_request *r, const char *result)
 	uint64_t us = gw_mono_us() - r->forward.begun_us;
 	struct gw_attempt *a;
 
-	if (!r->forward.begun_us || r->forward.n_past >= GW_ATTEMPTS_MAX)
+	if (!r->forward.begun_us)
 		return;
-	a = &r->forward.past[r->forward.n_past++];
-	a->candidate = strdup(name);
-	a->result = result;
+	if (is_loading_on(r, name, result)) {
+		a = last_past(r);
+		us += a->us;
+	} else if (r->forward.n_past < GW_ATTEMPTS_MAX) {
+		a = &r->forward.past[r->forward.n_past++];
+		a->candidate = strdup(name);
+		a->result = result;
+	} else {
+		return;
+	}
 	a->us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 	r->forward.begun_us = 0;
 }

@@ -194,6 +194,7 @@ carry_out(struct gw_request *r, enum gw_verdict verdict, enum gw_mishap mishap,
 	switch (verdict) {
 	case GW_VERDICT_AGAIN:
 		count_further(r, mishap);
+		r->forward.loading_ms = 0;
 		r->forward.again++;
 		r->forward.loading_ms = 0; /* it is waited for something else */
 		return wait_for(r, wait_ms);
@@ -287,7 +288,9 @@ without_failover(struct gw_request *r, enum gw_mishap mishap)
 static bool
 start(struct gw_request *r)
 {
-	r->forward.attempts++;
+	/* To ask again one that was loading is no attempt of its own. */
+	if (!r->forward.loading_ms)
+		r->forward.attempts++;
 	r->forward.waiting = false;
 	r->forward.begun_us = gw_mono_us();
 	return gw_relay_start(r) == 0;

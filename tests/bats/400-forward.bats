@@ -19,7 +19,7 @@ gateway:
   cors_origins: ["https://app.example", "http://localhost:5173"]
 models:
   planner: {type: proxy, proxy_url: "$FAKE_URL_alpha"}
-  impatient: {type: proxy, proxy_url: "$FAKE_URL_alpha", timeouts: {first_byte_s: 1}}
+  impatient: {type: proxy, proxy_url: "$FAKE_URL_alpha", timeouts: {first_byte_s: 3}}
   dead: {type: proxy, proxy_url: "http://127.0.0.1:$DEAD_PORT"}
   nowhere: {type: proxy, proxy_url: "http://no-such-host.invalid"}
   not-tls: {type: proxy, proxy_url: "https://127.0.0.1:$FAKE_PORT_alpha"}
@@ -167,14 +167,13 @@ scripted() {
 @test "forward: recorded refusals of llama-server -> status, type and every byte" {
   local name script
   for name in err-404 err-bad-json err-no-messages err-bad-type err-ctx-exceed \
-    embeddings-disabled emb-rerank loading_v1_chat_completions.503 \
-    router-chat-unknown router-child-killed-nonstream; do
+    embeddings-disabled emb-rerank router-chat-unknown router-child-killed-nonstream; do
     script="{\"fake\": {\"raw_file\": \"$name.http\"}}"
     gw_post "$FAKE_URL_alpha/v1/chat/completions" "$(chat_json planner "$script")"
     cp "$body_file" "$BATS_TEST_TMPDIR/direct"
     local direct_status=$status_code direct_type
     direct_type=$(header Content-Type)
-    gw_chat impatient "$script"
+    gw_chat planner "$script"
     assert_status "$direct_status"
     assert_header Content-Type "$direct_type"
     cmp "$BATS_TEST_TMPDIR/direct" "$body_file"
@@ -182,12 +181,16 @@ scripted() {
   done
 }
 
-@test "forward: 503 Loading model until first_byte_s is over -> passes, not turned into an error of ours" {
-  fake_mode alpha '{"loading": true}'
-  gw_chat impatient
-  fake_mode alpha '{}'
+# Its probe says that it is loaded, so it is asked all the time.
+@test "forward: 503 Loading model until first_byte_s is over -> passes untouched, one attempt" {
+  gw_chat impatient '{"fake": {"raw_file": "loading_v1_chat_completions.503.http"}}' \
+    -H 'X-Request-Id: loads-on'
   assert_status 503
-  assert_json . '{"error":{"message":"Loading model","type":"unavailable_error","code":503}}'
+  assert_header Content-Type 'application/json; charset=utf-8'
+  assert_header X-RoleMesh-Attempts 1
+  assert_equal "$body" '{"error":{"message":"Loading model","type":"unavailable_error","code":503}}'
+  wait_until 5 gw_log_has 'event=access rid=loads-on .* attempts=impatient:loading:[0-9.]+[ ,]'
+  run ! gw_log_has 'event=access rid=loads-on .* attempts=.*loading.*loading'
 }
 
 @test "forward: a redirect -> passes as it is, nobody follows it" {
