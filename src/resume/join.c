@@ -3,8 +3,8 @@
  * join.c - a stream that goes on with an answer, made to look like its rest.
  *
  * A continuation that says again what was said, from the beginning, was none:
- * as long as it does, its events are held. A plain repeat has to, and is
- * dropped as long as it does.
+ * as long as it does, its events are held. A word or two may be chance, more is
+ * not. A plain repeat has to say it again, and is dropped as long as it does.
  */
 #include "resume/join.h"
 
@@ -14,6 +14,11 @@
 #include "base/json.h"
 #include "base/line.h"
 #include "sse/sse_parts.h"
+
+/* Whoever says so much of the same has begun anew, although it goes on with
+ * something else: as with a temperature it would. Less is chance. */
+#define REPEATED_EVENTS 3
+#define REPEATED_BYTES 32
 
 /* Most bytes that one piece of a stream may become. */
 #define OUT_MAX (4u * GW_RESUME_KEPT_MAX)
@@ -173,11 +178,22 @@ says_something(const struct gw_chunk *c)
 	return c->text.len || c->reasoning.len || c->tool || c->finished;
 }
 
-static enum gw_resume_fed
-settle(struct gw_join *j, const struct gw_chunk *c)
+static bool
+is_repeat(const struct gw_join *j, size_t equal)
 {
-	enum gw_resume_fed rc = release_held(j);
+	return j->held_events >= REPEATED_EVENTS ||
+	       j->text_at + equal >= REPEATED_BYTES;
+}
 
+/* The chunk is not only what was said before, of which it has @equal bytes. */
+static enum gw_resume_fed
+settle(struct gw_join *j, const struct gw_chunk *c, size_t equal)
+{
+	enum gw_resume_fed rc;
+
+	if (is_repeat(j, equal))
+		return GW_RESUME_STARTED_ANEW;
+	rc = release_held(j);
 	return rc == GW_RESUME_GOES_ON ? show_chunk(j, c) : rc;
 }
 
@@ -198,12 +214,12 @@ compare(struct gw_join *j, const struct gw_chunk *c)
 	if (all)
 		return GW_RESUME_STARTED_ANEW;
 	if (equal < c->text.len || c->tool)
-		return settle(j, c);
+		return settle(j, c, equal);
 	/* Cut short by the limit, which was lowered: it may have begun anew. */
 	if (c->finished)
 		return c->length && j->text_at + equal > 0
 			       ? GW_RESUME_STARTED_ANEW
-			       : settle(j, c);
+			       : settle(j, c, equal);
 	j->text_at += equal;
 	j->held_events++;
 	/* So much of the same is no coincidence. */
@@ -265,8 +281,10 @@ end_of_stream(struct gw_join *j, const struct gw_chunk *c)
 {
 	enum gw_resume_fed rc = GW_RESUME_GOES_ON;
 
+	if (!j->settled && j->plain)
+		return GW_RESUME_DIFFERS;
 	if (!j->settled)
-		rc = j->plain ? GW_RESUME_DIFFERS : release_held(j);
+		rc = is_repeat(j, 0) ? GW_RESUME_STARTED_ANEW : release_held(j);
 	if (rc != GW_RESUME_GOES_ON)
 		return rc;
 	gw_said_add(j->said, c);

@@ -22,6 +22,7 @@
 #define TOOL(who) CHUNK(who, "\"delta\":{\"tool_calls\":[{\"index\":0}]}")
 #define FINISH(who, why)                                                       \
 	CHUNK(who, "\"delta\":{},\"finish_reason\":\"" why "\"")
+#define TEXT_31 "0123456789012345678901234567890"
 #define STOP(who) FINISH(who, "stop")
 
 static const struct gw_model no_defaults;
@@ -40,6 +41,30 @@ static const struct {
 	 ROLE("2") SAY("2", "a") SAY("2", "x") STOP("2") DONE, false,
 	 GW_RESUME_GOES_ON, SEAM SAY("1", "a") SAY("1", "x") STOP("1") DONE,
 	 GW_RESUME_WHOLE},
+	{"says two pieces again, then differs", SAY("1", "abcde"),
+	 SAY("2", "a") SAY("2", "b") SAY("2", "x"), false, GW_RESUME_GOES_ON,
+	 SEAM SAY("1", "a") SAY("1", "b") SAY("1", "x"), GW_RESUME_ASK},
+	{"says three pieces again, then differs", SAY("1", "abcde"),
+	 SAY("2", "a") SAY("2", "b") SAY("2", "c") SAY("2", "x"), false,
+	 GW_RESUME_STARTED_ANEW, "", GW_RESUME_ASK},
+	{"says three pieces again, then stops", SAY("1", "abcde"),
+	 SAY("2", "a") SAY("2", "b") SAY("2", "c") STOP("2"), false,
+	 GW_RESUME_STARTED_ANEW, "", GW_RESUME_ASK},
+	{"says three pieces again, then ends", SAY("1", "abcde"),
+	 SAY("2", "a") SAY("2", "b") SAY("2", "c") DONE, false,
+	 GW_RESUME_STARTED_ANEW, "", GW_RESUME_ASK},
+	{"says 31 bytes again, then differs", SAY("1", TEXT_31 "ab"),
+	 SAY("2", TEXT_31) SAY("2", "x"), false, GW_RESUME_GOES_ON,
+	 SEAM SAY("1", TEXT_31) SAY("1", "x"), GW_RESUME_ASK},
+	{"says 32 bytes again, then differs", SAY("1", TEXT_31 "ab"),
+	 SAY("2", TEXT_31 "a") SAY("2", "x"), false, GW_RESUME_STARTED_ANEW, "",
+	 GW_RESUME_ASK},
+	{"says 31 bytes again within a piece", SAY("1", TEXT_31 "ab"),
+	 SAY("2", TEXT_31 "x"), false, GW_RESUME_GOES_ON,
+	 SEAM SAY("1", TEXT_31 "x"), GW_RESUME_ASK},
+	{"says 32 bytes again within a piece", SAY("1", TEXT_31 "ab"),
+	 SAY("2", TEXT_31 "ax"), false, GW_RESUME_STARTED_ANEW, "",
+	 GW_RESUME_ASK},
 	{"differs within a piece", SAY("1", "ab"), SAY("2", "ax"), false,
 	 GW_RESUME_GOES_ON, SEAM SAY("1", "ax"), GW_RESUME_ASK},
 	{"says as much again, and stops", SAY("1", "ab"),
