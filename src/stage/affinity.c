@@ -21,6 +21,14 @@ gw_affinity_watches(const struct gw_request *r)
 	       r->accept.endpoint->flags & GW_EP_STREAM;
 }
 
+static char
+as_param(char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return (char)(c - 'a' + 'A');
+	return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c : '_';
+}
+
 /* The value of the header @name, as web servers hand it on; NULL = none. */
 static const char *
 header(const struct gw_request *r, const char *name)
@@ -29,9 +37,7 @@ header(const struct gw_request *r, const char *name)
 	size_t n = strlen(param);
 
 	for (; *name && n + 1 < sizeof(param); name++)
-		param[n++] = (char)(*name == '-'		   ? '_'
-				    : *name >= 'a' && *name <= 'z' ? *name - 32
-								   : *name);
+		param[n++] = as_param(*name);
 	param[n] = '\0';
 	return r->conn ? gw_fcgi_param(r->conn, param) : NULL;
 }

@@ -254,10 +254,10 @@ sessions(void)
 	ask(3, 0);
 	ok(other != home && go(c, NODES) != other,
 	   "session: an empty header is none");
-	session_param = "HTTP_X_CHAT_2";
+	session_param = "HTTP_X_CHAT_2_";
 	session = "s1";
 	ok(go(c, NODES) != home, "session: another header is none");
-	model.affinity_header = (char *)"x-Chat-2";
+	model.affinity_header = (char *)"x-Chat-2.";
 	ok(go(c, NODES) == home, "session: unless it is the configured one");
 	receive("{\"model\":\"coder\"}");
 	ok(go(c, NODES) == home, "session: without a prompt, too");

@@ -482,9 +482,9 @@ least_busy(struct gw_request *r)
 		 3,
 		 "bbbbbb",
 		 "how wide others are is asked within the step"},
-		{{C(UINT32_MAX, 100, UINT32_MAX, 0),
-		  C(UINT32_MAX - 1, 100, UINT32_MAX, 0)},
-		 2,
+		{{C(REG_LEASES_MAX, 100, UINT32_MAX, 0),
+		  C(REG_LEASES_MAX - 1, 100, UINT32_MAX, 0), C(1, 1, 1, 0)},
+		 3,
 		 "bbbbbb",
 		 "the largest numbers"},
 #undef C
