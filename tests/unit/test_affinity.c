@@ -178,6 +178,29 @@ go(const struct gw_choice *c, size_t k)
 	return key;
 }
 
+/* ---- whose bodies are hashed -----------------------------------------------
+ */
+
+static void
+watches(void)
+{
+	static const struct gw_endpoint chat = {.flags = GW_EP_STREAMED},
+					embeddings = {.flags = GW_EP_RELAYED};
+
+	request.accept.endpoint = &chat;
+	ok(gw_affinity_watches(&request), "hashed: a prompt");
+	request.accept.endpoint = &embeddings;
+	ok(!gw_affinity_watches(&request), "hashed: nothing without a prompt");
+	request.accept.endpoint = &chat;
+	config.uses_affinity = false;
+	ok(!gw_affinity_watches(&request),
+	   "hashed: nothing where no alias has the strategy");
+	config.uses_affinity = true;
+	request.config = NULL;
+	ok(!gw_affinity_watches(&request), "hashed: nothing without aliases");
+	request.config = &config;
+}
+
 /* ---- one conversation ---------------------------------------------------- */
 
 static void
@@ -649,6 +672,7 @@ int
 main(void)
 {
 	worker.program = &routing;
+	watches();
 	comes_back();
 	marked_message();
 	sessions();
