@@ -202,11 +202,9 @@ rss_of_gateway() {
   assert_body $'data: {"x":1}\n\ndata: {"y"'
 }
 
-@test "stream: no event at all -> an empty 200" {
+@test "stream: no event at all -> no answer, 502" {
   stream_pieces '[]'
-  assert_status 200
-  assert_equal "$curl_status" 0
-  assert_body ''
+  assert_error 502 upstream_protocol_error
 }
 
 @test "stream: tokens of 1 MiB -> each one whole" {
