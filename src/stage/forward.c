@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "serve/deadline.h"
 #include "serve/relay.h"
-#include "serve/reply.h"
 #include "serve/worker.h"
 #include "stage/attempt.h"
 #include "stage/rest.h"
@@ -21,7 +20,6 @@
 #include "upstream/transfer.h"
 
 #define ANSWER_WAIT_MS 1000 /* for the rest of an error, before its verdict */
-#define HEAD_WAIT_MS 250 /* for a first byte: what dies at once has no head */
 #define LOADING_LOOK_MS 500 /* between two questions whether it is loaded */
 
 static const struct gw_failover *
@@ -68,21 +66,7 @@ look_at_head(struct gw_request *r)
 		r->relay.mode = GW_RELAY_HOLD;
 	} else {
 		r->relay.mode = GW_RELAY_PASS;
-		gw_deadline_wake(r, gw_mono_ms() + HEAD_WAIT_MS);
 	}
-}
-
-/* A stream whose first event takes its time: the client knows that it is one.
- * It may still move, as one that has an early 200. */
-static enum gw_step
-pass_head(struct gw_request *r)
-{
-	if (!r->reply.committed && r->relay.is_sse && r->relay.status == 200 &&
-	    !r->relay.content_encoding[0] &&
-	    gw_reply_early(r, r->relay.content_type) < 0)
-		return GW_FINISH;
-	gw_deadline_update(r);
-	return GW_WAIT;
 }
 
 /* ---- an attempt is over ----------------------------------------------------
@@ -385,8 +369,6 @@ gw_stage_forward(struct gw_request *r)
 		/* The rest of an error does not come. */
 		gw_relay_cancel(r, GW_TRANSFER_UNAVAILABLE);
 		return over(r);
-	} else if (r->relay.mode == GW_RELAY_PASS && !r->deadline.wake_ms) {
-		return pass_head(r);
 	}
 	return GW_WAIT;
 }
