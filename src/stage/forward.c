@@ -178,7 +178,6 @@ carry_out(struct gw_request *r, enum gw_verdict verdict, enum gw_mishap mishap,
 	switch (verdict) {
 	case GW_VERDICT_AGAIN:
 		count_further(r, mishap);
-		r->forward.loading_ms = 0;
 		r->forward.again++;
 		r->forward.loading_ms = 0; /* it is waited for something else */
 		return wait_for(r, wait_ms);
