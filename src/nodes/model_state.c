@@ -50,27 +50,50 @@ is_true(struct json_object *model, const char *key)
 	       json_object_get_boolean(v);
 }
 
+static bool
+has_one_device(struct json_object *metrics)
+{
+	struct json_object *devices;
+
+	return metrics &&
+	       json_object_object_get_ex(metrics, "devices", &devices) &&
+	       json_object_is_type(devices, json_type_array) &&
+	       json_object_array_length(devices) == 1;
+}
+
+static void
+read_one(struct json_object *model, struct gw_model_state *out)
+{
+	uint32_t parallel = slots_of(model);
+
+	out->state = phase_of(gw_json_get_str(model, "state"));
+	out->told = out->state != GW_TOLD_UNKNOWN;
+	out->evicts = is_true(model, "evicts");
+	if (parallel)
+		out->parallel = parallel;
+}
+
 void
 gw_model_states_read(struct json_object *metrics, const struct gw_node_doc *doc,
 		     struct gw_model_state *out)
 {
 	struct json_object *models = NULL, *model;
+	bool alone = has_one_device(metrics);
 
-	memset(out, 0, doc->n_models * sizeof(*out));
+	for (size_t i = 0; i < doc->n_models; i++)
+		out[i] = (struct gw_model_state){
+			.alone = alone,
+			.parallel = doc->models[i].parallel,
+		};
 	if (!metrics ||
 	    !json_object_object_get_ex(metrics, "models", &models) ||
 	    !json_object_is_type(models, json_type_object))
 		return;
-	for (size_t i = 0; i < doc->n_models; i++) {
-		if (!json_object_object_get_ex(models, doc->models[i].model_id,
-					       &model) ||
-		    !json_object_is_type(model, json_type_object))
-			continue;
-		out[i].state = phase_of(gw_json_get_str(model, "state"));
-		out[i].told = out[i].state != GW_TOLD_UNKNOWN;
-		out[i].parallel = slots_of(model);
-		out[i].evicts = is_true(model, "evicts");
-	}
+	for (size_t i = 0; i < doc->n_models; i++)
+		if (json_object_object_get_ex(models, doc->models[i].model_id,
+					      &model) &&
+		    json_object_is_type(model, json_type_object))
+			read_one(model, &out[i]);
 }
 
 uint32_t
@@ -87,7 +110,9 @@ gw_node_model_step(const struct gw_model_state *s, uint32_t in_flight,
 	if (s->state == GW_TOLD_READY)
 		return free_slot ? GW_MODEL_STEP_FREE : GW_MODEL_STEP_BUSY;
 	if (s->state != GW_TOLD_STARTING && s->evicts)
-		return GW_MODEL_STEP_EVICTS;
+		return s->state == GW_TOLD_STOPPED && in_flight > 0
+			       ? GW_MODEL_STEP_SWAPPING
+			       : GW_MODEL_STEP_EVICTS;
 	if (s->state != GW_TOLD_STARTING && in_flight == 0)
 		return GW_MODEL_STEP_ROOM;
 	return free_slot ? GW_MODEL_STEP_STARTING : GW_MODEL_STEP_BUSY;

@@ -31,6 +31,7 @@ struct gw_model_state {
 	uint8_t state;	   /* enum gw_model_told */
 	bool told;	   /* it is known: the node reports states */
 	bool evicts;	   /* to be loaded it would push another model out */
+	bool alone;	   /* ... of the only device of its node */
 	uint32_t parallel; /* slots; 0 = not known */
 };
 
@@ -45,6 +46,8 @@ enum gw_model_step {
 	GW_MODEL_STEP_STARTING, /* will be soon, with a free slot then */
 	GW_MODEL_STEP_ROOM,	/* not loaded, on a device with room for it */
 	GW_MODEL_STEP_BUSY,	/* loaded or starting, no free slot */
+	GW_MODEL_STEP_SWAPPING, /* not loaded, another one has to go, and does
+				 * already, for a request that is there */
 	GW_MODEL_STEP_EVICTS,	/* not loaded, and another one would have to go;
 				 * or full, or failed */
 	GW_MODEL_STEP__MAX
@@ -52,7 +55,8 @@ enum gw_model_step {
 
 /*
  * gw_model_states_read - the states of a registration's models.
- * @metrics  of a heartbeat; NULL = none came
+ * @metrics  of a heartbeat; NULL = none came. A number of slots that it lacks is
+ *           that of the registration
  * @out      one for each of @doc's models, written in full
  */
 void gw_model_states_read(struct json_object *metrics,

@@ -176,6 +176,33 @@ gw_proxy_choice(struct gw_routing *routing, const struct gw_config *config,
 			    now_ms, c);
 }
 
+/*
+ * A request was sent to another model of the node that is not loaded either. What
+ * room there is on its only device is that one's, though the node has not come to
+ * tell so.
+ */
+static bool
+room_is_taken(struct gw_routing *routing, const struct gw_config *config,
+	      const struct gw_node *n, size_t model, uint64_t now_ms)
+{
+	for (size_t i = 0; n->states[model].alone && i < n->doc->n_models;
+	     i++) {
+		struct gw_place_keys keys;
+		struct reg_candidate other;
+
+		if (i == model || n->states[i].state != GW_TOLD_STOPPED)
+			continue;
+		gw_node_keys(config, n, i, &keys);
+		reg_candidate_read(routing->reg,
+				   reg_candidate_open(routing->reg,
+						      keys.candidate, now_ms),
+				   now_ms, &other);
+		if (other.in_flight > 0)
+			return true;
+	}
+	return false;
+}
+
 void
 gw_node_choice(struct gw_routing *routing, const struct gw_config *config,
 	       const struct gw_node *n, size_t model, uint64_t now_ms,
@@ -194,6 +221,9 @@ gw_node_choice(struct gw_routing *routing, const struct gw_config *config,
 	gw_node_keys(config, n, model, &keys);
 	meet(routing, &keys, now_ms, c, &met);
 	c->step = gw_node_model_step(s, c->in_flight, c->max_concurrency);
+	if (c->step == GW_MODEL_STEP_ROOM &&
+	    room_is_taken(routing, config, n, model, now_ms))
+		c->step = GW_MODEL_STEP_EVICTS;
 	c->state = state_of(&met, last_probe(routing, keys.probe, now_ms),
 			    now_ms, c);
 	if (!gw_node_is_fresh(routing->nodes, n, now_ms))

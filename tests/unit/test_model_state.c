@@ -81,6 +81,45 @@ reads(void)
 	}
 }
 
+/* What is not in models.<model_id>. */
+static void
+reads_beside(void)
+{
+	static const struct {
+		const char *metrics;
+		bool alone;
+		uint32_t parallel;
+	} rows[] = {
+		{NULL, false, 3},
+		{"{}", false, 3},
+		{"{\"devices\":[{}]}", true, 3},
+		{"{\"devices\":[{},{}]}", false, 3},
+		{"{\"devices\":[]}", false, 3},
+		{"{\"devices\":1}", false, 3},
+		{"{\"models\":{\"m\":{\"state\":\"ready\"}}}", false, 3},
+		{"{\"models\":{\"m\":{\"parallel\":0}}}", false, 3},
+		{"{\"models\":{\"m\":{\"parallel\":2}},\"devices\":[1]}", true,
+		 2},
+	};
+	struct gw_node_model m = {.model_id = (char *)"m", .parallel = 3};
+	struct gw_node_doc doc = {.models = &m, .n_models = 1};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(rows); i++) {
+		const char *text = rows[i].metrics;
+		struct gw_err err = {0};
+		struct gw_model_state out = {0};
+		gw_auto_json struct json_object *metrics =
+			text ? gw_json_parse_object(text, strlen(text), 16,
+						    &err)
+			     : NULL;
+
+		gw_model_states_read(metrics, &doc, &out);
+		ok(out.alone == rows[i].alone &&
+			   out.parallel == rows[i].parallel,
+		   "beside: %s", text ? text : "no heartbeat came");
+	}
+}
+
 static void
 steps(void)
 {
@@ -125,8 +164,10 @@ steps(void)
 		 "stopped, the requests on their way take its slots"},
 		{GW_TOLD_STOPPED, true, 4, 0, 0, GW_MODEL_STEP_EVICTS,
 		 "stopped, without room"},
-		{GW_TOLD_STOPPED, true, 4, 1, 0, GW_MODEL_STEP_EVICTS,
-		 "stopped, without room, a request is there"},
+		{GW_TOLD_STOPPED, true, 4, 1, 0, GW_MODEL_STEP_SWAPPING,
+		 "stopped, without room, a request waits for that"},
+		{GW_TOLD_STOPPING, true, 4, 1, 0, GW_MODEL_STEP_EVICTS,
+		 "ends because its device is needed, a request of it runs"},
 		{GW_TOLD_STOPPED, false, 1, 1, 1, GW_MODEL_STEP_EVICTS,
 		 "stopped, full"},
 		{GW_TOLD_STOPPING, false, 1, 0, 0, GW_MODEL_STEP_ROOM,
@@ -158,7 +199,8 @@ order(void)
 		   GW_MODEL_STEP_FREE < GW_MODEL_STEP_STARTING &&
 		   GW_MODEL_STEP_STARTING < GW_MODEL_STEP_ROOM &&
 		   GW_MODEL_STEP_ROOM < GW_MODEL_STEP_BUSY &&
-		   GW_MODEL_STEP_BUSY < GW_MODEL_STEP_EVICTS,
+		   GW_MODEL_STEP_BUSY < GW_MODEL_STEP_SWAPPING &&
+		   GW_MODEL_STEP_SWAPPING < GW_MODEL_STEP_EVICTS,
 	   "step: smaller is taken first");
 }
 
@@ -166,6 +208,7 @@ int
 main(void)
 {
 	reads();
+	reads_beside();
 	steps();
 	order();
 	return done_testing();
