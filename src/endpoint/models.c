@@ -22,6 +22,7 @@
 #include "endpoint/table.h"
 #include "probe/probe.h"
 #include "routing/availability.h"
+#include "routing/choices.h"
 #include "routing/place_keys.h"
 #include "routing/routing.h"
 #include "serve/long_answer.h"
@@ -72,6 +73,22 @@ show_field(struct json_object *to, const struct gw_node_doc *d, const char *key)
 		json_object_object_add(to, key, json_object_get(v));
 }
 
+/* How each of its models stands, as requests would find it. */
+static struct json_object *
+states_of(struct gw_request *r, const struct gw_node *n)
+{
+	struct json_object *o = json_object_new_object();
+	uint64_t now_ms = gw_mono_ms();
+	struct gw_choice c;
+
+	for (size_t i = 0; i < n->doc->n_models; i++) {
+		gw_node_choice(gw_routing(r), r->config, n, i, now_ms, &c);
+		gw_json_set_str(o, n->doc->models[i].model_id,
+				gw_state_name(c.state));
+	}
+	return o;
+}
+
 static struct json_object *
 node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 	    uint32_t in_flight)
@@ -96,6 +113,7 @@ node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
 		gw_json_set_age(o, result_age_ms);
 	}
 	gw_json_set_int(o, "in_flight", in_flight);
+	json_object_object_add(o, "states", states_of(r, n));
 	if (n->fixed)
 		json_object_object_add(o, "static",
 				       json_object_new_boolean(true));

@@ -177,9 +177,9 @@ gw_proxy_choice(struct gw_routing *routing, const struct gw_config *config,
 }
 
 /*
- * A request was sent to another model of the node that is not loaded either. What
- * room there is on its only device is that one's, though the node has not come to
- * tell so.
+ * A request was sent to another model of the node that is not loaded either.
+ * What room there is on its only device is that one's, though the node has not
+ * come to tell so.
  */
 static bool
 room_is_taken(struct gw_routing *routing, const struct gw_config *config,
