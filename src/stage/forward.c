@@ -259,6 +259,7 @@ without_failover(struct gw_request *r, enum gw_mishap mishap)
 	    (mishap != GW_MISHAP_UNCONNECTED && mishap != GW_MISHAP_OWN))
 		return end(r, mishap);
 	gw_attempt_log(r, mishap, GW_VERDICT_OTHER, 0);
+	gw_target_clear(r); /* while it can be seen how the transfer ended */
 	gw_relay_reset(r);
 	r->err = (struct gw_err){0};
 	return pick_again(r);
