@@ -105,28 +105,45 @@ score(uint64_t conversation, uint64_t key, uint32_t weight)
 	return best;
 }
 
+/* Weighs everybody in the step that comes first. */
+static uint32_t
+weigh_step(const struct gw_choice *c, const void *step)
+{
+	return c->step == *(const uint32_t *)step ? c->weight : 0;
+}
+
+/*
+ * Among the idlest. One that had its share lately, of all that could have been
+ * asked, comes behind those that had not, and then the one that had least.
+ */
 static size_t
 new_home(struct gw_request *r, const struct gw_choice *c, size_t k,
 	 uint64_t conversation)
 {
 	struct recent *recent = recent_of(gw_routing(r));
 	uint64_t alias = gw_hash_text(r->resolve.model->alias);
-	uint64_t all = count_recent(recent, alias, 0) + 1, sum, best = 0;
+	uint64_t all = count_recent(recent, alias, 0) + 1, sum;
+	uint64_t best = 0, least = UINT64_MAX;
 	struct gw_load idle;
 	size_t chosen;
 
 	gw_load_least(c, k, &idle);
 	chosen = idle.first;
-	sum = gw_weights_sum(c, k, gw_load_weigh, &idle);
+	sum = gw_weights_sum(c, k, weigh_step, &idle.step);
 	for (size_t i = 0; i < k && idle.ties > 1; i++) {
 		uint32_t w = gw_load_weigh(&c[i], &idle);
-		uint64_t mine = score(conversation, c[i].key, w);
+		uint64_t mine = w ? score(conversation, c[i].key, w) : 0, had;
 
-		if (mine <= best ||
-		    count_recent(recent, alias, c[i].key) >= fair(all, w, sum))
+		if (mine <= best)
 			continue;
-		best = mine;
-		chosen = i;
+		had = count_recent(recent, alias, c[i].key);
+		if (had < fair(all, w, sum)) {
+			best = mine;
+			chosen = i;
+		} else if (best == 0 && had * sum / w < least) {
+			least = had * sum / w;
+			chosen = i;
+		}
 	}
 	note_recent(recent, alias, c[chosen].key);
 	return chosen;

@@ -66,17 +66,20 @@ seen_is() {
   assert_equal "$(jq -rcS "$1" <<<"$seen")" "$2" "$1"
 }
 
-# evenly FILTER - no node has more than 1.3 times its share
-evenly() {
-  seen_is "$1 | [.[]] | (max <= 1.3 * add / 4) and length == 4" true
+@test "affinity: conversations of one system prompt -> each stays at its node" {
+  four_nodes
+  converse chat 60 5 8
+  seen_is .status '{"200":300}'
+  seen_is '[.later, .at_home]' '[240,240]'
+  seen_is '.node | length' 4
 }
 
-@test "affinity: conversations of one system prompt -> each stays at its node, all nodes get theirs" {
+@test "affinity: conversations, one request at a time -> no node has 1.3 times its share" {
   four_nodes
-  converse chat 120 4 8
-  seen_is .status '{"200":480}'
-  seen_is '[.later, .at_home]' '[360,360]'
-  evenly .node
+  converse chat 300 2 1
+  seen_is .status '{"200":600}'
+  seen_is '[.later, .at_home]' '[300,300]'
+  seen_is '.node | [.[]] | max <= 1.3 * 600 / 4' true
 }
 
 @test "affinity: other APIs' prompts -> the same" {
