@@ -35,8 +35,6 @@ models:
     proxy_url: $FAKE_URL_spare
     defaults: {model: spare-model, temperature: 0.7, top_k: 7}
     retry: {backoff_s: 0.05, backoff_max_s: 0.1}
-    # of its own, not to be followed from the alias above
-    fallback: [never]
   last:
     type: proxy
     proxy_url: $FAKE_URL_last
@@ -73,6 +71,18 @@ models:
     type: proxy
     proxy_url: $FAKE_URL_last
     retry: {backoff_s: 0.01, backoff_max_s: 0.02}
+  two-deep:
+    type: discovered
+    retry: {backoff_s: 0.01, backoff_max_s: 0.02}
+    fallback: [two-1, two-2]
+  two-1:
+    type: proxy
+    proxy_url: $FAKE_URL_spare
+    retry: {backoff_s: 0.01, backoff_max_s: 0.02}
+    fallback: [never]
+  two-2:
+    type: proxy
+    proxy_url: $FAKE_URL_last
   keyed:
     type: proxy
     proxy_url: $FAKE_URL_locked
@@ -236,12 +246,12 @@ falls_after() {
 # --- which, and with what ---
 
 @test "fallback: the first fails, too -> the second; a fallback's own is not followed" {
-  serve falls one
+  serve two-deep one
   fake_mode one '{"status": 503}'
   fake_mode spare '{"status": 503}'
-  gw_chat falls
+  gw_chat two-deep
   assert_status 200
-  assert_header X-RoleMesh-Model last
+  assert_header X-RoleMesh-Model two-2
   assert_header X-RoleMesh-Attempts 7
   assert_equal "$(spared)" 3 'attempts at the first fallback'
 }

@@ -140,10 +140,8 @@ end_stream() {
   fake_mode two '{"wait_head": true, "status": 503}'
   stream_to "$S" /v1/chat/completions "$(sse_json /v1/chat/completions both)"
   wait_until 10 has_comments
-  wait_until 10 someone_waits
-  fake_go_all
-  wait_until 10 someone_waits
-  fake_go_all
+  go_who_waits
+  go_who_waits
   end_stream
   assert_equal "$(asked one) $(asked two)" '1 1'
   assert_sse '[.[] | select(.json.error?)] | length' 1 "$S.text"
@@ -154,11 +152,10 @@ someone_waits() {
   (($(fake_stats one .waiting) + $(fake_stats two .waiting) == 1))
 }
 
-fake_go_all() {
-  local url
-  for url in "$FAKE_URL_one" "$FAKE_URL_two"; do
-    curl -sS --noproxy '*' --fail --max-time 60 -X PUT "$url/fake/go" >/dev/null
-  done
+# Whichever of the two it is, and not the other.
+go_who_waits() {
+  wait_until 10 someone_waits
+  fake_go "$(fake_stat_is one .waiting 1 && echo one || echo two)"
 }
 
 @test "early 200: an upstream's comments are no first byte -> it moves when that upstream dies" {

@@ -128,12 +128,11 @@ both_whole() {
   assert_equal "$(asked prime)" 1
 }
 
-@test "faults of nodes: a node that begins anew and says something else -> one error event, nothing mixed" {
+@test "faults of nodes: a node that refuses a prefill and says something else -> one error event, nothing mixed" {
   serve pair prime spare
   fake_mode prime '{"die_after_tokens": 5}'
-  fake_mode spare '{"prefill": "restart", "text": "one two three and now for something else"}'
-  local n
-  for n in 1 2; do
+  fake_mode spare '{"prefill": "refuse", "text": "one two three and now for something else"}'
+  for _ in 1 2; do
     chat_stream pair
     [[ $(stream_said) == 'one two three and'* ]] || break
   done
