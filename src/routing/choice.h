@@ -50,6 +50,7 @@ struct gw_choice {
 	struct reg_candidate_ref address; /* its upstream's, whatever the model */
 	struct gw_place_keys keys;
 	uint64_t pause_ends_ms; /* ejected: CLOCK_MONOTONIC */
+	bool ejected;		/* whatever its state is called */
 	bool unreachable;	/* the last probe says so */
 	bool waits_for_trial;	/* ejected, its pause is over, and nobody tries */
 };

@@ -149,6 +149,7 @@ state_of(const struct met *met, enum probed probed, uint64_t now_ms,
 	/* What is found is remembered in @c, whatever the state. */
 	bool ejected = any_ejected(met, now_ms, c);
 
+	c->ejected = ejected;
 	c->unreachable = probed == PROBED_UNREACHABLE;
 	if (probed == PROBED_LOADING)
 		return GW_STATE_LOADING;
@@ -259,6 +260,9 @@ gw_choices_of(struct gw_routing *routing, const struct gw_config *config,
 enum gw_rank
 gw_choice_rank(const struct gw_choice *c)
 {
+	/* A server that answers 503 to everything seems to be loading, too. */
+	if (c->ejected && c->state == GW_STATE_LOADING)
+		return GW_RANK_EJECTED;
 	switch (c->state) {
 	case GW_STATE_READY:
 	case GW_STATE_COLD:

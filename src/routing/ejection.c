@@ -90,15 +90,15 @@ gw_ejection_came_anew(struct gw_routing *routing, const char *base_url,
 		      const char *model_json)
 {
 	uint64_t now_ms = gw_mono_ms();
+	struct reg_candidate_ref ref;
 	struct gw_place_keys keys;
 	bool model, address;
 
 	gw_address_key(base_url, keys.address);
 	gw_candidate_key(keys.address, model_json, keys.candidate);
-	model = reg_candidate_pardon(
-		routing->reg,
-		reg_candidate_open(routing->reg, keys.candidate, now_ms),
-		now_ms);
+	ref = reg_candidate_open(routing->reg, keys.candidate, now_ms);
+	reg_candidate_busy(routing->reg, ref, 0);
+	model = reg_candidate_pardon(routing->reg, ref, now_ms);
 	address = reg_candidate_pardon(
 		routing->reg,
 		reg_candidate_open(routing->reg, keys.address, now_ms), now_ms);

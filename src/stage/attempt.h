@@ -12,6 +12,7 @@
 struct gw_request;
 
 #define GW_BUSY_MS 1000 /* a busy candidate is passed over, unless it says how long */
+#define GW_BUSY_MAX_MS 3600000u /* ... whatever it says */
 #define GW_PICKS_AGAIN_MAX 2 /* connections made anew where there is one upstream */
 
 /* gw_attempt_over - remember the attempt under way for the access record.

@@ -223,7 +223,9 @@ busy_ms(const struct gw_request *r, enum gw_mishap mishap)
 
 	if (mishap != GW_MISHAP_BUSY)
 		return 0;
-	return ms == GW_NO_RETRY_AFTER ? GW_BUSY_MS : ms;
+	if (ms == GW_NO_RETRY_AFTER)
+		return GW_BUSY_MS;
+	return ms < GW_BUSY_MAX_MS ? ms : GW_BUSY_MAX_MS;
 }
 
 static enum gw_step

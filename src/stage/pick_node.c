@@ -159,13 +159,14 @@ static const struct gw_choice *
 trial(struct gw_request *r, const struct gw_choices *all, size_t n)
 {
 	struct gw_routing *routing = gw_routing(r);
+	bool others = n > 1 || gw_failover.has_fallback(r);
 	uint64_t now_ms = gw_mono_ms();
 
 	for (size_t i = 0; i < n; i++) {
 		const struct gw_choice *c = &all->at[i];
 
-		if (c->state != GW_STATE_EJECTED || !c->waits_for_trial ||
-		    (c->unreachable && n > 1))
+		if (gw_choice_rank(c) != GW_RANK_EJECTED ||
+		    !c->waits_for_trial || (c->unreachable && others))
 			continue;
 		/* Of two records one may be well. */
 		if (reg_candidate_try(routing->reg, c->ref, now_ms) ||
