@@ -31,6 +31,8 @@ struct gw_failover {
 	/* May another candidate of the alias be asked now? @passed_over is set:
 	 * there is one that is not asked as long as there are others. */
 	bool (*has_another)(const struct gw_request *r, bool *passed_over);
+	/* Is the candidate at hand ejected by now? */
+	bool (*is_ejected)(const struct gw_request *r);
 	/* Is there an alias of the fallback list that was not turned to? */
 	bool (*has_fallback)(const struct gw_request *r);
 	/* The request is that alias's from now on. */

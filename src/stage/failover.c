@@ -84,6 +84,21 @@ gw_failover_may_leave(const struct gw_request *r)
 }
 
 static bool
+is_ejected(const struct gw_request *r)
+{
+	const struct gw_picked *p = &gw_routed(r)->pick;
+	const struct reg *reg = gw_routing(r)->reg;
+	struct reg_candidate model, address;
+	uint64_t now_ms = gw_mono_ms();
+
+	if (!p->chosen)
+		return false;
+	reg_candidate_read(reg, p->ref, now_ms, &model);
+	reg_candidate_read(reg, p->address, now_ms, &address);
+	return model.ejected || address.ejected;
+}
+
+static bool
 has_fallback(const struct gw_request *r)
 {
 	return gw_failover_alias(r, r->forward.fallbacks) != NULL;
@@ -246,6 +261,7 @@ is_loaded(struct gw_request *r)
 
 const struct gw_failover gw_failover = {
 	.has_another = has_another,
+	.is_ejected = is_ejected,
 	.has_fallback = has_fallback,
 	.fall_back = fall_back,
 	.failed = failed,

@@ -127,6 +127,7 @@ judge(struct gw_request *r, enum gw_mishap mishap, uint64_t *wait_ms)
 
 	a.another = failover(r)->has_another(r, &a.passed_over);
 	a.fallback = failover(r)->has_fallback(r);
+	a.ejected = failover(r)->is_ejected(r);
 	return gw_verdict(&a, wait_ms);
 }
 

@@ -75,7 +75,7 @@ gw_verdict(const struct gw_attempted *a, uint64_t *wait_ms)
 	if (loading && !a->loading_over)
 		return GW_VERDICT_LOADING;
 	if (rows[a->mishap].again == WAIT && has_attempts(a) &&
-	    wait_of(a, wait_ms))
+	    !(a->ejected && a->fallback) && wait_of(a, wait_ms))
 		return GW_VERDICT_AGAIN;
 	*wait_ms = 0;
 	if (a->mishap == GW_MISHAP_NONE || a->total >= GW_ATTEMPTS_MAX)

@@ -45,6 +45,7 @@ struct gw_attempted {
 	unsigned once;	  /* further ones that a mishap of this kind had */
 	bool another;	  /* another candidate of the alias may be asked now */
 	bool fallback;	  /* an alias of the fallback list was not tried yet */
+	bool ejected;	  /* its candidate is: who has a fallback waits no more */
 	bool passed_over; /* a candidate was not asked for being ejected, busy or
 			   * loading */
 	uint64_t retry_after_ms; /* as the answer says, or GW_NO_RETRY_AFTER */

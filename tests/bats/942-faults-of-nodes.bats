@@ -128,17 +128,20 @@ both_whole() {
   assert_equal "$(asked prime)" 1
 }
 
-@test "faults of nodes: a node that refuses a prefill and says something else -> one error event, nothing mixed" {
-  serve pair prime spare
-  fake_mode prime '{"die_after_tokens": 5}'
-  fake_mode spare '{"prefill": "refuse", "text": "one two three and now for something else"}'
-  for _ in 1 2; do
-    chat_stream pair
-    [[ $(stream_said) == 'one two three and'* ]] || break
+@test "faults of nodes: a node that begins anew or refuses a prefill, and says something else -> one error event, nothing mixed" {
+  local how
+  for how in restart refuse; do
+    serve pair prime spare
+    fake_mode prime '{"die_after_tokens": 5}'
+    fake_mode spare "{\"prefill\": \"$how\", \"text\": \"one two three and now for something else\"}"
+    for _ in 1 2; do
+      chat_stream pair
+      [[ $(stream_said) == 'one two three and'* ]] || break
+    done
+    assert_equal "$(stream_said | xargs)" 'one two three four five'
+    assert_sse '[.[] | select(.json.error?)] | length' 1
+    assert_sse '[.[] | select(.data == "[DONE]")] | length' 0
   done
-  assert_equal "$(stream_said | xargs)" 'one two three four five'
-  assert_sse '[.[] | select(.json.error?)] | length' 1
-  assert_sse '[.[] | select(.data == "[DONE]")] | length' 0
 }
 
 @test "faults of nodes: an error event of the upstream's own after the first token -> passes, not resumed" {

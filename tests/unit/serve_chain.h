@@ -32,7 +32,7 @@ static int holds;      /* of them not yet let go */
 static struct {
 	bool another, passed_over; /* of discovered models */
 	size_t fallbacks;	   /* all of them "d" */
-	bool loaded;
+	bool loaded, ejected;
 	unsigned asked_loaded, n_failed, bytes, n_whole, n_cut;
 	int mishap; /* the last one, and of how many ms it was busy */
 	uint64_t busy_ms;
@@ -78,6 +78,13 @@ chain_has_another(const struct gw_request *r, bool *passed_over)
 
 	*passed_over = discovered && other.passed_over;
 	return discovered && other.another;
+}
+
+static bool
+chain_is_ejected(const struct gw_request *r)
+{
+	(void)r;
+	return other.ejected;
 }
 
 static bool
@@ -129,6 +136,7 @@ chain_is_loaded(struct gw_request *r)
 
 static const struct gw_failover chain_failover = {
 	.has_another = chain_has_another,
+	.is_ejected = chain_is_ejected,
 	.has_fallback = chain_has_fallback,
 	.fall_back = chain_fall_back,
 	.failed = chain_failed,
