@@ -56,6 +56,10 @@ chain_pick(struct gw_request *r)
 		exit(1);
 	r->target.base_url = r->target.owned_url;
 	r->target.api_key = r->resolve.model->api_key;
+	if (r->target.api_key &&
+	    asprintf(&r->target.key_place, "models.%s.api_key",
+		     r->resolve.model->alias) < 0)
+		exit(1);
 	return gw_body_edit(r->receive.body, NULL, r->resolve.model, &r->err) <
 			       0
 		       ? GW_FINISH
@@ -248,6 +252,7 @@ chain_set_up(void)
 	memset(&other, 0, sizeof(other));
 	other.another = true;
 	chain.picks_again = chain.limits_readers = false;
+	chain.failover = &chain_failover;
 }
 
 /* A list for the configuration, and its names, which that frees. */
@@ -273,6 +278,19 @@ keys(const char *one, const char *two, const char *three,
 #define CHAT_D "{\"model\":\"d\"}"
 #define STREAM_P "{\"model\":\"p\",\"stream\":true}"
 #define STREAM_D "{\"model\":\"d\",\"stream\":true}"
+
+#define JSON "application/json"
+
+/* The whole of a short answer, of the upstream that was asked last. */
+UNUSED_OK static void
+answer(int status, const char *body)
+{
+	up_head(status, JSON, (int64_t)strlen(body));
+	if (up()->live)
+		up_data(body);
+	if (up()->live)
+		up_done(GW_TRANSFER_OK);
+}
 
 /* A request with this body, as far as it gets without an upstream. */
 UNUSED_OK static struct gw_request *

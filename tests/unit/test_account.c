@@ -24,14 +24,12 @@ logged(void)
 }
 
 static void
-answer(int status)
+answered(int status)
 {
 	chain_set_up();
 	model(PROXY)->retry.attempts = 0;
 	ask(CHAT, CHAT_P);
-	up_head(status, "text/plain", -1);
-	up_data("x");
-	up_done(GW_TRANSFER_OK);
+	answer(status, "x");
 }
 
 /* The counters of how requests ended, in the order of counters.def. */
@@ -53,17 +51,17 @@ counts(void)
 static void
 classes(void)
 {
-	answer(200);
+	answered(200);
 	is_str(counts(), "1: 1 0 0 gone 0 broken 0", "account: 200");
 	is_int((long long)counted(GW_COUNT_BYTES_OUT), (long long)conn.out_len,
 	       "account: the bytes of the answer, its head included");
-	answer(299);
+	answered(299);
 	is_str(counts(), "1: 1 0 0 gone 0 broken 0", "account: 299");
-	answer(302);
+	answered(302);
 	is_str(counts(), "1: 0 0 0 gone 0 broken 0", "account: 302 is neither");
-	answer(400);
+	answered(400);
 	is_str(counts(), "1: 0 1 0 gone 0 broken 0", "account: 400");
-	answer(500);
+	answered(500);
 	is_str(counts(), "1: 0 0 1 gone 0 broken 0", "account: 500");
 }
 
@@ -201,9 +199,8 @@ record(void)
 			"node=n1 upstream_status=200 key=f44e64e7 "
 			"client=192.0.2.7 bytes_in=32 "),
 	   "record: who, what and where");
-	ok(strstr(line,
-		  " first_byte_ms=0.0 ms=5.0 attempts=n1:ok:5.0 stream=0 "
-		  "broken=0 error=-\n"),
+	ok(strstr(line, " first_byte_ms=0.0 ms=5.0 attempts=n1:ok:5.0 stream=0 "
+			"broken=0 error=-\n"),
 	   "record: how long and how it ended");
 	ok(strchr(line, '\n') == line + strlen(line) - 1,
 	   "record: one line a request");
@@ -260,8 +257,7 @@ attempts(void)
 	pass(2);
 	logged();
 	leave();
-	ok(strstr(logged(),
-		  " attempts=n1:unconnected:0.0,n2:client_gone:2.0 "),
+	ok(strstr(logged(), " attempts=n1:unconnected:0.0,n2:client_gone:2.0 "),
 	   "attempts: the client left in the last one");
 	chain_set_up();
 	ask(CHAT, STREAM_D);

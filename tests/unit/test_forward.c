@@ -6,53 +6,9 @@
 #include "serve_chain.h"
 
 #define SSE "text/event-stream"
-#define JSON "application/json"
-#define HOLD_MAX (32 << 10)
+#define HOLD_MAX (64 << 10)
 
 /* ---- which upstream ------------------------------------------------------ */
-
-static void
-failures_that_move(void)
-{
-	static const struct {
-		const char *name;
-		bool moves;
-		int status; /* when it is the last one */
-	} rows[GW_TRANSFER__MAX] = {
-		[GW_TRANSFER_OK] = {"no answer at all", false, 500},
-		[GW_TRANSFER_REFUSED] = {"refused", true, 502},
-		[GW_TRANSFER_CONNECT_TIMEOUT] = {"connect timed out", true,
-						 504},
-		[GW_TRANSFER_UNREACHABLE] = {"unreachable", true, 502},
-		[GW_TRANSFER_STRANGER] = {"another program", true, 502},
-		[GW_TRANSFER_DNS] = {"no such host", true, 502},
-		[GW_TRANSFER_TLS] = {"TLS", true, 502},
-		[GW_TRANSFER_UNACKNOWLEDGED] = {"unacknowledged", true, 502},
-		[GW_TRANSFER_VANISHED] = {"vanished", false, 502},
-		[GW_TRANSFER_CLOSED] = {"closed", false, 502},
-		[GW_TRANSFER_NOT_HTTP] = {"not HTTP", false, 502},
-		[GW_TRANSFER_TIMED_OUT] = {"timed out", false, 504},
-		[GW_TRANSFER_BROKEN] = {"broken", false, 502},
-		[GW_TRANSFER_INTERNAL] = {"internal", true, 500},
-		[GW_TRANSFER_HEADERS_TOO_LARGE] = {"headers", false, 502},
-		[GW_TRANSFER_KEY_REFUSED] = {"key refused", true, 502},
-		[GW_TRANSFER_UNAVAILABLE] = {"unavailable", true, 503},
-	};
-
-	for (int i = 0; i < GW_TRANSFER__MAX; i++) {
-		chain_set_up();
-		ask(CHAT, CHAT_D);
-		up_done((enum gw_transfer_result)i);
-		ok(started == (rows[i].moves ? 2 : 1) &&
-			   holds == (int)rows[i].moves &&
-			   counted(GW_COUNT_REPICKS) == rows[i].moves,
-		   "forward: %s -> %s", rows[i].name,
-		   rows[i].moves ? "another one" : "the end");
-		while (last.accounts == 0)
-			up_done((enum gw_transfer_result)i);
-		is_int(last.status, rows[i].status, "forward: in the end");
-	}
-}
 
 static void
 moved(void)
@@ -63,79 +19,116 @@ moved(void)
 	is_str(up()->url, "http://up-2" CHAT, "forward: the next is asked");
 	is_str(up()->body, CHAT_D, "forward: the same");
 	up_connected();
-	up_head(200, JSON, 2);
-	up_data("{}");
-	up_done(GW_TRANSFER_OK);
+	answer(200, "{}");
 	ok(got("Status: ") == 1 && got("X-RoleMesh-Node: n2\r\n") == 1,
 	   "forward: the client sees the one that answered");
+	is_int(got("X-RoleMesh-Attempts: 2\r\n"), 1, "forward: and how many");
 	is_str(got_body(), "{}", "forward: and its answer");
 	ok(last.code == GW_OK && last.accounts == 1 && holds == 0,
 	   "forward: no failure, and all are let go");
+	is_int((long long)counted(GW_COUNT_REPICKS), 1, "forward: one move");
 }
 
+/* A program with one upstream, which picks it anew: a node agent. */
 static void
-attempts(void)
+without_failover(enum gw_transfer_result result, bool connected)
 {
 	chain_set_up();
-	ask(CHAT, CHAT_D);
-	for (int i = 1; i < GW_PICK_ATTEMPTS; i++) {
-		up_done(GW_TRANSFER_REFUSED);
-		ok(last.accounts == 0 && holds == 1,
-		   "forward: %d refused -> the next one", i);
-	}
-	up_done(GW_TRANSFER_REFUSED);
-	ok(last.accounts == 1 && started == GW_PICK_ATTEMPTS &&
-		   picks == GW_PICK_ATTEMPTS,
-	   "forward: as many as are tried refused -> the end");
-	is_int(last.status, 502, "forward: 502");
-	ok(counted(GW_COUNT_REPICKS) == GW_PICK_ATTEMPTS - 1 && holds == 0,
-	   "forward: one move less than attempts, all are let go");
-}
-
-static void
-proxies(void)
-{
-	chain_set_up();
-	ask(CHAT, CHAT_P);
-	up_done(GW_TRANSFER_REFUSED);
-	ok(started == 1 && last.status == 502, "forward: a proxy has no other");
-	chain_set_up();
+	chain.failover = NULL;
 	chain.picks_again = true;
 	ask(CHAT, CHAT_P);
-	up_done(GW_TRANSFER_REFUSED);
-	is_int((long long)started, 2,
-	       "forward: unless its program says so (a node agent)");
-	up_connected();
-	up_done(GW_TRANSFER_UNACKNOWLEDGED);
-	ok(started == 2 && last.status == 502,
-	   "forward: and then not what it got and died of");
+	if (connected)
+		up_connected();
+	up_done(result);
 }
 
 static void
-head_pins(void)
+one_upstream(void)
+{
+	chain_set_up();
+	chain.failover = NULL;
+	ask(CHAT, CHAT_P);
+	up_done(GW_TRANSFER_REFUSED);
+	ok(started == 1 && last.status == 502,
+	   "one upstream: not connected -> the end");
+	without_failover(GW_TRANSFER_REFUSED, false);
+	is_int((long long)started, 2,
+	       "one upstream: it may be picked anew -> is");
+	up_done(GW_TRANSFER_REFUSED);
+	is_int((long long)started, 3, "one upstream: twice");
+	up_done(GW_TRANSFER_REFUSED);
+	ok(started == 3 && last.status == 502 && holds == 0,
+	   "one upstream: not more often");
+	is_int(got("X-RoleMesh-Attempts"), 0, "one upstream: is not counted");
+	without_failover(GW_TRANSFER_UNACKNOWLEDGED, true);
+	ok(started == 1 && last.status == 502,
+	   "one upstream: not what it got and died of");
+	without_failover(GW_TRANSFER_CLOSED, false);
+	ok(started == 1 && last.status == 502,
+	   "one upstream: nor where it was lost");
+	without_failover(GW_TRANSFER_INTERNAL, true);
+	ok(started == 1 && last.status == 500,
+	   "one upstream: nor behind a failure of ours");
+	without_failover(GW_TRANSFER_OK, true);
+	ok(started == 1 && last.status == 502,
+	   "one upstream: an end without an answer is none");
+	chain_set_up();
+	chain.failover = NULL;
+	ask(CHAT, CHAT_P);
+	answer(503, "{}");
+	ok(last.status == 503 && started == 1 && last.code == GW_OK,
+	   "one upstream: its errors are for the client");
+	is_str(got_body(), "{}", "one upstream: as they came");
+}
+
+static void
+byte_pins(void)
 {
 	chain_set_up();
 	ask(CHAT, CHAT_D);
 	up_head(200, JSON, 9);
 	up_data("half");
+	is_int((long long)conn.out_len, 0, "forward: a whole answer is held");
+	up_done(GW_TRANSFER_BROKEN);
+	ok(started == 2 && last.accounts == 0 && conn.out_len == 0,
+	   "forward: it breaks off -> another one, the client saw nothing");
+	up_head(200, "text/plain", -1);
+	is_int((long long)conn.out_len, 0, "forward: a head alone waits");
+	up_data("x");
 	up_done(GW_TRANSFER_UNACKNOWLEDGED);
-	ok(started == 1 && got("Status: ") == 1 && last.status == 502,
-	   "forward: nothing moves behind a head, though the client has none");
+	ok(started == 2 && got("Status: 200") == 1 && conn.aborted == 1 &&
+		   last.broken,
+	   "forward: nothing moves behind the first byte");
+	is_int(other.n_cut, 1, "forward: which is held against it");
 }
 
 static void
-early_pins(void)
+early_moves(void)
 {
 	chain_set_up();
 	config->gateway.sse_keepalive_ms = 1000;
 	ask(CHAT, STREAM_D);
 	pass(1001);
 	up_done(GW_TRANSFER_REFUSED);
-	ok(started == 1 && last.accounts == 1,
-	   "forward: nothing moves behind an early 200");
-	ok(got("Status: ") == 1 && got("data: {\"error\":") == 1 &&
+	ok(started == 2 && last.accounts == 0 && got("Status: ") == 1,
+	   "forward: behind an early 200 it still moves");
+	answer(503, "{\"error\":{\"message\":\"down\"}}");
+	is_int((long long)started, 3, "forward: and once more");
+	up_head(200, SSE, -1);
+	up_data("data: 1\n\n");
+	up_done(GW_TRANSFER_OK);
+	ok(got("Status: ") == 1 && got("data: 1\n\n") == 1 &&
+		   got("error") == 0 && conn.finished == 1 && !last.broken,
+	   "forward: the client sees a stream");
+	chain_set_up();
+	config->gateway.sse_keepalive_ms = 1000;
+	ask(CHAT, STREAM_D);
+	pass(1001);
+	while (last.accounts == 0)
+		up_done(GW_TRANSFER_REFUSED);
+	ok(started == 3 && got("data: {\"error\":") == 1 &&
 		   got("upstream_unreachable") == 1 && conn.finished == 1,
-	   "forward: an error event says why");
+	   "forward: nothing is left -> an error event says why");
 }
 
 static void
@@ -145,8 +138,8 @@ second_one_fails_to_start(void)
 	ask(CHAT, CHAT_D);
 	refuse_start = true;
 	up_done(GW_TRANSFER_REFUSED);
-	ok(last.accounts == 1 && last.status == 500 && holds == 0,
-	   "forward: no transfer -> 500, and all are let go");
+	ok(last.accounts == 1 && last.status == 500 && holds == 0 && picks == 3,
+	   "forward: no transfer -> the next, then 500, and all are let go");
 }
 
 static void
@@ -157,14 +150,16 @@ internal_failures(void)
 	client("POST", CHAT);
 	arrive();
 	send_all(CHAT_D);
-	ok(picks == GW_PICK_ATTEMPTS && holds == 0 && last.status == 500,
+	ok(picks == 3 && holds == 0 && last.status == 500,
 	   "forward: none can be started -> each is tried, then 500");
+	is_int(other.n_failed, 3, "forward: each is told");
 	chain_set_up();
-	ask(CHAT, CHAT_D);
-	up_connected();
-	up_done(GW_TRANSFER_INTERNAL);
-	ok(started == 1 && last.status == 500,
-	   "forward: internal, but it was connected -> not sent twice");
+	refuse_start = true;
+	client("POST", CHAT);
+	arrive();
+	send_all(CHAT_P);
+	ok(picks == 1 && last.status == 500,
+	   "forward: the only one is not asked again for a failure of ours");
 }
 
 /* Ours was shown, and the upstream answers so. */
@@ -185,7 +180,7 @@ own_keys(void)
 
 	key_refused(CHAT_P, 401);
 	ok(last.status == 502 && last.code == GW_ERR_UPSTREAM_AUTH_FAILED &&
-		   up()->left,
+		   up()->left && started == 1,
 	   "own key: refused -> 502, whatever else it says");
 	chain_set_up();
 	r = ask(CHAT, CHAT_P);
@@ -200,21 +195,23 @@ own_keys(void)
 	key_refused(CHAT_D, 401);
 	ok(started == 2 && last.accounts == 0,
 	   "own key: a node refuses -> another one");
-	up_head(200, JSON, 2);
-	up_data("{}");
-	up_done(GW_TRANSFER_OK);
+	answer(200, "{}");
 	is_int(last.status, 200, "own key: which answers");
 	key_refused(CHAT_D, 403);
 	up_head(401, JSON, 9);
 	up_head(401, JSON, 9);
 	ok(started == 3 && last.code == GW_ERR_UPSTREAM_AUTH_FAILED &&
-		   strstr(last.msg, "auth.upstream_node_key"),
+		   strstr(last.msg, "models.d.api_key"),
 	   "own key: all refuse -> 502");
+	key_refused(CHAT_D, 403);
+	up_head(401, JSON, 9);
+	answer(503, "{\"down\":1}");
+	ok(started == 3 && last.status == 503 &&
+		   strcmp(got_body(), "{\"down\":1}") == 0,
+	   "own key: the last one answers -> that is the client's");
 	chain_set_up();
 	ask(CHAT, CHAT_D);
-	up_head(401, JSON, 2);
-	up_data("{}");
-	up_done(GW_TRANSFER_OK);
+	answer(401, "{}");
 	ok(last.status == 401 && last.code == GW_OK && started == 1,
 	   "own key: none was shown -> the upstream's own answer");
 	chain_set_up();
@@ -224,35 +221,6 @@ own_keys(void)
 	up_head(401, JSON, 2);
 	ok(got("upstream_auth_failed") == 1 && conn.finished == 1,
 	   "own key: behind an early 200 -> an error event");
-}
-
-static void
-unavailable(void)
-{
-	chain_set_up();
-	ask(CHAT, CHAT_D);
-	up_head(503, JSON, 9);
-	ok(started == 2 && transfers[0].left && conn.out_len == 0,
-	   "503: a node -> another one at once");
-	another = false;
-	up_head(503, JSON, 2);
-	up_data("{}");
-	up_done(GW_TRANSFER_OK);
-	ok(started == 2 && last.status == 503 && last.code == GW_OK &&
-		   strcmp(got_body(), "{}") == 0,
-	   "503: the last one -> its own answer");
-	chain_set_up();
-	ask(CHAT, CHAT_P);
-	up_head(503, JSON, 2);
-	up_data("{}");
-	up_done(GW_TRANSFER_OK);
-	ok(started == 1 && last.status == 503, "503: a proxy -> its answer");
-	chain_set_up();
-	config->gateway.sse_keepalive_ms = 1000;
-	ask(CHAT, STREAM_D);
-	pass(1001);
-	up_head(503, JSON, 2);
-	ok(started == 1, "503: nothing moves behind an early 200");
 }
 
 static void
@@ -307,11 +275,14 @@ body_memory(void)
 	n = up()->req.body_len;
 	up()->sent = n - 1;
 	up_head(200, "text/plain", -1);
+	up_data("x");
 	ok(is_readable(n - 1),
-	   "stream: a head before the whole body was sent -> it stays");
+	   "stream: an answer before the whole body was sent -> it stays");
 	ask_large();
 	up()->sent = n;
 	up_head(200, "text/plain", -1);
+	ok(is_readable(0), "stream: sent, and a head -> it may be sent again");
+	up_data("x");
 	ok(!is_readable(0), "stream: sent -> its memory is given back");
 }
 
@@ -337,6 +308,7 @@ short_answers(void)
 	   "stream: and that was all");
 	chain_set_up();
 	ask(CHAT, CHAT_P);
+	model(PROXY)->retry.attempts = 0;
 	up_head(200, JSON, 4);
 	up_data("{ ");
 	up_done(GW_TRANSFER_BROKEN);
@@ -350,9 +322,12 @@ short_answers(void)
 	chain_set_up();
 	ask(CHAT, CHAT_P);
 	up_head(200, JSON, HOLD_MAX + 1);
+	is_int((long long)conn.out_len, 0,
+	       "stream: one byte more -> its head waits for a byte");
+	up_data("x");
 	snprintf(length, sizeof(length), "Content-Length: %d\r\n",
 		 HOLD_MAX + 1);
-	is_int(got(length), 1, "stream: one byte more -> its head leaves");
+	is_int(got(length), 1, "stream: and leaves with it");
 }
 
 static void
@@ -366,7 +341,7 @@ longest_short_answer(void)
 	up_head(200, JSON, HOLD_MAX);
 	up_data(text);
 	up_done(GW_TRANSFER_OK);
-	ok(got("Content-Length: 32768\r\n") == 1 &&
+	ok(got("Content-Length: 65536\r\n") == 1 &&
 		   strcmp(got_body(), text) == 0,
 	   "stream: the longest that is held -> leaves whole");
 }
@@ -378,6 +353,7 @@ our_errors(void)
 	struct gw_request *r;
 
 	chain_set_up();
+	model(PROXY)->retry.attempts = 0;
 	ask(CHAT, CHAT_P);
 	up_retry_after = "7";
 	up_head(200, JSON, 9);
@@ -402,10 +378,10 @@ long_answers(void)
 	chain_set_up();
 	ask(CHAT, CHAT_P);
 	up_head(200, "", -1);
+	up_data("a");
 	ok(got("Status: 200") == 1 && got("Content-Length") == 0 &&
 		   got("Content-Type") == 0,
 	   "stream: no length, no type -> the head says none");
-	up_data("a");
 	is_str(got_body(), "a", "stream: bytes leave as they come");
 	up_done(GW_TRANSFER_OK);
 	ok(conn.finished == 1 && conn.aborted == 0 && last.status == 200,
@@ -442,10 +418,11 @@ event_streams(void)
 	chain_set_up();
 	ask(CHAT, STREAM_P);
 	up_head(200, SSE "; charset=utf-8", 9);
+	is_int((long long)conn.out_len, 0, "events: a head alone waits");
+	up_data("data: 1\n\n");
 	ok(got("Status: 200") == 1 && got("Content-Length") == 0 &&
 		   got("Content-Type: " SSE "; charset=utf-8\r\n") == 1,
 	   "events: no length, more may be added");
-	up_data("data: 1\n\n");
 	up_done(GW_TRANSFER_OK);
 	is_str(got_body(), "data: 1\n\n", "events: as they came");
 	ok(conn.finished == 1 && !last.broken && last.events,
@@ -531,6 +508,7 @@ static void
 begin_early(const char *path)
 {
 	chain_set_up();
+	model(PROXY)->retry.attempts = 0;
 	config->gateway.sse_keepalive_ms = 1000;
 	ask(path, STREAM_P);
 	pass(1001);
@@ -547,28 +525,24 @@ only_one_event(const char *text, const char *title)
 static void
 early_errors(void)
 {
+	static char piece[40000 + 1];
 	size_t before;
 
 	begin_early(CHAT);
 	before = conn.out_len;
 	up_head(503, JSON, -1);
-	up_data("{\"error\":{\"message\":\"loading\"}}");
-	pass(5000);
+	up_data("{\"error\":{\"message\":\"away\"}}");
 	ok(conn.out_len == before, "early: an upstream's error is held");
 	up_done(GW_TRANSFER_OK);
-	only_one_event("data: {\"error\":{\"message\":\"loading\"",
+	only_one_event("data: {\"error\":{\"message\":\"away\"",
 		       "and becomes one error event");
 	begin_early("/v1/messages");
-	up_head(404, JSON, 2);
-	up_data("{\"error\":{\"message\":\"gone\"}}");
-	up_done(GW_TRANSFER_OK);
+	answer(404, "{\"error\":{\"message\":\"gone\"}}");
 	only_one_event("event: error\ndata: ", "in the words of its endpoint");
 	begin_early(CHAT);
-	up_head(200, JSON, 9);
-	up_data("{\"a\":\"b\"}");
-	up_done(GW_TRANSFER_OK);
+	answer(200, "{\"a\":\"b\"}");
 	only_one_event("the upstream answered with status 200",
-		       "a 200 that is no stream -> an error event");
+		       "a 200 that is no answer -> an error event");
 	begin_early(CHAT);
 	up_head(500, SSE, -1);
 	up_data("data: x\n\n");
@@ -581,21 +555,124 @@ early_errors(void)
 	up_done(GW_TRANSFER_BROKEN);
 	only_one_event("upstream_protocol_error",
 		       "an error that breaks off -> an event of ours");
+	memset(piece, 'e', sizeof(piece) - 1);
+	begin_early(CHAT);
+	up_head(500, JSON, -1);
+	up_data(piece);
+	up_data(piece);
+	up_done(GW_TRANSFER_OK);
+	only_one_event("the upstream answered with status 500",
+		       "a very long error -> one event");
+}
+
+/* A client that waits for a stream gets one, whatever came. */
+static void
+whole_answers(void)
+{
+	static char piece[300000 + 1];
+
+	begin_early(CHAT);
+	answer(200, "{\"id\":\"i\",\"object\":\"chat.completion\",\"choices\":["
+		    "{\"index\":0,\"message\":{\"role\":\"assistant\","
+		    "\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}");
+	ok(got("\"content\":\"hello\"") == 1 && got("data: [DONE]\n\n") == 1 &&
+		   got("error") == 0 && conn.finished == 1 && !last.broken,
+	   "whole: a chat completion -> events");
+	memset(piece, 'w', sizeof(piece) - 1);
+	begin_early(CHAT);
+	up_head(200, JSON, -1);
+	for (int i = 0; i < 4; i++)
+		up_data(piece);
+	up_done(GW_TRANSFER_OK);
+	only_one_event("its whole answer is over 1048576 bytes",
+		       "a whole answer without bounds -> an event says so");
+	chain_set_up();
+	config->gateway.sse_keepalive_ms = 1000;
+	ask(CHAT, STREAM_P);
+	up_head(200, "text/plain", -1);
+	pass(5000);
+	up_data("x");
+	up_done(GW_TRANSFER_OK);
+	ok(got("Content-Type: text/plain") == 1 && !last.early &&
+		   strcmp(got_body(), "x") == 0,
+	   "whole: a head that is no stream's -> no early 200 before its byte");
+}
+
+/* An upstream's comments are no answer. */
+static void
+pings(void)
+{
+	chain_set_up();
+	ask(CHAT, STREAM_D);
+	up_connected();
+	up_head(200, SSE, -1);
+	up_data(": ping\n\n");
+	ok(got("Status: 200") == 1 && strcmp(got_body(), ": ping\n\n") == 0,
+	   "pings: go to the client");
+	up_done(GW_TRANSFER_BROKEN);
+	ok(started == 2 && last.accounts == 0,
+	   "pings: and then it breaks off -> another one");
+	up_head(200, SSE, -1);
+	up_data("data: 1\n\n");
+	up_done(GW_TRANSFER_OK);
+	is_str(got_body(), ": ping\n\ndata: 1\n\n", "pings: one stream");
+	ok(got("Status: ") == 1 && last.code == GW_OK && !last.broken,
+	   "pings: and no failure");
+	chain_set_up();
+	model(DISCOVERED)->timeouts.first_byte_ms = 2000;
+	model(DISCOVERED)->timeouts.idle_ms = 500;
+	ask(CHAT, STREAM_D);
+	up_connected();
+	up_head(200, SSE, -1);
+	for (int i = 0; i < 19; i++) {
+		pass(100);
+		up_data(": ping\n\n");
+	}
+	is_int((long long)started, 1, "pings: they count neither for idle_s");
+	pass(101);
+	ok(started == 2 && transfers[0].cancelled == 1,
+	   "pings: nor for first_byte_s");
+}
+
+static void
+empty_streams(void)
+{
+	chain_set_up();
+	ask(CHAT, STREAM_P);
+	up_head(200, SSE, -1);
+	up_done(GW_TRANSFER_OK);
+	ok(last.accounts == 0, "empty stream: the same again, after a while");
+	pass(400);
+	up_head(200, SSE, -1);
+	up_done(GW_TRANSFER_OK);
+	ok(last.status == 502 && last.code == GW_ERR_UPSTREAM_PROTOCOL_ERROR,
+	   "empty stream: no answer -> 502");
+	chain_set_up();
+	model(PROXY)->retry.attempts = 0;
+	ask(CHAT, STREAM_P);
+	up_head(200, SSE, -1);
+	up_data(": only this\n\n");
+	up_done(GW_TRANSFER_OK);
+	ok(got("upstream_protocol_error") == 1 && last.broken,
+	   "empty stream: comments alone -> an error event");
+	chain_set_up();
+	ask(CHAT, CHAT_P);
+	up_head(200, SSE, 0);
+	up_done(GW_TRANSFER_OK);
+	ok(last.status == 200 && last.code == GW_OK,
+	   "empty stream: nobody asked for one -> as it came");
 }
 
 int
 main(void)
 {
-	failures_that_move();
 	moved();
-	attempts();
-	proxies();
-	head_pins();
-	early_pins();
+	one_upstream();
+	byte_pins();
+	early_moves();
 	second_one_fails_to_start();
 	internal_failures();
 	own_keys();
-	unavailable();
 	client_leaves();
 	body_memory();
 	short_answers();
@@ -607,6 +684,9 @@ main(void)
 	error_events();
 	cut_off();
 	early_errors();
+	whole_answers();
+	pings();
+	empty_streams();
 	tear_down();
 	return done_testing();
 }

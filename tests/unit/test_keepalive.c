@@ -110,8 +110,9 @@ who(void)
 	begin(CHAT_P);
 	up_head(200, SSE, -1);
 	pass(EVERY + 1);
-	is_int(comments(), 0, "comments: nobody asked for a stream -> none "
-			      "before it begins");
+	is_int(comments(), 0,
+	       "comments: nobody asked for a stream -> none "
+	       "before it begins");
 	up_data("data: 1\n\n");
 	pass(EVERY + 1);
 	is_int(comments(), 1, "comments: a stream nobody asked for -> some");

@@ -5,7 +5,7 @@
  * runs, for as long as it does.
  */
 #include "responder/stages.h"
-#include "routing/candidate.h"
+#include "routing/place_keys.h"
 #include "routing/routing.h"
 #include "serve_run.h"
 #include "stage/policy.h"
@@ -61,6 +61,8 @@ static void
 end_registry(void)
 {
 	gw_policies_release(&routing);
+	gw_place_keys_release(&routing);
+	gw_choices_release(&routing.choices);
 	gw_node_view_free(routing.nodes);
 	reg_close(routing.reg);
 }
@@ -84,6 +86,9 @@ nodes(unsigned n)
 	reg_unlink(shm_name); /* nobody else needs the name */
 	routing.nodes = gw_node_view_new(routing.reg, STALE_MS);
 	config->auth.upstream_node_key = strdup("node-key");
+	config->gateway.eject.failures = 3;
+	config->gateway.eject.pause_ms = 5000;
+	config->gateway.eject.pause_max_ms = 10000;
 	for (unsigned i = 1; i <= n; i++) {
 		snprintf(id, sizeof(id), "n%u", i);
 		put(id, ONE);
@@ -102,10 +107,11 @@ static struct reg_candidate_ref
 candidate(unsigned node, const char *model_json)
 {
 	char url[32];
-	uint64_t key[2];
+	uint64_t address[2], key[2];
 
 	snprintf(url, sizeof(url), "http://n%u", node);
-	gw_candidate_key(url, model_json, key);
+	gw_address_key(url, address);
+	gw_candidate_key(address, model_json, key);
 	return reg_candidate_open(routing.reg, key, clock_ms);
 }
 
@@ -166,6 +172,18 @@ break_off(void)
 	up_done(GW_TRANSFER_BROKEN);
 }
 
+/* Each attempt, with a wait before the same node is asked again. */
+static void
+fail_each(enum gw_transfer_result result)
+{
+	while (!has_ended(&conn)) {
+		up_done(result);
+		if (!has_ended(&conn))
+			is_str(running(), "on n1", "leases: while it waits");
+		pass(700);
+	}
+}
+
 static void
 refuse(void)
 {
@@ -173,9 +191,24 @@ refuse(void)
 }
 
 static void
-close_early(void)
+refuse_each(void)
 {
-	up_done(GW_TRANSFER_CLOSED);
+	fail_each(GW_TRANSFER_REFUSED);
+	is_int((long long)started, 3, "leases: three attempts");
+}
+
+static void
+close_each(void)
+{
+	fail_each(GW_TRANSFER_CLOSED);
+	is_int((long long)started, 2, "leases: two attempts");
+}
+
+static void
+leave_while_it_waits(void)
+{
+	refuse();
+	leave();
 }
 
 static void
@@ -211,7 +244,7 @@ comment_then_refuse(void)
 {
 	pass(1001);
 	is_int(got(GW_SSE_KEEPALIVE), 1, "leases: an early 200");
-	refuse();
+	fail_each(GW_TRANSFER_REFUSED);
 }
 
 static void
@@ -224,8 +257,9 @@ every_end(void)
 		{"answered", answer_whole},
 		{"answered in one piece", answer_short},
 		{"broke off", break_off},
-		{"the only node refused", refuse},
-		{"closed without an answer", close_early},
+		{"the only node refused", refuse_each},
+		{"the client left between two attempts", leave_while_it_waits},
+		{"closed without an answer", close_each},
 		{"a limit", take_too_long},
 		{"the client left before the head", leave},
 		{"the client left in the stream", leave_in_stream},
@@ -316,6 +350,7 @@ first_attempts_in_turn(void)
 	bool in_turn = true;
 
 	nodes(3);
+	config->gateway.eject.failures = 1000;
 	for (int i = 0; i < 9; i++) {
 		const char *urls[] = {"http://n1" CHAT, "http://n2" CHAT,
 				      "http://n3" CHAT};
@@ -339,6 +374,7 @@ not_twice(void)
 	bool twice = false;
 
 	nodes(3);
+	config->gateway.eject.failures = 1000;
 	model(DISCOVERED)->strategy = GW_RANDOM;
 	for (int i = 0; i < 20; i++) {
 		started = 0;
@@ -359,9 +395,13 @@ not_twice(void)
 	is_str(up()->url, "http://n2" CHAT,
 	       "pick: two models of a node are one node");
 	refuse();
-	ok(started == 2 && got("none of the 2 fresh nodes tried for model 'd' "
-			       "could be connected: connection refused") == 1,
-	   "pick: all tried -> 502 says how many and why");
+	pass(700);
+	refuse();
+	ok(started == 3 &&
+		   got("none of 3 attempts for model 'd' has an answer (n1 "
+		       "unconnected, n2 unconnected, n2 unconnected); the "
+		       "last: connection refused") == 1,
+	   "pick: all tried -> 502 says how often and why");
 }
 
 static void

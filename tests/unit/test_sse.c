@@ -255,10 +255,104 @@ test_closing(void)
 	}
 }
 
+/* ---- comments at the beginning ------------------------------------------- */
+
+static bool
+ends_line(char c)
+{
+	return c == '\n' || c == '\r';
+}
+
+/* By the standard: lines end in LF, CR or CRLF; a comment begins with a colon.
+ */
+static size_t
+judge_comments(const char *p, size_t n, bool *event)
+{
+	size_t at = 0, end;
+
+	*event = false;
+	while (at < n) {
+		if (!ends_line(p[at]) && p[at] != ':') {
+			*event = true;
+			return at;
+		}
+		for (end = at; end < n && !ends_line(p[end]); end++)
+			continue;
+		if (end == n)
+			return at;
+		end += p[end] == '\r' && end + 1 < n && p[end + 1] == '\n';
+		at = end + 1;
+	}
+	return at;
+}
+
+/* As they come in pieces of @step bytes: what is whole goes, the rest is kept.
+ */
+static size_t
+in_pieces(const char *p, size_t n, size_t first, bool *event)
+{
+	size_t gone = 0, have = first < n ? first : n;
+
+	for (;;) {
+		gone += gw_sse_comments(p + gone, have - gone, event);
+		if (*event || have == n)
+			return gone;
+		have++;
+	}
+}
+
+static unsigned
+wrong_comments(const char *text, size_t n)
+{
+	bool want_event, event;
+	size_t want = judge_comments(text, n, &want_event);
+	unsigned wrong = gw_sse_comments(text, n, &event) != want;
+
+	wrong += event != want_event;
+	for (size_t first = 1; first <= n; first++) {
+		wrong += in_pieces(text, n, first, &event) != want;
+		wrong += event != want_event;
+	}
+	return wrong;
+}
+
+static void
+test_comments(void)
+{
+	static const char letters[] = {':', 'd', ' ', '\n', '\r'};
+	unsigned wrong = 0, texts = 0;
+	char text[8];
+	bool event;
+
+	for (size_t n = 0; n <= 7; n++) {
+		unsigned all = 1;
+
+		for (size_t i = 0; i < n; i++)
+			all *= 5;
+		for (unsigned k = 0; k < all; k++) {
+			unsigned rest = k;
+
+			for (size_t i = 0; i < n; i++, rest /= 5)
+				text[i] = letters[rest % 5];
+			wrong += wrong_comments(text, n);
+			texts++;
+		}
+	}
+	ok(wrong == 0 && texts == 97656,
+	   "comments: every short text, cut anywhere (%u)", texts);
+	is_int((long long)gw_sse_comments(": a\r\n\r\n: b\n\ndata", 16, &event),
+	       12, "comments: up to the event");
+	ok(event, "comments: behind which there is one");
+	is_int((long long)gw_sse_comments("\xef\xbb\xbf: a\n", 7, &event), 0,
+	       "comments: a byte order mark is left to the client");
+	ok(event, "comments: with all behind it");
+}
+
 int
 main(void)
 {
 	test_short_texts();
+	test_comments();
 	test_recorded();
 	test_closing();
 	return done_testing();
