@@ -106,9 +106,8 @@ begin(struct gw_request *r)
 		return 0;
 	r->receive.body =
 		gw_body_new((size_t)limit(r), &r->worker->bodies, r->config);
-	if (!r->receive.body ||
-	    (gw_affinity_watches(r) &&
-	     gw_body_watch_prompt(r->receive.body) < 0))
+	if (!r->receive.body || (gw_affinity_watches(r) &&
+				 gw_body_watch_prompt(r->receive.body) < 0))
 		return no_memory(r);
 	gw_body_expect(r->receive.body, (size_t)expected);
 	return 0;
