@@ -123,7 +123,7 @@ register() {
   gw_start
   gw_get /v1/models
   assert_json '[.data[].id]' '["coder"]'
-  assert_json '.rolemesh.nodes[0]' '{"node_id":"box-1","status":"fresh","last_seen_s":0,"reachable":true,"in_flight":0,"static":true,"weight":3,"max_concurrency":8,"served_models":[{"model_id":"m-box-1","roles":["coder"]}],"meta":{"room":12}}'
+  assert_json '.rolemesh.nodes[0]' '{"node_id":"box-1","status":"fresh","last_seen_s":0,"reachable":true,"in_flight":0,"states":{"m-box-1":"ready"},"static":true,"weight":3,"max_concurrency":8,"served_models":[{"model_id":"m-box-1","roles":["coder"]}],"meta":{"room":12}}'
   assert_json '.rolemesh.nodes[1] | [.node_id, .static, .served_models]' \
     '["box-2",true,[{"model_id":"coder","roles":["coder"]}]]'
   refute_secret_address
