@@ -267,7 +267,7 @@ beat_and_see_stale() {
 
 @test "shares: all nodes refuse connections -> 502 that says so" {
   add_node dead-1 "$DEAD_PORT" m-1
-  add_node dead-2 "$DEAD_PORT" m-2
+  add_node dead-2 "$(free_ports 1)" m-2
   gw_chat reviewer
   assert_error 502 upstream_unreachable
   local message
