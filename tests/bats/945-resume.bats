@@ -239,13 +239,17 @@ assert_broken() {
   assert_counts 1 2 0
 }
 
-@test "resume: who goes on is busy or down -> the next one" {
+@test "resume: who goes on is busy, down or says nothing -> the next one" {
   fake_mode one '{"tokens": 6, "die_after_tokens": 3}'
-  fake_mode two '{"status": 429, "headers": {"Retry-After": "600"}}'
+  fake_mode two '{"status": 200, "content_type": "text/event-stream", "body": ""}'
   chat_stream first
   assert_whole
   assert_seams third
   fake_mode two '{"close_before_answer": true}'
+  chat_stream first
+  assert_whole
+  assert_seams third
+  fake_mode two '{"status": 429, "headers": {"Retry-After": "1"}}'
   chat_stream first
   assert_whole
   assert_seams third
