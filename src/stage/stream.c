@@ -128,8 +128,10 @@ note_error_event(struct gw_request *r)
 static void
 tell_end(struct gw_request *r, bool whole)
 {
-	if (failover(r) && !r->forward.failed)
-		failover(r)->ended(r, whole && !r->relay.watch.found);
+	/* An error event of its own may be the request's fault: it is neither.
+	 */
+	if (failover(r) && !r->forward.failed && !r->relay.watch.found)
+		failover(r)->ended(r, whole);
 }
 
 static bool
