@@ -180,6 +180,13 @@ static const struct row {
 	 GW_MISHAP_BUSY,
 	 60000,
 	 "429, a long Retry-After"},
+	{{429, 0, "{\"b\":1}", "99999999"},
+	 1,
+	 3,
+	 429,
+	 GW_MISHAP_BUSY,
+	 3600000,
+	 "429, a Retry-After of years"},
 	{{429, 0, "{\"b\":1}", "soon"},
 	 3,
 	 3,
@@ -460,6 +467,15 @@ silence(void)
 	       "timeouts.first_byte_s = 1 s",
 	       "silence: the limit's words");
 	chain_set_up();
+	model(DISCOVERED)->timeouts.first_byte_ms = 1000;
+	ask(CHAT, CHAT_D);
+	up_connected();
+	pass(1001);
+	up_connected();
+	answer(200, "{}");
+	ok(last.status == 200 && last.code == GW_OK && !last.hit,
+	   "silence: the other one answers -> its answer");
+	chain_set_up();
 	model(DISCOVERED)->timeouts.idle_ms = 1000;
 	ask(CHAT, CHAT_D);
 	up_head(200, JSON, 100);
@@ -543,6 +559,14 @@ loading_and_others(void)
 	   "loading: another one at once, and no attempt is used");
 	leave();
 	chain_set_up();
+	model(DISCOVERED)->retry.attempts = 1;
+	ask(CHAT, CHAT_D);
+	answer(503, LLAMA_LOADING);
+	up_done(GW_TRANSFER_REFUSED);
+	ok(started == 3 && last.accounts == 0,
+	   "loading: nor one of those that are left");
+	leave();
+	chain_set_up();
 	other.another = false;
 	ask(CHAT, CHAT_D);
 	answer(503, LLAMA_LOADING);
@@ -574,7 +598,8 @@ loading_and_others(void)
 	   "loading: again and again -> no attempt is used");
 	for (unsigned i = 0; i < 10; i++)
 		pass(500);
-	is_int(last.status, 503, "loading: and first_byte_s ends that, too");
+	ok(last.status == 503 && got("X-RoleMesh-Attempts: 1\r\n") == 1,
+	   "loading: and first_byte_s ends that, too");
 }
 
 /* ---- what is left -------------------------------------------------------- */

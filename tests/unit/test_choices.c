@@ -214,12 +214,8 @@ static const struct reason {
 static void
 check(const struct reason *a, const struct reason *b, int which)
 {
-	bool is_503 = b && a->happens == probe_loading &&
-		      b->state == GW_STATE_EJECTED;
-	/* What fails requests and answers probes 503 is asked as late as what
-	 * fails them only. */
-	enum gw_rank rank = is_503 ? GW_RANK_EJECTED : a->rank;
 	struct gw_choice c;
+	enum gw_rank rank;
 
 	begin();
 	/* A sign of life ends an absence: that comes last. */
@@ -227,6 +223,10 @@ check(const struct reason *a, const struct reason *b, int which)
 		b->happens(which);
 	a->happens(which);
 	c = choice(which);
+	/* Whoever answers 503 to everything seems to be loading, too. */
+	rank = b && a->state == GW_STATE_LOADING && b->state == GW_STATE_EJECTED
+		       ? GW_RANK_EJECTED
+		       : a->rank;
 	ok(c.state == a->state && gw_choice_rank(&c) == rank &&
 		   gw_choice_is_usable(&c) == a->usable,
 	   "state: %s %s%s -> %s", which == PROXY ? "proxy" : "node",

@@ -479,6 +479,72 @@ none_fresh(void)
 	is_str(running(), "none", "none: and nothing is counted");
 }
 
+/* ---- who is passed over -------------------------------------------------- */
+
+/* Which of two nodes have the next four requests? */
+static const char *
+next_four(void)
+{
+	static char text[8];
+
+	for (int i = 0; i < 4; i++) {
+		started = 0;
+		ask(CHAT_D);
+		text[i] = up()->url[strlen("http://n")];
+		answer_short();
+	}
+	text[4] = '\0';
+	return text;
+}
+
+static void
+ejected_nodes(void)
+{
+	nodes(2);
+	is_str(next_four(), "1212", "eject: two nodes in turn");
+	for (int i = 0; i < 2; i++) {
+		started = 0;
+		ask(CHAT_D);
+		is_str(up()->url, "http://n1" CHAT, "eject: refused once");
+		refuse();
+		answer_short();
+		ask(CHAT_D);
+		answer_short();
+	}
+	is_str(next_four(), "2222", "eject: refused twice -> passed over");
+	pass(5001);
+	ask(CHAT_D);
+	is_str(up()->url, "http://n1" CHAT,
+	       "eject: its pause is over -> tried");
+	leave();
+	ask(CHAT_D);
+	is_str(up()->url, "http://n1" CHAT,
+	       "eject: the client left -> tried again");
+	answer_short();
+	ok(strchr(next_four(), '1') && strchr(next_four(), '2'),
+	   "eject: it answers -> in turn again");
+	nodes(2);
+	for (int i = 0; i < 3; i++) {
+		while (ask(CHAT_D), up()->url[strlen("http://n")] != '1')
+			answer_short();
+		up_head(500, "application/json", 2);
+		up_data("{}");
+		up_done(GW_TRANSFER_OK);
+		answer_short();
+	}
+	is_str(next_four(), "2222",
+	       "eject: 500 thrice, and another one answered -> passed over");
+	nodes(1);
+	for (int i = 0; i < 3; i++) {
+		ask(CHAT_D);
+		fail_each(GW_TRANSFER_REFUSED);
+	}
+	ask(CHAT_D);
+	is_str(running(), "on n1", "eject: the only one is asked all the same");
+	answer_short();
+	is_int(got("Status: 200"), 1, "eject: and answers");
+}
+
 /* ---- what it is told ----------------------------------------------------- */
 
 static void
@@ -520,6 +586,7 @@ main(void)
 	another_in_its_place();
 	others();
 	none_fresh();
+	ejected_nodes();
 	told();
 	tear_down();
 	end_registry();

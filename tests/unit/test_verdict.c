@@ -298,6 +298,23 @@ resort(void)
 	}
 }
 
+/* The same one is not asked again if it is ejected and somebody stands in. */
+static void
+ejected_meanwhile(void)
+{
+	struct gw_attempted a = first(GW_MISHAP_UNCONNECTED);
+
+	a.ejected = true;
+	gives(&a, AGAIN, "ejected, and nobody else");
+	a.fallback = true;
+	gives(&a, FALLBACK, "ejected, a fallback");
+	a.another = true;
+	gives(&a, OTHER, "ejected, another one");
+	a = first(GW_MISHAP_BUSY);
+	a.ejected = a.fallback = true;
+	gives(&a, FALLBACK, "ejected, a fallback");
+}
+
 /* ---- what happened ------------------------------------------------------- */
 
 static void
@@ -492,6 +509,7 @@ main(void)
 	total();
 	loading();
 	resort();
+	ejected_meanwhile();
 	transfers();
 	answers();
 	statuses();
