@@ -318,6 +318,7 @@ short_answers(void)
 	chain_set_up();
 	ask(CHAT, CHAT_P);
 	up_head(200, JSON, HOLD_MAX);
+	up_data("x");
 	is_int((long long)conn.out_len, 0, "stream: the longest that is held");
 	chain_set_up();
 	ask(CHAT, CHAT_P);
