@@ -21,7 +21,7 @@ gateway: { max_body_bytes: 1048576, sse_keepalive_s: 1, shutdown_grace_s: 2,
 auth: { client_api_keys: [sesame] }
 models:
   planner: { type: proxy, proxy_url: "$FAKE_URL_alpha" }
-  team/writer: { type: proxy, proxy_url: "$FAKE_URL_alpha" }
+  team/writer: { type: proxy, proxy_url: "$FAKE_URL_alpha", retry: { attempts: 0 } }
   slow: { type: proxy, proxy_url: "$FAKE_URL_alpha", timeouts: { first_byte_s: 0.5 } }
   nobody-there: { type: proxy, proxy_url: "http://127.0.0.1:$(free_ports 1)" }
   reviewer: { type: discovered }
