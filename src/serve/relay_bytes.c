@@ -210,11 +210,23 @@ before_open(struct gw_request *r, const char *p, size_t n, bool *took)
 /* ---- afterwards -----------------------------------------------------------
  */
 
+/* Others may wait for the same upstream, and take it for dead. */
+static void
+gave_byte(struct gw_request *r)
+{
+	const struct gw_failover *failover = r->worker->pipeline->failover;
+
+	r->relay.last_ms = gw_mono_ms();
+	if (failover && r->relay.last_ms - r->relay.told_ms >= TOLD_MS) {
+		r->relay.told_ms = r->relay.last_ms;
+		failover->gave_byte(r);
+	}
+}
+
 /* A comment of the upstream's is no sign of progress. */
 static void
 note_byte(struct gw_request *r, const char *p, size_t n)
 {
-	const struct gw_failover *failover = r->worker->pipeline->failover;
 	bool event = true;
 
 	if (r->relay.is_sse && *p == ':' &&
@@ -222,11 +234,7 @@ note_byte(struct gw_request *r, const char *p, size_t n)
 		gw_sse_comments(p, n, &event);
 	if (!event)
 		return;
-	r->relay.last_ms = gw_mono_ms();
-	if (failover && r->relay.last_ms - r->relay.told_ms >= TOLD_MS) {
-		r->relay.told_ms = r->relay.last_ms;
-		failover->gave_byte(r);
-	}
+	gave_byte(r);
 }
 
 bool
@@ -276,7 +284,7 @@ gw_relay_open(struct gw_request *r)
 	int rc = 0;
 
 	r->relay.opened = true;
-	r->relay.last_ms = gw_mono_ms();
+	gave_byte(r);
 	gw_buf_init(&r->relay.held, GW_HELD_MAX);
 	if (r->reply.early && r->relay.content_encoding[0])
 		rc = new_coding(r);

@@ -203,8 +203,7 @@ carry_out(struct gw_request *r, enum gw_verdict verdict, enum gw_mishap mishap,
 static enum gw_step
 end(struct gw_request *r, enum gw_mishap mishap)
 {
-	if (mishap != GW_MISHAP_KEY_REFUSED &&
-	    (gw_attempt_is_answer(r, mishap) || gw_attempt_restore(r))) {
+	if (gw_attempt_is_answer(r, mishap) || gw_attempt_restore(r)) {
 		r->forward.failed = true;
 		return GW_NEXT;
 	}
