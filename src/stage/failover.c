@@ -160,6 +160,20 @@ note_unreached(struct gw_picked *p)
 		p->unreached[p->n_unreached++] = p->keys.address[0];
 }
 
+/* It was the trial of its model or of its address, and may have failed as the
+ * other one: neither keeps it. */
+static void
+end_trial(struct gw_request *r)
+{
+	struct gw_picked *p = &gw_routed(r)->pick;
+
+	if (p->trial) {
+		reg_candidate_untry(gw_routing(r)->reg, p->ref);
+		reg_candidate_untry(gw_routing(r)->reg, p->address);
+	}
+	p->trial = false;
+}
+
 static void
 failed(struct gw_request *r, int mishap, uint64_t busy_ms)
 {
@@ -186,9 +200,9 @@ failed(struct gw_request *r, int mishap, uint64_t busy_ms)
 		n *= 2;
 	if (n == 0)
 		return; /* a trial ends without a verdict, on release */
-	p->trial = false;
 	gw_ejection_failed(routing, r->config, &at, n, unconnected,
 			   gw_mishap_word((enum gw_mishap)mishap));
+	end_trial(r);
 }
 
 static void
@@ -229,12 +243,13 @@ ended(struct gw_request *r, bool whole)
 
 	if (!p->chosen)
 		return;
-	p->trial = false;
 	if (!whole) {
 		gw_ejection_failed(gw_routing(r), r->config, &at, 1, false,
 				   "its answer broke off");
+		end_trial(r);
 		return;
 	}
+	p->trial = false; /* success ends it */
 	gave_byte(r);
 	gw_ejection_succeeded(gw_routing(r), &at);
 	blame(r);
