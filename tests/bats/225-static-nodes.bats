@@ -378,6 +378,9 @@ YAML
   assert_equal "$(grep -c 'event=gateway_failed' "$GW_DIR/agent-helper.log")" 1 'complaints'
   role_config "$(box other "$FAKE_URL_one")" | gw_config
   wait_until 60 gw_node_has helper .status fresh
+  # who has its model loaded goes first
+  agent_chat helper m-agent
+  assert_status 200
   wait_until 20 answers helper
 }
 
