@@ -48,6 +48,8 @@ struct gw_picked {
 	bool leased;	/* `lease` is to be dropped; it may be -1 */
 	bool trial;	/* it is the trial of an ejected candidate */
 	bool failed, loading; /* what came of it, if it is known */
+	bool in_line;	/* it had no free slot when it was chosen */
+	bool left_line;	/* for one that had; a request does that once */
 	int32_t lease;	/* reg_lease_take() */
 	uint64_t begun_ms; /* when it was chosen */
 	struct gw_config *config; /* a reference: what the target borrows from

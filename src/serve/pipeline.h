@@ -47,6 +47,13 @@ struct gw_failover {
 	void (*ended)(struct gw_request *r, bool whole);
 	/* Has the candidate loaded its model? Has it asked, if not. */
 	bool (*is_loaded)(struct gw_request *r);
+	/* Was it sent to one that serves others first, which it need not wait
+	 * for to the end? */
+	bool (*is_in_line)(const struct gw_request *r);
+	/* It still waits there, and another one has become free: it goes to
+	 * that one, once. False: it stays, and this is asked again after
+	 * @again_ms, which grows with the number of candidates. */
+	bool (*leaves_line)(struct gw_request *r, uint32_t *again_ms);
 };
 
 /* What a program does with its requests. Static. */

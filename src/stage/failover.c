@@ -11,6 +11,11 @@
 #include "stage/stage.h"
 #include "stage/verdict.h"
 
+/* Between two questions whether another one has become free: so long, and as
+ * long again for each so many candidates. */
+#define LINE_LOOK_MS 250
+#define LINE_LOOK_CHOICES 64
+
 /* ---- who else --------------------------------------------------------------
  */
 
@@ -274,6 +279,56 @@ is_loaded(struct gw_request *r)
 				   gw_routed(r)->pick.keys.probe);
 }
 
+/* ---- waiting where others are served first ----------------------------------
+ */
+
+static bool
+is_in_line(const struct gw_request *r)
+{
+	const struct gw_picked *p = &gw_routed(r)->pick;
+
+	return p->chosen && p->in_line && !p->left_line && !p->trial &&
+	       r->forward.attempts < GW_ATTEMPTS_MAX;
+}
+
+static bool
+has_free_slot(const struct gw_choice *c)
+{
+	return gw_choice_rank(c) == GW_RANK_NOW && c->step < GW_MODEL_STEP_BUSY;
+}
+
+static bool
+leaves_line(struct gw_request *r, uint32_t *again_ms)
+{
+	struct gw_routing *routing = gw_routing(r);
+	struct gw_picked *p = &gw_routed(r)->pick;
+	bool found = false;
+
+	*again_ms = LINE_LOOK_MS;
+	gw_node_view_refresh(routing->nodes);
+	if (gw_choices_of(routing, r->config, r->resolve.model, gw_mono_ms(),
+			  &routing->choices) < 0)
+		return false;
+	*again_ms += (uint32_t)(routing->choices.n * LINE_LOOK_MS /
+				LINE_LOOK_CHOICES);
+	for (size_t i = 0; i < routing->choices.n; i++) {
+		const struct gw_choice *c = &routing->choices.at[i];
+
+		/* Fewer are there by now: it may be its turn. */
+		if (c->key == p->keys.candidate[0] &&
+		    c->in_flight <= c->parallel)
+			return false;
+		found = found ||
+			(has_free_slot(c) && !gw_failover_was_tried(p, c));
+	}
+	if (!found)
+		return false;
+	/* It was not served there: nothing is held against that one. */
+	p->left_line = true;
+	p->chosen = false;
+	return true;
+}
+
 const struct gw_failover gw_failover = {
 	.has_another = has_another,
 	.is_ejected = is_ejected,
@@ -283,4 +338,6 @@ const struct gw_failover gw_failover = {
 	.gave_byte = gave_byte,
 	.ended = ended,
 	.is_loaded = is_loaded,
+	.is_in_line = is_in_line,
+	.leaves_line = leaves_line,
 };

@@ -54,6 +54,7 @@ look_at_head(struct gw_request *r)
 {
 	bool own_key = r->target.api_key != NULL;
 
+	r->deadline.wake_ms = 0; /* it is served */
 	if (gw_mishap_is_key(r->relay.status, own_key)) {
 		r->relay.mode = GW_RELAY_KEEP;
 		gw_relay_leave(r, GW_TRANSFER_KEY_REFUSED);
@@ -346,6 +347,25 @@ waited(struct gw_request *r)
 		       : carry_out(r, verdict, GW_MISHAP_LOADING, wait_ms);
 }
 
+/* Nothing has come. It may be that others are served first. */
+static enum gw_step
+wait_for_head(struct gw_request *r)
+{
+	uint32_t again_ms;
+
+	if (!failover(r) || r->deadline.wake_ms || !failover(r)->is_in_line(r))
+		return GW_WAIT;
+	if (!failover(r)->leaves_line(r, &again_ms)) {
+		gw_deadline_wake(r, gw_mono_ms() + again_ms);
+		return GW_WAIT;
+	}
+	gw_relay_cancel(r, GW_TRANSFER_UNAVAILABLE);
+	gw_attempt_over(r, "left_line");
+	gw_target_clear(r);
+	gw_relay_reset(r);
+	return pick_again(r);
+}
+
 enum gw_step
 gw_stage_forward(struct gw_request *r)
 {
@@ -360,9 +380,9 @@ gw_stage_forward(struct gw_request *r)
 	if (r->relay.done)
 		return over(r);
 	if (!r->relay.transfer)
-		return start(r) ? GW_WAIT : over(r);
+		return start(r) ? wait_for_head(r) : over(r);
 	if (!r->relay.head)
-		return GW_WAIT;
+		return wait_for_head(r);
 	if (r->relay.first)
 		return r->relay.held_cut ? kept_too_much(r) : GW_NEXT;
 	if (r->relay.mode == GW_RELAY_UNDECIDED) {

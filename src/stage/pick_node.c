@@ -81,6 +81,9 @@ take(struct gw_request *r, const struct gw_choice *c)
 	p->begun_ms = gw_mono_ms();
 	p->lease = reg_lease_take(gw_routing(r)->reg, c->ref, 0, NULL);
 	p->leased = true;
+	/* A conversation waits for the node that has its prompt. */
+	p->in_line = c->step >= GW_MODEL_STEP_BUSY &&
+		     r->resolve.model->strategy != GW_AFFINITY;
 	return c->node ? node_target(r, c) : proxy_target(r);
 }
 
@@ -222,7 +225,7 @@ policy_for(const struct gw_request *r)
 {
 	enum gw_strategy strategy = r->resolve.model->strategy;
 
-	if (gw_routed(r)->pick.n_tried == 0)
+	if (gw_routed(r)->pick.n_tried == 0 && !gw_routed(r)->pick.left_line)
 		return gw_policies[strategy];
 	return strategy == GW_LEAST_BUSY || strategy == GW_AFFINITY
 		       ? &gw_policy_least_busy

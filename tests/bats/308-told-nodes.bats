@@ -72,15 +72,27 @@ who() {
   done | sort | uniq -c | xargs
 }
 
-# hold ALIAS NAME - a request of that alias stands still at a node; it has to be
-# that one.
+# hold ALIAS NAME... - a request of that alias stands still at a node, one of those.
 hold() {
   local before
-  before=$(fake_stats "$2" .waiting)
+  before=$(all_waiting "${@:2}")
   stream_to "$BATS_TEST_TMPDIR/hold-${#HOLDERS[@]}" /v1/chat/completions \
     "$(chat_json "$1" '{"stream": true, "fake": {"wait_head": true}}')"
   HOLDERS+=("$STREAM_PID")
-  wait_until 10 fake_stat_is "$2" .waiting $((before + 1))
+  wait_until 10 all_waiting_are $((before + 1)) "${@:2}"
+}
+
+# all_waiting NAME..., all_waiting_are N NAME... - for wait_until.
+all_waiting() {
+  local name sum=0
+  for name; do
+    sum=$((sum + $(fake_stats "$name" .waiting)))
+  done
+  echo "$sum"
+}
+
+all_waiting_are() {
+  [[ $(all_waiting "${@:2}") == "$1" ]]
 }
 
 READY='"state": "ready", "parallel": 1, "evicts": false'
@@ -171,6 +183,33 @@ EVICTS='"state": "stopped", "parallel": 1, "evicts": true'
   hold planner a
   tell b "$EVICTS" "$READY"
   assert_equal "$(who planner)" '4 a'
+}
+
+@test "told: all slots are taken, one becomes free elsewhere -> who waits goes there, once" {
+  local there other
+  tell a "$READY"
+  tell b "$READY"
+  hold planner a b
+  hold planner a b
+  assert_equal "$(fake_stats a .waiting) $(fake_stats b .waiting)" '1 1' 'requests at each'
+  hold planner a b # in line behind one of them
+  there=a other=b
+  [[ $(fake_stats a .waiting) == 2 ]] || there=b other=a
+  fake_go "$other"
+  wait_until 20 fake_stat_is "$there" .waiting 1
+  wait_until 20 fake_stat_is "$other" .waiting 1
+  # the first one of the other two is not moved: nobody is before it
+  fake_go "$other"
+  stream_wait
+  assert_equal "$stream_status" 0
+  assert_match "$(cat "$BATS_TEST_TMPDIR/hold-2.head")" "X-RoleMesh-Node: $other" headers
+  assert_match "$(cat "$BATS_TEST_TMPDIR/hold-2.head")" 'X-RoleMesh-Attempts: 2' headers
+  fake_go "$there"
+  wait_until 10 nothing_in_flight
+}
+
+nothing_in_flight() {
+  [[ $(gw_node a .in_flight) == 0 && $(gw_node b .in_flight) == 0 ]]
 }
 
 @test "told: the model failed -> no request, until it is told otherwise" {

@@ -116,6 +116,31 @@ let_go() {
   let_go east-plan
 }
 
+# four_at_once - requests for the planner at one moment; their statuses will be in
+# FOLDER/1 to 4. Returns when all are answered.
+four_at_once() {
+  local i
+  local -a pids=()
+  for i in 1 2 3 4; do
+    gw_chat_to "$BATS_TEST_TMPDIR/four-$i" planner
+    pids+=("$CHAT_PID")
+  done
+  wait "${pids[@]}"
+  assert_equal "$(cat "$BATS_TEST_TMPDIR"/four-?.status | sort | uniq -c | tr -s ' ')" ' 4 200'
+}
+
+@test "warm: a stream holds the only slot, four requests at one moment -> none stays behind it" {
+  node_up east
+  node_up west
+  warm east plan
+  hold east-plan planner
+  four_at_once # the second node has to load it first
+  four_at_once
+  assert_equal "$(llama_starts)" 2 starts
+  wait_until 10 agent_model_has east east-plan '[.running, .pending]' '[1,0]'
+  let_go east-plan
+}
+
 @test "warm: both have it loaded, a stream holds one -> later requests go to the other" {
   local i held=east other=west
   node_up east

@@ -138,6 +138,14 @@ chain_is_loaded(struct gw_request *r)
 	return other.loaded;
 }
 
+/* Nobody of these serves others first. */
+static bool
+chain_is_in_line(const struct gw_request *r)
+{
+	(void)r;
+	return false;
+}
+
 static const struct gw_failover chain_failover = {
 	.has_another = chain_has_another,
 	.is_ejected = chain_is_ejected,
@@ -147,6 +155,7 @@ static const struct gw_failover chain_failover = {
 	.gave_byte = chain_gave_byte,
 	.ended = chain_ended,
 	.is_loaded = chain_is_loaded,
+	.is_in_line = chain_is_in_line,
 };
 
 static bool
