@@ -74,6 +74,9 @@ gw_verdict(const struct gw_attempted *a, uint64_t *wait_ms)
 		return GW_VERDICT_OTHER;
 	if (loading && !a->loading_over)
 		return GW_VERDICT_LOADING;
+	/* All of them are ejected now, and the others had longer to recover. */
+	if (may_move && a->ejected && a->passed_over && !a->fallback)
+		return GW_VERDICT_RESORT;
 	if (rows[a->mishap].again == WAIT && has_attempts(a) &&
 	    !(a->ejected && a->fallback) && wait_of(a, wait_ms))
 		return GW_VERDICT_AGAIN;

@@ -73,11 +73,6 @@ at_once() {
     "$1" "$1" "$(chat_json "$2")"
 }
 
-chat_by_one() {
-  gw_chat team >/dev/null
-  [[ $(header X-RoleMesh-Node) == one ]]
-}
-
 @test "ejection: three failures in a row -> every process passes it over, at once" {
   eject '{failures: 3, pause_s: 3600, pause_max_s: 3600}'
   serve team one two
@@ -122,7 +117,7 @@ chat_by_one() {
   fake_mode one '{}'
   fake_go one
   wait_until 10 candidates_are 0 ejected
-  wait_until 10 chat_by_one
+  wait_until 10 chat_by one
   assert_equal "$(at_once 40 team | jq -cS .node)" '{"one":20,"two":20}'
 }
 
@@ -151,7 +146,7 @@ trial_runs() {
   # and no longer than that, or this waits in vain
   assert_at_least "$(gap one 6)" 1600 'ms: the fourth'
   fake_mode one '{}'
-  wait_until 20 chat_by_one
+  wait_until 20 chat_by one
 }
 
 asked_one_at_least() {
@@ -171,7 +166,7 @@ asked_one_at_least() {
   victim=$(trial_process)
   kill -KILL "$victim"
   fake_mode one '{}'
-  wait_until 15 chat_by_one
+  wait_until 15 chat_by one
   wait_until 10 candidates_are 0 ejected
   fake_mode one '{}'
 }
@@ -199,7 +194,7 @@ trial_process() {
   done
   wait_until 10 gw_gauge_is open_requests 0
   fake_mode one '{}'
-  wait_until 15 chat_by_one
+  wait_until 15 chat_by one
 }
 
 @test "ejection: everybody is ejected, no fallback -> the one whose pause ends first is tried" {
@@ -232,6 +227,18 @@ trial_process() {
   assert_header X-RoleMesh-Node one
 }
 
+@test "ejection: the last one of all is ejected during a request -> the one whose pause ends first answers it" {
+  eject '{failures: 1, pause_s: 3600, pause_max_s: 3600}'
+  serve team one two
+  fail_until_ejected
+  fake_mode one '{}'
+  fake_mode two '{"status": 503}'
+  gw_chat team
+  assert_status 200
+  assert_header X-RoleMesh-Node one
+  assert_header X-RoleMesh-Attempts 2
+}
+
 @test "ejection: with a fallback -> it answers at once, and the first is back within a pause" {
   eject '{failures: 3, pause_s: 0.5, pause_max_s: 1}'
   serve falls one
@@ -261,13 +268,27 @@ answered_by_model() {
   candidates_are 1 ejected
   fake_start late
   wait_until 10 candidates_are 0 ejected
-  wait_until 10 chat_by_late
+  wait_until 10 chat_by late
   fake_stop late TERM
 }
 
-chat_by_late() {
+# chat_by NODE - for wait_until; whoever it is, it is answered.
+chat_by() {
   gw_chat team >/dev/null
-  [[ $(header X-RoleMesh-Node) == late ]]
+  assert_status 200
+  [[ $(header X-RoleMesh-Node) == "$1" ]]
+}
+
+@test "ejection: gone first, broken then, and well -> gets requests again" {
+  eject '{failures: 2, pause_s: 0.3, pause_max_s: 0.3}'
+  fake_start weak --max-requests 1
+  fake_stop weak
+  serve team weak two
+  wait_until 10 ejected_by_a_chat team
+  fake_start weak --max-requests 1 --script '{"turns": [{"status": 503}, {"status": 503}]}'
+  wait_until 10 chat_by weak
+  candidates_are 0 ejected
+  fake_stop weak TERM
 }
 
 @test "ejection: connected but failing -> a probe that answers does not end the pause" {
@@ -303,11 +324,10 @@ chat_by_late() {
   gw_get /v1/models
   assert_json '[.. | strings | select(. == "ejected")] | length > 0' true
   assert_json '[.data[].id | select(. == "team")]' '["team"]'
-  # ejection orders, it never refuses
   fake_mode two '{"status": 503}'
   for _ in 1 2 3 4; do gw_chat team; done
   gw_get /v1/models
-  assert_json '[.data[].id | select(. == "team")]' '["team"]'
+  assert_json '.rolemesh.unavailable_models[] | select(.id == "team") | .reason | contains("ejected")' true
 }
 
 @test "ejection: a fast failure attracts no traffic" {

@@ -306,6 +306,11 @@ ejected_meanwhile(void)
 
 	a.ejected = true;
 	gives(&a, AGAIN, "ejected, and nobody else");
+	a.passed_over = true;
+	gives(&a, RESORT, "ejected, as all others are");
+	a.further = 2;
+	gives(&a, END, "ejected, as all others are, no attempt left");
+	a.further = 0;
 	a.fallback = true;
 	gives(&a, FALLBACK, "ejected, a fallback");
 	a.another = true;
