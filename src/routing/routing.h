@@ -42,12 +42,19 @@ struct gw_blamed {
 	uint64_t candidate[2];
 };
 
+/* One that had an attempt. */
+struct gw_tried {
+	uint64_t key; /* candidate[0] */
+	const struct gw_model *alias;
+	bool lost; /* without any answer: no alias has it asked again */
+};
+
 /* stage pick_node, and its side of failover: the candidate of a request. */
 struct gw_picked {
 	bool chosen;
 	bool leased;	/* `lease` is to be dropped; it may be -1 */
 	bool trial;	/* it is the trial of an ejected candidate */
-	bool failed, loading; /* what came of it, if it is known */
+	bool failed, loading, lost; /* what came of it, if it is known */
 	bool in_line;	/* it had no free slot when it was chosen */
 	bool left_line;	/* for one that had; a request does that once */
 	int32_t lease;	/* reg_lease_take() */
@@ -56,7 +63,8 @@ struct gw_picked {
 				   * a node of the configuration; or NULL */
 	struct gw_place_keys keys;
 	struct reg_candidate_ref ref, address;
-	uint64_t tried[GW_ATTEMPTS_MAX]; /* candidate[0] of those before it */
+	const struct gw_model *alias; /* whose candidate it is */
+	struct gw_tried tried[GW_ATTEMPTS_MAX]; /* those before it */
 	unsigned n_tried;
 	uint64_t unreached[GW_ATTEMPTS_MAX]; /* address[0] of those that could
 					      * not be connected */

@@ -142,6 +142,7 @@ gw_request_free(struct gw_request *r)
 	gw_coding_free(r->relay.coding);
 	gw_sse_watch_release(&r->relay.watch);
 	gw_kept_answer_free(r->forward.kept);
+	free(r->forward.last);
 	for (unsigned i = 0; i < r->forward.n_past; i++)
 		free(r->forward.past[i].candidate);
 	gw_config_unref(r->config);

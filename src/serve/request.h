@@ -180,6 +180,9 @@ struct gw_forwarding {
 	size_t fallbacks;	      /* aliases of it that were turned to */
 	enum gw_limit limit;	      /* that ended the last attempt */
 	struct gw_kept_answer *kept;  /* the last one there was, or NULL */
+	struct gw_err *last; /* what is told where nobody else can be asked, or
+			      * NULL ... */
+	const struct gw_model *last_model; /* ... and whose failure it is */
 	struct gw_attempt past[GW_ATTEMPTS_MAX];
 	unsigned n_past;
 };

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/line.h"
+#include "serve/deadline.h"
 #include "serve/relay.h"
 #include "serve/worker.h"
 
@@ -187,4 +188,40 @@ gw_attempt_error(struct gw_request *r)
 		   "last: %s%s",
 		   r->forward.attempts, r->resolve.model->alias, past,
 		   gw_transfer_reason(result), setting);
+}
+
+void
+gw_attempt_remember(struct gw_request *r)
+{
+	struct gw_err found = r->err;
+
+	if (!r->forward.last)
+		r->forward.last = malloc(sizeof(*r->forward.last));
+	if (!r->forward.last)
+		return; /* it is an error of ours then */
+	if (r->forward.limit)
+		gw_limit_error(r, r->forward.limit);
+	else
+		gw_attempt_error(r);
+	*r->forward.last = r->err;
+	r->err = found;
+	r->forward.last_model = r->resolve.model;
+}
+
+int
+gw_attempt_none_left(struct gw_request *r)
+{
+	if (gw_attempt_restore(r)) {
+		r->forward.failed = true;
+		return 0;
+	}
+	if (!r->forward.last)
+		return gw_err_set(&r->err, gw_transfer_code(GW_TRANSFER_BROKEN),
+				  0,
+				  "the answer for model '%s' broke off, and "
+				  "nobody is left to go on with it",
+				  r->resolve.model->alias);
+	r->err = *r->forward.last;
+	r->resolve.model = r->forward.last_model;
+	return -1;
 }

@@ -38,4 +38,12 @@ bool gw_attempt_restore(struct gw_request *r);
  * answer. */
 void gw_attempt_error(struct gw_request *r);
 
+/* gw_attempt_remember - what r->err would be, if nobody else could be asked. */
+void gw_attempt_remember(struct gw_request *r);
+
+/* gw_attempt_none_left - after attempts that came to nothing nobody is there to be
+ * asked. Returns 0 with an earlier answer as the one that is relayed, or -1 with
+ * r->err set. */
+int gw_attempt_none_left(struct gw_request *r);
+
 #endif

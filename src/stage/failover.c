@@ -20,10 +20,12 @@
  */
 
 bool
-gw_failover_was_tried(const struct gw_picked *p, const struct gw_choice *c)
+gw_failover_was_tried(const struct gw_picked *p, const struct gw_model *m,
+		      const struct gw_choice *c)
 {
 	for (unsigned i = 0; i < p->n_tried; i++)
-		if (p->tried[i] == c->key)
+		if (p->tried[i].key == c->key &&
+		    (p->tried[i].lost || p->tried[i].alias == m))
 			return true;
 	/* Nor does it help to ask for another model where nobody listens. */
 	for (unsigned i = 0; i < p->n_unreached; i++)
@@ -68,7 +70,7 @@ has_another(const struct gw_request *r, bool *passed_over)
 		const struct gw_choice *c = &routing->choices.at[i];
 		enum gw_rank rank = gw_choice_rank(c);
 
-		if (gw_failover_was_tried(p, c) ||
+		if (gw_failover_was_tried(p, m, c) ||
 		    (p->chosen && c->key == p->keys.candidate[0]))
 			continue;
 		found = found || rank <= last;
@@ -103,10 +105,35 @@ is_ejected(const struct gw_request *r)
 	return model.ejected || address.ejected;
 }
 
+/* Has it a candidate that can be asked, in whatever order? */
+static bool
+can_be_asked(const struct gw_request *r, const struct gw_model *m)
+{
+	struct gw_routing *routing = gw_routing(r);
+	const struct gw_picked *p = &gw_routed(r)->pick;
+
+	if (gw_choices_of(routing, r->config, m, gw_mono_ms(),
+			  &routing->choices) < 0)
+		return false;
+	for (size_t i = 0; i < routing->choices.n; i++)
+		if (gw_choice_rank(&routing->choices.at[i]) != GW_RANK_NEVER &&
+		    !gw_failover_was_tried(p, m, &routing->choices.at[i]))
+			return true;
+	return false;
+}
+
+/* An alias that nobody serves is none. */
 static bool
 has_fallback(const struct gw_request *r)
 {
-	return gw_failover_alias(r, r->forward.fallbacks) != NULL;
+	const struct gw_model *m;
+
+	gw_node_view_refresh(gw_routing(r)->nodes);
+	for (size_t i = r->forward.fallbacks; (m = gw_failover_alias(r, i));
+	     i++)
+		if (can_be_asked(r, m))
+			return true;
+	return false;
 }
 
 static void
@@ -189,6 +216,7 @@ failed(struct gw_request *r, int mishap, uint64_t busy_ms)
 	struct gw_place at = place(r);
 
 	p->failed = true;
+	p->lost = mishap == GW_MISHAP_LOST;
 	p->loading = mishap == GW_MISHAP_LOADING;
 	if (!p->chosen)
 		return;
@@ -319,7 +347,8 @@ leaves_line(struct gw_request *r, uint32_t *again_ms)
 		    c->in_flight <= c->parallel)
 			return false;
 		found = found ||
-			(has_free_slot(c) && !gw_failover_was_tried(p, c));
+			(has_free_slot(c) &&
+			 !gw_failover_was_tried(p, r->resolve.model, c));
 	}
 	if (!found)
 		return false;

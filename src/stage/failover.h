@@ -26,8 +26,10 @@ bool gw_failover_may_leave(const struct gw_request *r);
  * as r->target. */
 struct gw_probe_target gw_failover_target(const struct gw_request *r);
 
-/* gw_failover_was_tried - had it an attempt of this request? */
-bool gw_failover_was_tried(const struct gw_picked *p,
+/* gw_failover_was_tried - had it an attempt of this request as the candidate of
+ * that alias, or was it lost to any? Another alias has another key, other defaults
+ * and limits. */
+bool gw_failover_was_tried(const struct gw_picked *p, const struct gw_model *m,
 			   const struct gw_choice *c);
 
 /* gw_failover_named - the alias that the request named, whose fallback list

@@ -242,6 +242,7 @@ came_to_nothing(struct gw_request *r, enum gw_mishap mishap)
 		return end(r, mishap);
 	gw_attempt_log(r, mishap, verdict, wait_ms);
 	gw_attempt_keep(r, mishap);
+	gw_attempt_remember(r);
 	if (verdict != GW_VERDICT_AGAIN && verdict != GW_VERDICT_LOADING)
 		gw_target_clear(r);
 	gw_relay_reset(r);
@@ -377,6 +378,8 @@ gw_stage_forward(struct gw_request *r)
 	}
 	if (r->forward.waiting)
 		return waited(r);
+	if (r->relay.done && r->forward.failed)
+		return GW_NEXT; /* an earlier answer: nobody else was there */
 	if (r->relay.done)
 		return over(r);
 	if (!r->relay.transfer)

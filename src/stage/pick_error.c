@@ -40,10 +40,8 @@ gw_pick_error(struct gw_request *r)
 {
 	const struct gw_model *m = gw_failover_named(r);
 
-	if (r->forward.attempts) {
-		gw_attempt_error(r);
-		return -1;
-	}
+	if (r->forward.attempts)
+		return gw_attempt_none_left(r);
 	/* Of a fallback list the first alias is the one that people know. */
 	if (m->type == GW_MODEL_DISCOVERED)
 		return none_fresh(r, m);

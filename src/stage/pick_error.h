@@ -5,7 +5,8 @@
 
 struct gw_request;
 
-/* gw_pick_error - set r->err to the 503 that says so. Returns -1. */
+/* gw_pick_error - set r->err to the 503 that says so. Returns -1; or 0 where an
+ * answer of an earlier attempt is what the client gets. */
 int gw_pick_error(struct gw_request *r);
 
 #endif

@@ -74,7 +74,8 @@ take(struct gw_request *r, const struct gw_choice *c)
 	struct gw_picked *p = &gw_routed(r)->pick;
 
 	p->chosen = true;
-	p->failed = p->loading = false;
+	p->failed = p->loading = p->lost = false;
+	p->alias = r->resolve.model;
 	p->keys = c->keys;
 	p->ref = c->ref;
 	p->address = c->address;
@@ -128,19 +129,23 @@ static void
 note_tried(struct gw_picked *p)
 {
 	if (p->chosen && p->n_tried < GW_ATTEMPTS_MAX)
-		p->tried[p->n_tried++] = p->keys.candidate[0];
+		p->tried[p->n_tried++] =
+			(struct gw_tried){.key = p->keys.candidate[0],
+					  .alias = p->alias,
+					  .lost = p->lost};
 	p->chosen = false;
 }
 
 /* Those that may be asked and were not, in the order they had. */
 static size_t
-keep_untried(const struct gw_picked *p, struct gw_choices *all)
+keep_untried(const struct gw_picked *p, const struct gw_model *m,
+	     struct gw_choices *all)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < all->n; i++)
 		if (gw_choice_rank(&all->at[i]) != GW_RANK_NEVER &&
-		    !gw_failover_was_tried(p, &all->at[i]))
+		    !gw_failover_was_tried(p, m, &all->at[i]))
 			all->at[n++] = all->at[i];
 	return n;
 }
@@ -156,13 +161,19 @@ best_rank(const struct gw_choices *all, size_t n)
 	return best;
 }
 
+static const struct gw_model *
+next_alias(const struct gw_request *r)
+{
+	return gw_failover_alias(r, r->forward.fallbacks);
+}
+
 /* One whose pause is over gets one request of all processes. Where it was not
  * connected, and a probe says that it still is not, others come first. */
 static const struct gw_choice *
 trial(struct gw_request *r, const struct gw_choices *all, size_t n)
 {
 	struct gw_routing *routing = gw_routing(r);
-	bool others = n > 1 || gw_failover.has_fallback(r);
+	bool others = n > 1 || next_alias(r);
 	uint64_t now_ms = gw_mono_ms();
 
 	for (size_t i = 0; i < n; i++) {
@@ -260,7 +271,7 @@ look(struct gw_request *r, const struct gw_choice **out, size_t *n)
 	if (gw_choices_of(routing, r->config, r->resolve.model, gw_mono_ms(),
 			  all) < 0)
 		return no_memory(r);
-	*n = keep_untried(&gw_routed(r)->pick, all);
+	*n = keep_untried(&gw_routed(r)->pick, r->resolve.model, all);
 	if (*n == 0)
 		return 0;
 	*out = trial(r, all, *n);
@@ -286,7 +297,7 @@ last_resort(struct gw_request *r)
 		if (gw_choices_of(gw_routing(r), r->config, m, gw_mono_ms(),
 				  all) < 0)
 			return no_memory(r);
-		n = keep_untried(&gw_routed(r)->pick, all);
+		n = keep_untried(&gw_routed(r)->pick, m, all);
 		n = keep_rank(all, n, GW_RANK_EJECTED);
 		if (n && soonest(all, n)->pause_ends_ms < ends_ms) {
 			ends_ms = soonest(all, n)->pause_ends_ms;
@@ -296,10 +307,11 @@ last_resort(struct gw_request *r)
 	if (!best)
 		return gw_pick_error(r);
 	r->resolve.model = best;
+	gw_resolve_stream(r);
 	if (gw_choices_of(gw_routing(r), r->config, best, gw_mono_ms(), all) <
 	    0)
 		return no_memory(r);
-	n = keep_untried(&gw_routed(r)->pick, all);
+	n = keep_untried(&gw_routed(r)->pick, best, all);
 	n = keep_rank(all, n, GW_RANK_EJECTED);
 	return n ? take(r, soonest(all, n)) : gw_pick_error(r);
 }
@@ -316,7 +328,7 @@ pick(struct gw_request *r)
 			return -1;
 		if (c)
 			return take(r, c);
-		if (!gw_failover.has_fallback(r))
+		if (!next_alias(r))
 			return last_resort(r);
 		gw_failover.fall_back(r);
 	}
@@ -325,8 +337,12 @@ pick(struct gw_request *r)
 enum gw_step
 gw_stage_pick_node(struct gw_request *r)
 {
-	if (pick(r) < 0 || gw_body_edit(r->receive.body, r->target.model_json,
-					r->resolve.model, &r->err) < 0)
+	if (pick(r) < 0)
 		return GW_FINISH;
-	return GW_NEXT;
+	if (r->relay.done) /* nobody: an earlier answer is relayed */
+		return GW_NEXT;
+	return gw_body_edit(r->receive.body, r->target.model_json,
+			    r->resolve.model, &r->err) < 0
+		       ? GW_FINISH
+		       : GW_NEXT;
 }

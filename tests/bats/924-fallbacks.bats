@@ -225,7 +225,8 @@ falls_after() {
   assert_status 200
   assert_header X-RoleMesh-Model ok
   gw_get /v1/models
-  assert_json '.data[] | select(.id == "falls") | .via' ok
+  assert_json '[.data[].id | select(. == "falls")]' '["falls"]'
+  assert_json '[.data[] | select(.id == "falls") | .via]' '["ok"]'
 }
 
 @test "fallback: all its candidates are ejected -> the next alias at once" {
@@ -280,7 +281,7 @@ falls_after() {
 
 @test "fallback: eight attempts in all, however many each may have" {
   serve eleven one
-  # what ejects nobody
+  # nobody is ejected for that
   fake_mode one '{"status": 429}'
   fake_mode spare '{"status": 429}'
   gw_chat eleven
