@@ -25,6 +25,7 @@ struct change {
 struct making {
 	enum gw_resume_kind kind;
 	const struct gw_said *said;
+	bool again;	  /* for another alias: its limits may be spent */
 	const char *text; /* the client's body */
 	size_t len;
 	struct gw_found found[GW_MEMBERS];
@@ -113,8 +114,11 @@ lower_limit(struct making *m, size_t i)
 	/* No number, or one that limits nothing: the server's to judge. */
 	if (!(limit > 0) || limit > LIMIT_MAX)
 		return GW_NEXT_ASK;
-	if (limit < (double)m->said->events + 1)
-		return GW_NEXT_SPENT;
+	if (limit < (double)m->said->events + 1) {
+		if (!m->again || !f->added)
+			return GW_NEXT_SPENT;
+		limit = (double)m->said->events + 1;
+	}
 	snprintf(text, sizeof(text), "%lld",
 		 (long long)limit - (long long)m->said->events);
 	set_member(m, i, text);
@@ -363,12 +367,13 @@ release(struct making *m)
 enum gw_next
 gw_next_request(enum gw_resume_kind kind, const struct gw_body *body,
 		const struct gw_model *model, const struct gw_said *said,
-		struct gw_buf *next, const char **why)
+		bool again, struct gw_buf *next, const char **why)
 {
 	gw_auto_buf struct gw_buf defaults = GW_BUF_INIT(SIZE_MAX / 4);
 	struct making m = {
 		.kind = kind,
 		.said = said,
+		.again = again,
 		.added = GW_BUF_INIT(GW_RESUME_NEXT_MAX),
 		.words = GW_BUF_INIT(GW_RESUME_NEXT_MAX),
 	};

@@ -19,10 +19,12 @@ enum gw_next {
 /*
  * gw_next_request - see gw_resume_broke(); arguments as there.
  * When nothing has been said it is the client's own request.
+ * @again  for another alias than before: a limit among its defaults that is
+ *         spent becomes 1
  */
 GW_MUSTCHECK enum gw_next
 gw_next_request(enum gw_resume_kind kind, const struct gw_body *body,
 		const struct gw_model *model, const struct gw_said *said,
-		struct gw_buf *next, const char **why);
+		bool again, struct gw_buf *next, const char **why);
 
 #endif

@@ -168,8 +168,8 @@ next_request(struct gw_resume *rs, const struct gw_body *request,
 	     const struct gw_model *model, struct gw_buf *next,
 	     struct gw_resume_bytes *show, const char **why)
 {
-	switch (gw_next_request(rs->kind, request, model, &rs->said, next,
-				why)) {
+	switch (gw_next_request(rs->kind, request, model, &rs->said, false,
+				next, why)) {
 	case GW_NEXT_ASK:
 		return GW_RESUME_ASK;
 	case GW_NEXT_SPENT:
@@ -213,6 +213,18 @@ gw_resume_broke(struct gw_resume *rs, bool clean, const struct gw_body *request,
 	*why = gw_said_why_not(said);
 	return *why ? GW_RESUME_NOT
 		    : next_request(rs, request, model, next, show, why);
+}
+
+int
+gw_resume_again(const struct gw_resume *rs, const struct gw_body *request,
+		const struct gw_model *model, struct gw_buf *next)
+{
+	const char *why;
+
+	return gw_next_request(rs->kind, request, model, &rs->said, true, next,
+			       &why) == GW_NEXT_ASK
+		       ? 0
+		       : -1;
 }
 
 void

@@ -98,6 +98,18 @@ gw_resume_broke(struct gw_resume *rs, bool clean, const struct gw_body *request,
 		struct gw_resume_bytes *show, const char **why);
 
 /*
+ * gw_resume_again - after GW_RESUME_ASK, and before anything was fed that was
+ * shown: the same request once more, for an alias with other defaults.
+ * @request, @model, @next  as gw_resume_broke()'s
+ * Returns 0, or -1 when memory is out. A limit among the defaults that was
+ * reached by what was said becomes 1.
+ */
+GW_MUSTCHECK int gw_resume_again(const struct gw_resume *rs,
+				 const struct gw_body *request,
+				 const struct gw_model *model,
+				 struct gw_buf *next);
+
+/*
  * gw_resume_ask - what is fed from now on answers a request for the rest.
  * @node   who was asked, for the comment at the seam
  * @plain  it was the client's own request: all that was said must come again,

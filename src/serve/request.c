@@ -94,7 +94,7 @@ gw_request_ask_rest(struct gw_request *r, struct gw_body *rest)
 		r->resume.own = r->receive.body;
 	gw_body_free(r->resume.rest);
 	r->resume.rest = rest;
-	r->resume.times++;
+	r->resume.made_for = r->resolve.model;
 	r->resume.asking = true;
 	gw_request_ask_plainly(r, false);
 }

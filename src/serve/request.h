@@ -236,7 +236,8 @@ struct gw_resuming {
 	struct gw_resume *stream; /* NULL: it is not resumed */
 	/* Both NULL, or both of them; receive.body is one of the two. */
 	struct gw_body *own;  /* the client's request */
-	struct gw_body *rest; /* that for the rest of the answer */
+	struct gw_body *rest; /* that for the rest of the answer ... */
+	const struct gw_model *made_for; /* ... made for this alias */
 	unsigned times;	      /* it broke, and somebody was asked */
 	bool asking;	      /* for the rest, since then */
 	bool plain;	      /* ... with the client's own request */
@@ -309,7 +310,8 @@ void gw_target_clear(struct gw_request *r);
 
 /*
  * gw_request_ask_rest - it is this body that is sent from now on, for the rest of
- * an answer; the client's own is kept. Takes @rest.
+ * an answer; the client's own is kept. Takes @rest. It was made for the alias
+ * that is asked now.
  */
 void gw_request_ask_rest(struct gw_request *r, struct gw_body *rest);
 

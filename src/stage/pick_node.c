@@ -14,6 +14,7 @@
 #include "stage/failover.h"
 #include "stage/pick_error.h"
 #include "stage/policy.h"
+#include "stage/rest.h"
 #include "stage/stage.h"
 
 static int
@@ -341,8 +342,9 @@ gw_stage_pick_node(struct gw_request *r)
 		return GW_FINISH;
 	if (r->relay.done) /* nobody: an earlier answer is relayed */
 		return GW_NEXT;
-	return gw_body_edit(r->receive.body, r->target.model_json,
-			    r->resolve.model, &r->err) < 0
-		       ? GW_FINISH
-		       : GW_NEXT;
+	if (gw_rest_of_alias(r) < 0 ||
+	    gw_body_edit(r->receive.body, r->target.model_json,
+			 r->resolve.model, &r->err) < 0)
+		return GW_FINISH;
+	return GW_NEXT;
 }

@@ -5,6 +5,7 @@
  */
 #include "stage/rest.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -143,6 +144,7 @@ ask(struct gw_request *r, struct gw_body *rest, const char *result)
 	log_end(r, GW_EV_STREAM_RESUMED, result,
 		elsewhere ? "next=\"another one\"" : "next=\"the same again\"");
 	gw_request_ask_rest(r, rest);
+	r->resume.times++;
 	gw_reply_goes_on(r);
 	begin_anew(r);
 	if (!elsewhere)
@@ -257,6 +259,24 @@ gw_rest_elsewhere(struct gw_request *r)
 {
 	if (r->resume.asking)
 		gw_request_ask_plainly(r, false);
+}
+
+int
+gw_rest_of_alias(struct gw_request *r)
+{
+	gw_auto_buf struct gw_buf next = GW_BUF_INIT(GW_RESUME_NEXT_MAX);
+	struct gw_body *rest = NULL;
+
+	if (!r->resume.asking || r->resume.made_for == r->resolve.model)
+		return 0;
+	if (gw_resume_again(r->resume.stream, own_body(r), r->resolve.model,
+			    &next) == 0)
+		rest = new_body(r, &next);
+	if (!rest)
+		return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM,
+				  "no memory for a request for the rest");
+	gw_request_ask_rest(r, rest);
+	return 0;
 }
 
 void

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * rest.h - a stream that broke behind its first byte, and who is asked for the
- * rest. Parts of stages forward and stream; how streams are joined is
- * src/resume/'s.
+ * rest. Parts of stages pick_node, forward and stream; how streams are joined
+ * is src/resume/'s.
  */
 #ifndef GW_STAGE_REST_H
 #define GW_STAGE_REST_H
@@ -42,6 +42,13 @@ enum gw_step gw_rest_plainly(struct gw_request *r, const char *result);
 
 /* gw_rest_elsewhere - another candidate is chosen for what is asked for. */
 void gw_rest_elsewhere(struct gw_request *r);
+
+/*
+ * gw_rest_of_alias - a candidate was chosen, perhaps of another alias: its own
+ * defaults and limits go into what is asked for.
+ * Returns 0, or -1 with r->err set when memory is out.
+ */
+int gw_rest_of_alias(struct gw_request *r);
 
 /* gw_rest_differs - set r->err: what should have been the rest is not. */
 void gw_rest_differs(struct gw_request *r);

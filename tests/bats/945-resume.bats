@@ -43,8 +43,18 @@ models:
     type: proxy
     proxy_url: $FAKE_URL_one
     resume: true
-    fallback: [second]
+    retry: {backoff_s: 0.01}
     defaults: {max_tokens: 10}
+  other_limits:
+    type: proxy
+    proxy_url: $FAKE_URL_one
+    resume: true
+    fallback: [limited]
+    defaults: {n_predict: 20}
+  limited:
+    type: proxy
+    proxy_url: $FAKE_URL_two
+    defaults: {max_tokens: 9, max_completion_tokens: 3}
   alone:
     type: proxy
     proxy_url: $FAKE_URL_one
@@ -295,9 +305,19 @@ assert_broken() {
   assert_whole
   assert_equal "$(jq -c '[.max_tokens, .max_completion_tokens, .n_predict]' <"$(fake_body two)")" \
     '[46,1,-1]'
+  fake_mode one '{"turns": [{"tokens": 6, "die_after_tokens": 4}], "tokens": 6}'
   chat_stream short
   assert_whole
-  assert_equal "$(jq -c .max_tokens <"$(fake_body two)")" 6
+  assert_equal "$(jq -c .max_tokens <"$(fake_body one)")" 6
+}
+
+@test "resume: a fallback goes on -> with its own limits, lowered, and none of the first alias" {
+  fake_mode one '{"tokens": 6, "die_after_tokens": 4}'
+  chat_stream other_limits
+  assert_whole
+  assert_seams limited
+  assert_equal "$(jq -c '[.max_tokens, .max_completion_tokens, .n_predict]' <"$(fake_body two)")" \
+    '[5,1,null]'
 }
 
 @test "resume: all tokens were said -> the limit ends it here" {
