@@ -34,13 +34,16 @@ name_of(const struct gw_request *r)
 /* ---- the answer begins ----------------------------------------------------
  */
 
+/* Who stands in for an alias answers as it would: either may say so. */
 static bool
 may_be_kept(const struct gw_request *r)
 {
+	const struct gw_model *named = r->forward.named;
 	size_t len;
 
 	gw_body_bytes(r->receive.body, &len);
-	return r->worker->pipeline->failover && r->resolve.model->resume &&
+	return r->worker->pipeline->failover &&
+	       (r->resolve.model->resume || (named && named->resume)) &&
 	       r->resolve.wants_stream && len <= GW_RESUME_BODY_MAX;
 }
 

@@ -320,6 +320,14 @@ assert_broken() {
     '[5,1,null]'
 }
 
+@test "resume: an alias that stands in for one with resume breaks -> goes on" {
+  fake_mode one '{"close_before_answer": true}'
+  fake_mode two '{"tokens": 6, "die_after_tokens": 3}'
+  chat_stream first
+  assert_whole
+  assert_seams third
+}
+
 @test "resume: all tokens were said -> the limit ends it here" {
   fake_mode one '{"tokens": 6, "die_after_tokens": 4}'
   chat_stream first '{"max_tokens": 4}'
