@@ -362,7 +362,6 @@ wait_for_head(struct gw_request *r)
 	}
 	gw_relay_cancel(r, GW_TRANSFER_UNAVAILABLE);
 	gw_attempt_over(r, "left_line");
-	gw_target_clear(r);
 	gw_relay_reset(r);
 	return pick_again(r);
 }
