@@ -26,16 +26,33 @@ sooner(uint64_t at_ms, enum gw_limit limit, uint64_t *next_ms,
 	}
 }
 
+/* total_s of the alias that the request named covers all that is done for it,
+ * fallbacks too; theirs what they do. @whose is set where there is one. */
+static uint64_t
+total_end(const struct gw_request *r, const struct gw_model **whose)
+{
+	const struct gw_model *m = r->resolve.model;
+	const struct gw_model *named = r->forward.named ? r->forward.named : m;
+	uint64_t whole = after(r->deadline.begun_ms, named->timeouts.total_ms);
+	uint64_t from = r->deadline.turned_ms > r->deadline.begun_ms
+				? r->deadline.turned_ms
+				: r->deadline.begun_ms;
+	uint64_t own = after(from, m->timeouts.total_ms);
+
+	*whose = own < whole ? m : named;
+	return own < whole ? own : whole;
+}
+
 /* The next limit to be hit if nothing more happens. */
 static uint64_t
 next_limit(const struct gw_request *r, enum gw_limit *which)
 {
 	const struct gw_timeouts *t = &r->resolve.model->timeouts;
+	const struct gw_model *whose;
 	uint64_t next = NEVER;
 
 	*which = GW_LIMIT_NONE;
-	sooner(after(r->deadline.begun_ms, t->total_ms), GW_LIMIT_TOTAL, &next,
-	       which);
+	sooner(total_end(r, &whose), GW_LIMIT_TOTAL, &next, which);
 	/* A client that reads slowly is not the upstream's silence. On a node
 	 * it keeps others from the device, though. */
 	if (r->relay.paused) {
@@ -155,8 +172,8 @@ gw_deadline_wake(struct gw_request *r, uint64_t at_ms)
 uint64_t
 gw_deadline_left_ms(const struct gw_request *r)
 {
-	uint32_t total_ms = r->resolve.model->timeouts.total_ms;
-	uint64_t end_ms = after(r->deadline.begun_ms, total_ms);
+	const struct gw_model *whose;
+	uint64_t end_ms = total_end(r, &whose);
 	uint64_t now = gw_mono_ms();
 
 	if (end_ms == NEVER)
@@ -179,9 +196,26 @@ gw_deadline_begin(struct gw_request *r)
 }
 
 void
+gw_deadline_turn(struct gw_request *r)
+{
+	r->deadline.turned_ms = gw_mono_ms();
+}
+
+static const struct gw_model *
+whose_limit(const struct gw_request *r, enum gw_limit hit)
+{
+	const struct gw_model *m = r->resolve.model;
+
+	if (hit == GW_LIMIT_TOTAL)
+		total_end(r, &m);
+	return m;
+}
+
+void
 gw_limit_error(struct gw_request *r, enum gw_limit hit)
 {
-	const struct gw_timeouts *t = &r->resolve.model->timeouts;
+	const struct gw_model *m = whose_limit(r, hit);
+	const struct gw_timeouts *t = &m->timeouts;
 	const struct {
 		const char *what, *key;
 		uint32_t ms;
@@ -197,8 +231,8 @@ gw_limit_error(struct gw_request *r, enum gw_limit hit)
 	};
 
 	gw_err_set(&r->err, GW_ERR_UPSTREAM_TIMEOUT, 0,
-		   "the upstream of '%s' %s%s timeouts.%s = %.10g s",
-		   r->resolve.model->alias, limits[hit].what,
+		   "the upstream of '%s' %s%s timeouts.%s = %.10g s", m->alias,
+		   limits[hit].what,
 		   hit == GW_LIMIT_CLIENT ? " for" : " within", limits[hit].key,
 		   limits[hit].ms / 1000.0);
 }

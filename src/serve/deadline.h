@@ -41,6 +41,10 @@ void gw_deadline_stop(struct gw_request *r);
  */
 void gw_deadline_begin(struct gw_request *r);
 
+/* gw_deadline_turn - the request is another alias's from now on, whose total_s
+ * counts beside that of the alias that the request named. */
+void gw_deadline_turn(struct gw_request *r);
+
 /* gw_limit_error - set r->err to the 504 that names the limit @hit. */
 void gw_limit_error(struct gw_request *r, enum gw_limit hit);
 

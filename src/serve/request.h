@@ -251,6 +251,7 @@ struct gw_deadline {
 	uint64_t wake_ms;    /* the stage wants to be resumed; 0 = never */
 	bool doubted;	     /* a limit passed; the sockets have one more look */
 	uint64_t begun_ms;   /* total_s counts from here; 0 = not yet */
+	uint64_t turned_ms;  /* ... and that of a fallback from here */
 	uint64_t skipped_ms; /* a comment was due, but had no place */
 };
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "routing/ejection.h"
 #include "routing/routing.h"
+#include "serve/deadline.h"
 #include "stage/affinity.h"
 #include "stage/stage.h"
 #include "stage/verdict.h"
@@ -146,6 +147,7 @@ fall_back(struct gw_request *r)
 		r->forward.named = r->resolve.model;
 	r->forward.fallbacks++;
 	r->resolve.model = next;
+	gw_deadline_turn(r);
 	gw_routed(r)->pick.n_unreached = 0;
 	gw_resolve_stream(r);
 }
