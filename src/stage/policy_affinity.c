@@ -33,13 +33,21 @@ fair(uint64_t all, uint64_t n, uint64_t of)
 	return (5 * all * n + 4 * of - 1) / (4 * of);
 }
 
-/* One that does not tell how many it computes at once is taken to have room. */
+/* One that does not tell how many it computes at once is taken to have a slot
+ * for as many as it may be given. */
+static bool
+has_slot(const struct gw_choice *c)
+{
+	return (c->parallel == 0 || c->in_flight < c->parallel) &&
+	       (c->max_concurrency == 0 || c->in_flight < c->max_concurrency);
+}
+
 static bool
 has_room(const struct gw_choice *c, size_t k, size_t i)
 {
 	uint64_t all = 1;
 
-	if (c[i].parallel == 0 || c[i].in_flight < c[i].parallel)
+	if (has_slot(&c[i]))
 		return true;
 	for (size_t j = 0; j < k; j++)
 		all += c[j].in_flight;

@@ -413,6 +413,27 @@ stays_or_leaves(void)
 }
 
 static void
+bounded(void)
+{
+	struct gw_choice *c = nodes(2);
+
+	begin();
+	ask(7, 0);
+	gw_affinity_record(&request, c[0].key);
+	for (size_t j = 0; j < 2; j++) {
+		c[j].parallel = 0;
+		c[j].max_concurrency = 8;
+	}
+	c[0].in_flight = 7;
+	ask(7, 1);
+	ok(choose(c, 2) == 0, "busy: 7 of max_concurrency 8 -> it stays");
+	c[0].in_flight = 8;
+	c[0].step = 3;
+	ask(7, 1);
+	ok(choose(c, 2) == 1, "busy: 8 of max_concurrency 8 -> it leaves");
+}
+
+static void
 moved_for_good(void)
 {
 	struct gw_choice *c = nodes(2);
@@ -682,6 +703,7 @@ main(void)
 	unknown();
 	others_strategy();
 	stays_or_leaves();
+	bounded();
 	moved_for_good();
 	many(1, 100);
 	many(24, 95);
