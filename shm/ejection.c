@@ -10,8 +10,7 @@
 
 #define FAILURES_MAX 255u /* as the word counts them */
 #define LEVEL_MAX 15u
-#define TRIES 1000   /* of a change, each lost to somebody else's */
-#define BYTE_MS 1000 /* how exact the time of the last byte is */
+#define TRIES 1000 /* of a change, each lost to somebody else's */
 
 /* ---- trials -------------------------------------------------------------- */
 
@@ -244,7 +243,7 @@ reg_candidate_byte(struct reg *r, struct reg_candidate_ref c, uint64_t now_ms)
 	byte_ms = reg_stamp_ms(
 		atomic_load_explicit(&p->byte, memory_order_relaxed), c.tag);
 	REG_STOP_POINT();
-	if (!byte_ms || now_ms >= byte_ms + BYTE_MS)
+	if (!byte_ms || now_ms >= byte_ms + REG_BYTE_MS)
 		atomic_store_explicit(&p->byte, reg_stamp(c.tag, now_ms),
 				      memory_order_relaxed);
 }

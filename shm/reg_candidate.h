@@ -17,6 +17,7 @@ struct reg;
 #define REG_PREFIXES_MAX 65536	/* beginnings of conversations remembered */
 #define REG_CANDIDATE_KEEP_MS 60000 /* an unused one is kept for so long */
 #define REG_TRIAL_MAX_MS 60000	/* a trial without a verdict counts so long */
+#define REG_BYTE_MS 100	/* how exact the time of its last byte is */
 #define REG_WELL_MS 60000	/* of success, then pauses are short again */
 
 /* ---- candidates: places that can serve, and how they are ------------------ */
@@ -42,7 +43,7 @@ struct reg_candidate {
 				 * most REG_TRIAL_MAX_MS) */
 	uint64_t pause_ends_ms; /* ejected: until then it is passed over */
 	uint64_t busy_until_ms; /* it said so: passed over until then; 0 = not */
-	uint64_t byte_ms;	/* last byte it gave anybody, about a second exact;
+	uint64_t byte_ms;	/* last byte it gave anybody, REG_BYTE_MS exact;
 				 * 0 = never */
 };
 
@@ -113,7 +114,8 @@ bool reg_candidate_pardon(struct reg *r, struct reg_candidate_ref c,
 void reg_candidate_busy(struct reg *r, struct reg_candidate_ref c,
 			uint64_t until_ms);
 
-/* reg_candidate_byte - it gave somebody a byte. One load; one store a second. */
+/* reg_candidate_byte - it gave somebody a byte. One load; one store each
+ * REG_BYTE_MS. */
 void reg_candidate_byte(struct reg *r, struct reg_candidate_ref c,
 			uint64_t now_ms);
 

@@ -59,6 +59,7 @@ struct gw_picked {
 	bool left_line;	/* for one that had; a request does that once */
 	int32_t lease;	/* reg_lease_take() */
 	uint64_t begun_ms; /* when it was chosen */
+	uint64_t recorded_ms; /* when affinity was told of it last */
 	struct gw_config *config; /* a reference: what the target borrows from
 				   * a node of the configuration; or NULL */
 	struct gw_place_keys keys;

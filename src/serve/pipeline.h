@@ -40,7 +40,8 @@ struct gw_failover {
 	/* An attempt came to nothing. @mishap  enum gw_mishap; @busy_ms  how
 	 * long its candidate wants to be left alone; 0 = it does not */
 	void (*failed)(struct gw_request *r, int mishap, uint64_t busy_ms);
-	/* A byte of an answer was passed on, the first one in about a second. */
+	/* A byte of an answer was passed on, the first one in a tenth of a
+	 * second. */
 	void (*gave_byte)(struct gw_request *r);
 	/* An answer is for the client, and all of it is there; or it broke off
 	 * or fell silent behind its first byte. */

@@ -15,7 +15,7 @@
 #include "upstream/coding.h"
 #include "upstream/transfer.h"
 
-#define TOLD_MS 1000 /* between two signs that an upstream lives */
+#define TOLD_MS 100 /* between two signs that an upstream lives */
 
 static int
 no_memory(struct gw_request *r)

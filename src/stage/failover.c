@@ -16,6 +16,7 @@
  * long again for each so many candidates. */
 #define LINE_LOOK_MS 250
 #define LINE_LOOK_CHOICES 64
+#define RECORD_MS 1000 /* between two records for affinity */
 
 /* ---- who else --------------------------------------------------------------
  */
@@ -243,9 +244,13 @@ failed(struct gw_request *r, int mishap, uint64_t busy_ms)
 static void
 gave_byte(struct gw_request *r)
 {
-	const struct gw_picked *p = &gw_routed(r)->pick;
+	struct gw_picked *p = &gw_routed(r)->pick;
+	uint64_t now_ms = gw_mono_ms();
 
-	reg_candidate_byte(gw_routing(r)->reg, p->ref, gw_mono_ms());
+	reg_candidate_byte(gw_routing(r)->reg, p->ref, now_ms);
+	if (now_ms - p->recorded_ms < RECORD_MS)
+		return;
+	p->recorded_ms = now_ms;
 	gw_affinity_record(r, p->keys.candidate[0]);
 }
 
@@ -285,6 +290,7 @@ ended(struct gw_request *r, bool whole)
 		return;
 	}
 	p->trial = false; /* success ends it */
+	p->recorded_ms = 0;
 	gave_byte(r);
 	gw_ejection_succeeded(gw_routing(r), &at);
 	blame(r);

@@ -81,6 +81,7 @@ take(struct gw_request *r, const struct gw_choice *c)
 	p->ref = c->ref;
 	p->address = c->address;
 	p->begun_ms = gw_mono_ms();
+	p->recorded_ms = 0;
 	p->lease = reg_lease_take(gw_routing(r)->reg, c->ref, 0, NULL);
 	p->leased = true;
 	/* A conversation waits for the node that has its prompt. */
