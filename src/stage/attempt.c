@@ -67,8 +67,13 @@ void
 gw_attempt_log(struct gw_request *r, enum gw_mishap mishap,
 	       enum gw_verdict verdict, uint64_t wait_ms)
 {
-	char model[300], node[160], detail[256];
+	char model[300], node[160], detail[400];
 	int failure = r->relay.failure;
+	const char *what = r->relay.reason;
+
+	/* What the one who can change it looks for. */
+	if (failure == GW_TRANSFER_KEY_REFUSED && r->target.key_place)
+		what = r->target.key_place;
 
 	gw_log_limited(
 		&r->worker->upstream_log, GW_EV_UPSTREAM_RETRY, r->accept.id,
@@ -78,8 +83,7 @@ gw_attempt_log(struct gw_request *r, enum gw_mishap mishap,
 		gw_log_word(node, sizeof(node), r->target.node_id),
 		gw_mishap_word(mishap), r->relay.status,
 		gw_transfer_reason((enum gw_transfer_result)failure),
-		gw_log_quote(detail, sizeof(detail), r->relay.reason,
-			     strlen(r->relay.reason)),
+		gw_log_quote(detail, sizeof(detail), what, strlen(what)),
 		verdict_words[verdict], wait_ms);
 }
 

@@ -109,6 +109,8 @@ teardown() {
   gw_chat refused
   assert_json .object chat.completion
   assert_equal "$(header X-RoleMesh-Model) $(attempts_header)" 'accepted 2'
+  # whoever is to mend it finds the key, though the client was served
+  wait_until 5 gw_log_has 'upstream_retry.*key_refused.*models\.refused\.api_key'
 }
 
 @test "nobody left: a stream broke and the fallback list has nobody -> the same one goes on" {
