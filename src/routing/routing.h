@@ -49,6 +49,17 @@ struct gw_tried {
 	bool lost; /* without any answer: no alias has it asked again */
 };
 
+/* What a request met; r->forward.history, which most requests never need. */
+struct gw_history {
+	struct gw_tried tried[GW_ATTEMPTS_MAX]; /* candidates left for others */
+	unsigned n_tried;
+	uint64_t unreached[GW_ATTEMPTS_MAX]; /* address[0] of those that could
+					      * not be connected */
+	unsigned n_unreached;
+	struct gw_blamed blamed[GW_ATTEMPTS_MAX];
+	unsigned n_blamed;
+};
+
 /* stage pick_node, and its side of failover: the candidate of a request. */
 struct gw_picked {
 	bool chosen;
@@ -65,13 +76,7 @@ struct gw_picked {
 	struct gw_place_keys keys;
 	struct reg_candidate_ref ref, address;
 	const struct gw_model *alias; /* whose candidate it is */
-	struct gw_tried tried[GW_ATTEMPTS_MAX]; /* those before it */
-	unsigned n_tried;
-	uint64_t unreached[GW_ATTEMPTS_MAX]; /* address[0] of those that could
-					      * not be connected */
-	unsigned n_unreached;
-	struct gw_blamed blamed[GW_ATTEMPTS_MAX];
-	unsigned n_blamed;
+	struct gw_history *history; /* NULL: nothing went wrong yet */
 };
 
 /* One a request: its `own`. */

@@ -259,13 +259,22 @@ gw_relay_writable(struct gw_request *r)
 
 /* ---- failure ------------------------------------------------------------- */
 
+const char *
+gw_relay_key_place(const struct gw_request *r, char *out, size_t cap)
+{
+	if (r->target.key_place)
+		return r->target.key_place;
+	snprintf(out, cap, "models.%s.api_key", r->resolve.model->alias);
+	return out;
+}
+
 void
 gw_relay_failure(struct gw_request *r)
 {
 	enum gw_transfer_result result =
 		(enum gw_transfer_result)r->relay.failure;
-	bool key = result == GW_TRANSFER_KEY_REFUSED && r->target.key_place;
-	char detail[256], model[300], node[160];
+	bool key = result == GW_TRANSFER_KEY_REFUSED;
+	char detail[256], model[300], node[160], place[300];
 
 	if (result == GW_TRANSFER_CONNECT_TIMEOUT) {
 		gw_limit_error(r, GW_LIMIT_CONNECT);
@@ -276,7 +285,8 @@ gw_relay_failure(struct gw_request *r)
 		   r->resolve.model->alias, r->target.node_id ? " (node '" : "",
 		   r->target.node_id ? r->target.node_id : "",
 		   r->target.node_id ? "')" : "", gw_transfer_reason(result),
-		   key ? ", " : "", key ? r->target.key_place : "");
+		   key ? ", " : "",
+		   key ? gw_relay_key_place(r, place, sizeof(place)) : "");
 	gw_log_quote(detail, sizeof(detail), r->relay.reason,
 		     strlen(r->relay.reason));
 	gw_log_limited(

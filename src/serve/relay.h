@@ -56,6 +56,11 @@ GW_MUSTCHECK int gw_relay_decode_held(struct gw_request *r);
 /* gw_relay_writable - the client takes bytes again. */
 void gw_relay_writable(struct gw_request *r);
 
+/* gw_relay_key_place - where the configuration has the key that was shown, never
+ * the key. @out  storage that may be used; 300 bytes are enough */
+const char *gw_relay_key_place(const struct gw_request *r, char *out,
+			       size_t cap);
+
 /*
  * gw_relay_failure - set r->err from how the transfer ended.
  */

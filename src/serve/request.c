@@ -73,7 +73,6 @@ gw_target_clear(struct gw_request *r)
 	free(r->target.model_json);
 	free(r->target.node_id);
 	free(r->target.owned_url);
-	free(r->target.key_place);
 	r->target = (struct gw_target){0};
 }
 
@@ -145,6 +144,8 @@ gw_request_free(struct gw_request *r)
 	free(r->forward.last);
 	for (unsigned i = 0; i < r->forward.n_past; i++)
 		free(r->forward.past[i].candidate);
+	free(r->forward.past);
+	free(r->forward.history);
 	gw_config_unref(r->config);
 	gw_counters_gauge(&w->counters, GW_GAUGE_OPEN_REQUESTS, -1);
 	free(r);

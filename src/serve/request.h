@@ -130,7 +130,8 @@ struct gw_target {
 	char *model_json;    /* JSON text of the forwarded `model`, or NULL */
 	char *node_id;	     /* discovered: X-RoleMesh-Node; or NULL */
 	char *owned_url;     /* base_url's storage, or NULL */
-	char *key_place;     /* where `api_key` is configured, or NULL */
+	const char *key_place; /* where `api_key` is configured, static; NULL:
+				* it is the alias's own */
 };
 
 /* stage answer, the endpoints' side of it (src/endpoint). */
@@ -183,8 +184,10 @@ struct gw_forwarding {
 	struct gw_err *last; /* what is told where nobody else can be asked, or
 			      * NULL ... */
 	const struct gw_model *last_model; /* ... and whose failure it is */
-	struct gw_attempt past[GW_ATTEMPTS_MAX];
+	struct gw_attempt *past; /* GW_ATTEMPTS_MAX; NULL: none was over */
 	unsigned n_past;
+	void *history; /* of the stage that chooses, in one piece of malloc's,
+			* or NULL; freed with the request */
 };
 
 /* What becomes of an answer's bytes before anything of it is passed on. */

@@ -28,6 +28,15 @@ last_past(struct gw_request *r)
 				 : NULL;
 }
 
+static bool
+has_room(struct gw_request *r)
+{
+	if (!r->forward.past)
+		r->forward.past =
+			calloc(GW_ATTEMPTS_MAX, sizeof(*r->forward.past));
+	return r->forward.past != NULL;
+}
+
 /* Is it still loading, as it was when it was asked before? */
 static bool
 is_loading_on(struct gw_request *r, const char *name, const char *result)
@@ -52,7 +61,7 @@ gw_attempt_over(struct gw_request *r, const char *result)
 	if (is_loading_on(r, name, result)) {
 		a = last_past(r);
 		us += a->us;
-	} else if (r->forward.n_past < GW_ATTEMPTS_MAX) {
+	} else if (r->forward.n_past < GW_ATTEMPTS_MAX && has_room(r)) {
 		a = &r->forward.past[r->forward.n_past++];
 		a->candidate = strdup(name);
 		a->result = result;
@@ -67,13 +76,13 @@ void
 gw_attempt_log(struct gw_request *r, enum gw_mishap mishap,
 	       enum gw_verdict verdict, uint64_t wait_ms)
 {
-	char model[300], node[160], detail[400];
+	char model[300], node[160], detail[400], place[300];
 	int failure = r->relay.failure;
 	const char *what = r->relay.reason;
 
 	/* What the one who can change it looks for. */
-	if (failure == GW_TRANSFER_KEY_REFUSED && r->target.key_place)
-		what = r->target.key_place;
+	if (failure == GW_TRANSFER_KEY_REFUSED)
+		what = gw_relay_key_place(r, place, sizeof(place));
 
 	gw_log_limited(
 		&r->worker->upstream_log, GW_EV_UPSTREAM_RETRY, r->accept.id,
@@ -168,11 +177,13 @@ static void
 name_setting(const struct gw_request *r, enum gw_transfer_result result,
 	     char *out, size_t cap)
 {
+	char place[300];
 	const struct gw_timeouts *t = &r->resolve.model->timeouts;
 
 	out[0] = '\0';
-	if (result == GW_TRANSFER_KEY_REFUSED && r->target.key_place)
-		snprintf(out, cap, ", %s", r->target.key_place);
+	if (result == GW_TRANSFER_KEY_REFUSED)
+		snprintf(out, cap, ", %s",
+			 gw_relay_key_place(r, place, sizeof(place)));
 	else if (result == GW_TRANSFER_CONNECT_TIMEOUT)
 		snprintf(out, cap, ", timeouts.connect_s = %.10g s",
 			 t->connect_ms / 1000.0);

@@ -2,6 +2,7 @@
 /* failover.c - see failover.h; what to do is verdict.c's to say. */
 #include "stage/failover.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -21,17 +22,28 @@
 /* ---- who else --------------------------------------------------------------
  */
 
+struct gw_history *
+gw_failover_history(struct gw_request *r)
+{
+	if (!r->forward.history)
+		r->forward.history = calloc(1, sizeof(struct gw_history));
+	gw_routed(r)->pick.history = r->forward.history;
+	return r->forward.history;
+}
+
 bool
 gw_failover_was_tried(const struct gw_picked *p, const struct gw_model *m,
 		      const struct gw_choice *c)
 {
-	for (unsigned i = 0; i < p->n_tried; i++)
-		if (p->tried[i].key == c->key &&
-		    (p->tried[i].lost || p->tried[i].alias == m))
+	const struct gw_history *h = p->history;
+
+	for (unsigned i = 0; h && i < h->n_tried; i++)
+		if (h->tried[i].key == c->key &&
+		    (h->tried[i].lost || h->tried[i].alias == m))
 			return true;
 	/* Nor does it help to ask for another model where nobody listens. */
-	for (unsigned i = 0; i < p->n_unreached; i++)
-		if (p->unreached[i] == c->keys.address[0])
+	for (unsigned i = 0; h && i < h->n_unreached; i++)
+		if (h->unreached[i] == c->keys.address[0])
 			return true;
 	return false;
 }
@@ -149,7 +161,8 @@ fall_back(struct gw_request *r)
 	r->forward.fallbacks++;
 	r->resolve.model = next;
 	gw_deadline_turn(r);
-	gw_routed(r)->pick.n_unreached = 0;
+	if (gw_routed(r)->pick.history)
+		gw_routed(r)->pick.history->n_unreached = 0;
 	gw_resolve_stream(r);
 }
 
@@ -181,18 +194,24 @@ is_alive(const struct gw_request *r)
 }
 
 static void
-blame_later(struct gw_picked *p)
+blame_later(struct gw_request *r)
 {
-	if (p->n_blamed < GW_ATTEMPTS_MAX)
-		memcpy(p->blamed[p->n_blamed++].candidate, p->keys.candidate,
+	const struct gw_picked *p = &gw_routed(r)->pick;
+	struct gw_history *h = gw_failover_history(r);
+
+	if (h && h->n_blamed < GW_ATTEMPTS_MAX)
+		memcpy(h->blamed[h->n_blamed++].candidate, p->keys.candidate,
 		       sizeof(p->keys.candidate));
 }
 
 static void
-note_unreached(struct gw_picked *p)
+note_unreached(struct gw_request *r)
 {
-	if (p->n_unreached < GW_ATTEMPTS_MAX)
-		p->unreached[p->n_unreached++] = p->keys.address[0];
+	struct gw_history *h = gw_failover_history(r);
+
+	if (h && h->n_unreached < GW_ATTEMPTS_MAX)
+		h->unreached[h->n_unreached++] =
+			gw_routed(r)->pick.keys.address[0];
 }
 
 /* It was the trial of its model or of its address, and may have failed as the
@@ -227,9 +246,9 @@ failed(struct gw_request *r, int mishap, uint64_t busy_ms)
 		reg_candidate_busy(routing->reg, p->ref,
 				   gw_mono_ms() + busy_ms);
 	if (mishap == GW_MISHAP_FAILED)
-		blame_later(p);
+		blame_later(r);
 	if (unconnected)
-		note_unreached(p);
+		note_unreached(r);
 	if (mishap == GW_MISHAP_SILENT && is_alive(r))
 		n = 0;
 	if (r->relay.failure == GW_TRANSFER_REFUSED && unconnected)
@@ -258,21 +277,23 @@ gave_byte(struct gw_request *r)
 static void
 blame(struct gw_request *r)
 {
-	struct gw_picked *p = &gw_routed(r)->pick;
+	const struct gw_picked *p = &gw_routed(r)->pick;
+	struct gw_history *h = p->history;
 	struct gw_place at = place(r);
 
-	for (unsigned i = 0; i < p->n_blamed; i++) {
-		if (p->blamed[i].candidate[0] == p->keys.candidate[0])
+	for (unsigned i = 0; h && i < h->n_blamed; i++) {
+		if (h->blamed[i].candidate[0] == p->keys.candidate[0])
 			continue;
 		at.ref = reg_candidate_open(gw_routing(r)->reg,
-					    p->blamed[i].candidate,
+					    h->blamed[i].candidate,
 					    gw_mono_ms());
 		at.node_id = NULL;
 		at.base_url = "";
 		gw_ejection_failed(gw_routing(r), r->config, &at, 1, false,
 				   gw_mishap_word(GW_MISHAP_FAILED));
 	}
-	p->n_blamed = 0;
+	if (h)
+		h->n_blamed = 0;
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "serve/pipeline.h"
 
 struct gw_choice;
+struct gw_history;
 struct gw_model;
 struct gw_picked;
 struct gw_request;
@@ -25,6 +26,10 @@ bool gw_failover_may_leave(const struct gw_request *r);
 /* gw_failover_target - what is probed of the candidate at hand; it lives as long
  * as r->target. */
 struct gw_probe_target gw_failover_target(const struct gw_request *r);
+
+/* gw_failover_history - what the request met, to be added to; NULL: no memory,
+ * and it is not remembered. */
+struct gw_history *gw_failover_history(struct gw_request *r);
 
 /* gw_failover_was_tried - had it an attempt of this request as the candidate of
  * that alias, or was it lost to any? Another alias has another key, other defaults

@@ -35,9 +35,6 @@ proxy_target(struct gw_request *r)
 	t->base_url = m->base_url;
 	t->api_key = m->api_key;
 	t->tls = gw_proxy_target(m).tls;
-	if (m->api_key &&
-	    asprintf(&t->key_place, "models.%s.api_key", m->alias) < 0)
-		t->key_place = NULL;
 	/* A fallback is asked as if the client had named it. */
 	if (!m->default_model_json)
 		return gw_default_model_json(r, r->forward.named != NULL);
@@ -63,9 +60,9 @@ node_target(struct gw_request *r, const struct gw_choice *c)
 	if (c->node->config)
 		gw_routed(r)->pick.config = gw_config_ref(c->node->config);
 	if (t->api_key)
-		t->key_place = strdup(c->node->fixed && c->node->fixed->api_key
-					      ? "the node's api_key in nodes"
-					      : "auth.upstream_node_key");
+		t->key_place = c->node->fixed && c->node->fixed->api_key
+				       ? "the node's api_key in nodes"
+				       : "auth.upstream_node_key";
 	return 0;
 }
 
@@ -128,10 +125,13 @@ gw_pick_move(struct gw_request *r, struct reg *to)
  */
 
 static void
-note_tried(struct gw_picked *p)
+note_tried(struct gw_request *r)
 {
-	if (p->chosen && p->n_tried < GW_ATTEMPTS_MAX)
-		p->tried[p->n_tried++] =
+	struct gw_picked *p = &gw_routed(r)->pick;
+	struct gw_history *h = p->chosen ? gw_failover_history(r) : NULL;
+
+	if (h && h->n_tried < GW_ATTEMPTS_MAX)
+		h->tried[h->n_tried++] =
 			(struct gw_tried){.key = p->keys.candidate[0],
 					  .alias = p->alias,
 					  .lost = p->lost};
@@ -237,8 +237,9 @@ static const struct gw_policy *
 policy_for(const struct gw_request *r)
 {
 	enum gw_strategy strategy = r->resolve.model->strategy;
+	const struct gw_picked *p = &gw_routed(r)->pick;
 
-	if (gw_routed(r)->pick.n_tried == 0 && !gw_routed(r)->pick.left_line)
+	if ((!p->history || p->history->n_tried == 0) && !p->left_line)
 		return gw_policies[strategy];
 	return strategy == GW_LEAST_BUSY || strategy == GW_AFFINITY
 		       ? &gw_policy_least_busy
@@ -324,7 +325,7 @@ pick(struct gw_request *r)
 	const struct gw_choice *c;
 	size_t n;
 
-	note_tried(&gw_routed(r)->pick);
+	note_tried(r);
 	for (;;) {
 		if (look(r, &c, &n) < 0)
 			return -1;
