@@ -30,6 +30,8 @@ struct gw_routing;
 
 struct gw_usable {
 	bool usable;
+	bool ejected; /* usable, but those who could serve it failed lately: they
+		       * are asked where there is nobody else */
 	char reason[GW_UNUSABLE_REASON_BYTES]; /* "" when usable */
 	/*
 	 * Unix seconds since which it is unusable, as well as this process

@@ -280,15 +280,13 @@ gw_choice_rank(const struct gw_choice *c)
 	}
 }
 
-/* Once its pause is over the next request is its trial, unless a probe says
- * that it is still not there. */
+/* Ejection orders, it refuses nobody. */
 bool
 gw_choice_is_usable(const struct gw_choice *c)
 {
 	return c->state == GW_STATE_READY || c->state == GW_STATE_COLD ||
 	       c->state == GW_STATE_FULL ||
-	       (c->state == GW_STATE_EJECTED && c->waits_for_trial &&
-		!c->unreachable);
+	       (c->state == GW_STATE_EJECTED && !c->unreachable);
 }
 
 const char *

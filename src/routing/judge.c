@@ -62,21 +62,6 @@ gw_availability_node(const struct gw_availability *a, const struct gw_node *n,
 	return gw_probe_is_reachable(o.result);
 }
 
-/* Probes are answered; requests were not. */
-static void
-note_ejected(const struct gw_choice *c, const char *node_id, uint64_t now_ms,
-	     struct gw_usable *out)
-{
-	char why[GW_CHOICE_REASON_BYTES];
-
-	if (c->state != GW_STATE_EJECTED || gw_choice_is_usable(c))
-		return;
-	out->usable = false;
-	snprintf(out->reason, sizeof(out->reason), "%s%s%s",
-		 node_id ? node_id : "", node_id ? ": " : "",
-		 gw_choice_reason(c, now_ms, why, sizeof(why)));
-}
-
 static void
 judge_proxy(struct gw_availability *a, const struct gw_model *m,
 	    struct gw_usable *out)
@@ -97,7 +82,7 @@ judge_proxy(struct gw_availability *a, const struct gw_model *m,
 		return;
 	}
 	gw_proxy_choice(a->routing, a->config, m, now_ms, &choice);
-	note_ejected(&choice, NULL, now_ms, out);
+	out->ejected = choice.state == GW_STATE_EJECTED;
 }
 
 static int64_t
@@ -165,7 +150,8 @@ judge_discovered(struct gw_availability *a, const struct gw_model *m,
 {
 	const struct gw_node *last = NULL;
 	const struct gw_candidate *c;
-	uint64_t now_ms = gw_mono_ms();
+	uint64_t now_ms = gw_mono_ms(), age_ms = 0;
+	bool found = false, ejected = true;
 	size_t n = gw_node_view_known_fresh(a->routing->nodes, m->role, now_ms,
 					    &c);
 
@@ -184,18 +170,19 @@ judge_discovered(struct gw_availability *a, const struct gw_model *m,
 			last = c[i].node;
 			continue;
 		}
-		out->usable = true;
 		gw_node_choice(a->routing, a->config, c[i].node,
 			       (size_t)(c[i].model - c[i].node->doc->models),
 			       now_ms, &choice);
-		note_ejected(&choice, c[i].node->doc->node_id, now_ms, out);
-		if (!out->usable)
-			continue;
-		memset(out, 0, sizeof(*out));
-		out->usable = true;
-		out->age_ms = o.age_ms;
-		return;
+		found = true;
+		ejected = choice.state == GW_STATE_EJECTED;
+		age_ms = o.age_ms;
+		if (!ejected)
+			break;
 	}
+	/* What was noted of those that cannot be reached is no matter then. */
+	if (found)
+		*out = (struct gw_usable){
+			.usable = true, .ejected = ejected, .age_ms = age_ms};
 }
 
 static void
@@ -218,10 +205,14 @@ gw_availability_model(struct gw_availability *a, const struct gw_model *m,
 	struct gw_usable other;
 
 	judge_alone(a, m, out);
-	/* A fallback's own fallbacks are not followed. */
-	for (size_t i = 0; !out->usable && i < m->n_fallbacks; i++) {
+	/* Ejection orders, it refuses nobody: with a fallback that one serves,
+	 * without one it is as if there were none. A fallback's own fallbacks
+	 * are not followed. */
+	for (size_t i = 0; i < m->n_fallbacks; i++) {
+		if (out->usable && !out->ejected)
+			return;
 		judge_alone(a, m->fallbacks[i], &other);
-		if (!other.usable)
+		if (!other.usable || (out->usable && other.ejected))
 			continue;
 		*out = other;
 		out->via = m->fallbacks[i]->alias;

@@ -56,10 +56,6 @@ chain_pick(struct gw_request *r)
 		exit(1);
 	r->target.base_url = r->target.owned_url;
 	r->target.api_key = r->resolve.model->api_key;
-	if (r->target.api_key &&
-	    asprintf(&r->target.key_place, "models.%s.api_key",
-		     r->resolve.model->alias) < 0)
-		exit(1);
 	return gw_body_edit(r->receive.body, NULL, r->resolve.model, &r->err) <
 			       0
 		       ? GW_FINISH

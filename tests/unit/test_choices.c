@@ -200,10 +200,9 @@ static const struct reason {
 	 false},
 	{probe_loading, GW_STATE_LOADING, GW_RANK_LOADING, false, true, false,
 	 false},
-	{ejected, GW_STATE_EJECTED, GW_RANK_EJECTED, false, false, false,
-	 false},
+	{ejected, GW_STATE_EJECTED, GW_RANK_EJECTED, false, false, false, true},
 	{address_ejected, GW_STATE_EJECTED, GW_RANK_EJECTED, false, false,
-	 false, false},
+	 false, true},
 	{busy, GW_STATE_FULL, GW_RANK_FULL, false, false, false, true},
 	{probe_refused, GW_STATE_UNREACHABLE, GW_RANK_UNREACHABLE, false, true,
 	 false, false},
@@ -215,6 +214,7 @@ static void
 check(const struct reason *a, const struct reason *b, int which)
 {
 	struct gw_choice c;
+	bool usable;
 	enum gw_rank rank;
 
 	begin();
@@ -223,12 +223,15 @@ check(const struct reason *a, const struct reason *b, int which)
 		b->happens(which);
 	a->happens(which);
 	c = choice(which);
+	/* Ejection refuses nobody, but who is not there is not there. */
+	usable = a->usable && !(a->state == GW_STATE_EJECTED && b &&
+				b->state == GW_STATE_UNREACHABLE);
 	/* Whoever answers 503 to everything seems to be loading, too. */
 	rank = b && a->state == GW_STATE_LOADING && b->state == GW_STATE_EJECTED
 		       ? GW_RANK_EJECTED
 		       : a->rank;
 	ok(c.state == a->state && gw_choice_rank(&c) == rank &&
-		   gw_choice_is_usable(&c) == a->usable,
+		   gw_choice_is_usable(&c) == usable,
 	   "state: %s %s%s -> %s", which == PROXY ? "proxy" : "node",
 	   gw_state_name(a->state), b ? gw_state_name(b->state) : "",
 	   gw_state_name(c.state));
