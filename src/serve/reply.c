@@ -346,6 +346,15 @@ stream_failure(struct gw_request *r)
 		gw_reply_end(r);
 }
 
+/* Behind a gateway only a stream that breaks can be gone on with elsewhere: an
+ * event would be a part of the answer. What it tells its client is the same. */
+static bool
+is_gateways_to_tell(const struct gw_request *r)
+{
+	return !r->worker->pipeline->failover && r->accept.via[0] &&
+	       r->relay.opened;
+}
+
 void
 gw_reply_failure(struct gw_request *r)
 {
@@ -354,8 +363,9 @@ gw_reply_failure(struct gw_request *r)
 	if (!r->reply.committed)
 		gw_reply_json(r, gw_err_info(r->err.code)->status,
 			      gw_error_document(&r->err));
-	else if (r->reply.early ||
-		 (r->stream.events && !r->relay.content_encoding[0]))
+	else if (!is_gateways_to_tell(r) &&
+		 (r->reply.early ||
+		  (r->stream.events && !r->relay.content_encoding[0])))
 		stream_failure(r);
 	else
 		gw_reply_break(r);
