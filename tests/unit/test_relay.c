@@ -394,7 +394,7 @@ signs_of_life(void)
 	is_int(other.bytes, 1, "relay: not every byte is");
 	pass(1);
 	up_data("data: 3\n\n");
-	is_int(other.bytes, 2, "relay: but one each second");
+	is_int(other.bytes, 2, "relay: but one each tenth of a second");
 	pass(1000);
 	up_data(": ping\n\n");
 	is_int(other.bytes, 2, "relay: a comment is none");
