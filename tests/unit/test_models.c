@@ -7,6 +7,7 @@
 #include "endpoint/table.h"
 #include "probe/probe.h"
 #include "responder/stages.h"
+#include "routing/place_keys.h"
 #include "routing/routing.h"
 #include "serve_run.h"
 #include "stage/policy.h"
@@ -68,6 +69,8 @@ end_registry(void)
 {
 	gw_prober_free(routing.prober);
 	gw_node_view_free(routing.nodes);
+	gw_choices_release(&routing.choices);
+	gw_place_keys_release(&routing);
 	reg_close(routing.reg);
 }
 
