@@ -284,12 +284,6 @@ gw_node_view_find(const struct gw_node_view *v, struct reg_node_ref ref)
 		       : NULL;
 }
 
-const struct gw_model_state *
-gw_node_model_state(const struct gw_node *n, const struct gw_node_model *m)
-{
-	return &n->states[m - n->doc->models];
-}
-
 /* ---- freshness ----------------------------------------------------------- */
 
 uint64_t

@@ -117,11 +117,6 @@ const struct gw_node *gw_node_view_next(const struct gw_node_view *v,
 const struct gw_node *gw_node_view_find(const struct gw_node_view *v,
 					struct reg_node_ref ref);
 
-/* gw_node_model_state - what @n told of @m, one of its doc's models; valid as long
- * as @n is. */
-const struct gw_model_state *
-gw_node_model_state(const struct gw_node *n, const struct gw_node_model *m);
-
 /* gw_node_age_ms - since its last sign of life, read from the registry
  * now; UINT64_MAX when it is gone. 0 for one of the configuration. */
 uint64_t gw_node_age_ms(const struct gw_node_view *v, const struct gw_node *n,

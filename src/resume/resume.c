@@ -234,12 +234,6 @@ gw_resume_ask(struct gw_resume *rs, const char *node, bool plain)
 }
 
 bool
-gw_resume_asks_plainly(const struct gw_resume *rs)
-{
-	return rs->join.plain;
-}
-
-bool
 gw_resume_refuses(int status)
 {
 	/* llama-server says 500 for what a template raises. */

@@ -117,10 +117,6 @@ GW_MUSTCHECK int gw_resume_again(const struct gw_resume *rs,
  */
 void gw_resume_ask(struct gw_resume *rs, const char *node, bool plain);
 
-/* gw_resume_asks_plainly - the last gw_resume_ask() was plain, or nothing had
- * been said that could be continued. */
-bool gw_resume_asks_plainly(const struct gw_resume *rs);
-
 /*
  * gw_resume_refuses - does this status say that the server takes no assistant's
  * message as the last one (or not those two members)? Ask plainly then.

@@ -3,7 +3,6 @@
  * it opens. */
 #include "routing/choices.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -287,21 +286,4 @@ gw_choice_is_usable(const struct gw_choice *c)
 	return c->state == GW_STATE_READY || c->state == GW_STATE_COLD ||
 	       c->state == GW_STATE_FULL ||
 	       (c->state == GW_STATE_EJECTED && !c->unreachable);
-}
-
-const char *
-gw_choice_reason(const struct gw_choice *c, uint64_t now_ms, char *out,
-		 size_t cap)
-{
-	uint64_t left_ms =
-		c->pause_ends_ms > now_ms ? c->pause_ends_ms - now_ms : 0;
-
-	if (c->state == GW_STATE_EJECTED)
-		snprintf(out, cap,
-			 "ejected: it failed several times in a row; it is "
-			 "asked again in %.1f s",
-			 (double)left_ms / 1000.0);
-	else
-		snprintf(out, cap, "%s", gw_state_name(c->state));
-	return out;
 }

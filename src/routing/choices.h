@@ -16,8 +16,6 @@
 
 struct gw_routing;
 
-#define GW_CHOICE_REASON_BYTES 192
-
 /* Storage for choices; all zero = empty. */
 struct gw_choices {
 	struct gw_choice *at;
@@ -54,11 +52,6 @@ enum gw_rank gw_choice_rank(const struct gw_choice *c);
 /* gw_choice_is_usable - would a request that goes there now be served, as far as
  * anybody knows? */
 bool gw_choice_is_usable(const struct gw_choice *c);
-
-/* gw_choice_reason - why it is in its state, where that says more than its name.
- * Returns @out. */
-const char *gw_choice_reason(const struct gw_choice *c, uint64_t now_ms,
-			     char *out, size_t cap);
 
 /* gw_state_name - as people read it; static storage. */
 const char *gw_state_name(enum gw_state state);

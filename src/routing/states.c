@@ -194,15 +194,14 @@ ask_again(struct gw_routing *routing, const struct gw_probe_target target)
 
 static const char *
 why(const struct gw_routing *routing, const struct gw_choice *c,
-    uint64_t now_ms, char out[GW_CHOICE_REASON_BYTES])
+    char out[GW_PROBE_REASON_BYTES])
 {
 	struct reg_probe last;
 
 	reg_probe_last(routing->reg, c->keys.probe, &last);
 	if (c->unreachable || c->state == GW_STATE_LOADING)
-		return gw_probe_reason(last.result, out,
-				       GW_CHOICE_REASON_BYTES);
-	return gw_choice_reason(c, now_ms, out, GW_CHOICE_REASON_BYTES);
+		return gw_probe_reason(last.result, out, GW_PROBE_REASON_BYTES);
+	return gw_state_name(c->state);
 }
 
 /*
@@ -222,7 +221,7 @@ judge_discovered(struct gw_routing *routing, const struct gw_model *m,
 	if (n == 0)
 		gw_availability_none(routing, m->role, out);
 	for (size_t i = 0; i < n; i++) {
-		char text[GW_CHOICE_REASON_BYTES];
+		char text[GW_PROBE_REASON_BYTES];
 		struct gw_choice choice;
 
 		gw_node_choice(routing, config, c[i].node,
@@ -232,13 +231,9 @@ judge_discovered(struct gw_routing *routing, const struct gw_model *m,
 			return true;
 		if (i == 0)
 			snprintf(out->reason, sizeof(out->reason),
-				 "no fresh node is %s: %s: %s",
-				 choice.state == GW_STATE_EJECTED &&
-						 !choice.unreachable
-					 ? "to be asked now"
-					 : "reachable",
+				 "no fresh node is reachable: %s: %s",
 				 c[i].node->doc->node_id,
-				 why(routing, &choice, now_ms, text));
+				 why(routing, &choice, text));
 	}
 	return false;
 }
@@ -247,7 +242,7 @@ static bool
 judge_alone(struct gw_routing *routing, const struct gw_model *m,
 	    struct gw_usable *out)
 {
-	char text[GW_CHOICE_REASON_BYTES];
+	char text[GW_PROBE_REASON_BYTES];
 	uint64_t now_ms = gw_mono_ms();
 	struct gw_choice choice;
 
@@ -258,7 +253,7 @@ judge_alone(struct gw_routing *routing, const struct gw_model *m,
 	if (gw_choice_is_usable(&choice))
 		return true;
 	snprintf(out->reason, sizeof(out->reason), "%s",
-		 why(routing, &choice, now_ms, text));
+		 why(routing, &choice, text));
 	return false;
 }
 

@@ -7,11 +7,9 @@
 
 static const struct {
 	enum gw_code code;
-	bool repick;
 	const char *text;
 } results[GW_TRANSFER__MAX] = {
-#define RESULT(name, code, retry, text)                                        \
-	[GW_TRANSFER_##name] = {GW_ERR_##code, retry, text},
+#define RESULT(name, code, text) [GW_TRANSFER_##name] = {GW_ERR_##code, text},
 #include "upstream/transfer_result.def"
 #undef RESULT
 };
@@ -26,12 +24,6 @@ enum gw_code
 gw_transfer_code(enum gw_transfer_result result)
 {
 	return results[result].code;
-}
-
-bool
-gw_transfer_may_repick(enum gw_transfer_result result)
-{
-	return results[result].repick;
 }
 
 static enum gw_transfer_result

@@ -20,7 +20,7 @@
 #define GW_HEADERS_MAX (64u << 10) /* bytes of an answer's heads and trailers */
 
 enum gw_transfer_result {
-#define RESULT(name, code, retry, text) GW_TRANSFER_##name,
+#define RESULT(name, code, text) GW_TRANSFER_##name,
 #include "upstream/transfer_result.def"
 #undef RESULT
 	GW_TRANSFER__MAX
@@ -134,6 +134,5 @@ uint64_t gw_transfer_sent(const struct gw_transfer *t);
 /* Rows of transfer_result.def; static storage. */
 const char *gw_transfer_reason(enum gw_transfer_result result);
 enum gw_code gw_transfer_code(enum gw_transfer_result result);
-bool gw_transfer_may_repick(enum gw_transfer_result result);
 
 #endif

@@ -127,9 +127,8 @@ trial_runs() {
     curl -s --noproxy '*' --max-time 300 -o /dev/null -H 'Content-Type: application/json' \
       --data-binary "$(chat_json team)" "$GW_URL/v1/chat/completions" 3>&- 4>&- &
     gw_track "stream-$!" "$!"
-    sleep 0.1
+    return 1
   }
-  (($(asked one) > $1))
 }
 
 @test "ejection: the trial fails -> ejected again, for twice as long, up to pause_max_s" {

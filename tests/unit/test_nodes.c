@@ -189,7 +189,7 @@ told(const char *id, size_t model)
 
 	gw_node_view_refresh(view);
 	n = node(id);
-	s = gw_node_model_state(n, &n->doc->models[model]);
+	s = &n->states[model];
 	snprintf(text, sizeof(text), "%d/%u%s%s", s->state, s->parallel,
 		 s->evicts ? "!" : "", s->told ? "" : "?");
 	return text;

@@ -229,7 +229,6 @@ chain(void)
 			  fourth[] = SAY("4", "abc") STOP("4") DONE;
 
 	gw_resume_ask(rs, "two", false);
-	ok(!gw_resume_asks_plainly(rs), "chain: a continuation is asked for");
 	ok(feed(rs, second, strlen(second), 3) == GW_RESUME_GOES_ON &&
 		   broke(rs, REQUEST, &no_defaults) == GW_RESUME_ASK,
 	   "chain: the second breaks, too");
@@ -239,7 +238,6 @@ chain(void)
 	ok(feed(rs, third, strlen(third), 3) == GW_RESUME_STARTED_ANEW,
 	   "chain: the third begins anew");
 	gw_resume_ask(rs, "thr\nee", true);
-	ok(gw_resume_asks_plainly(rs), "chain: it is asked plainly");
 	ok(feed(rs, fourth, strlen(fourth), 3) == GW_RESUME_GOES_ON &&
 		   broke(rs, REQUEST, &no_defaults) == GW_RESUME_WHOLE,
 	   "chain: and says the rest");

@@ -522,28 +522,6 @@ test_leave(void)
 	close(fd);
 }
 
-/* Only who surely did not get the request leaves it to another, or did and does
- * not want it. */
-static void
-test_repick(void)
-{
-	for (int i = 0; i < GW_TRANSFER__MAX; i++) {
-		bool may = i == GW_TRANSFER_REFUSED ||
-			   i == GW_TRANSFER_CONNECT_TIMEOUT ||
-			   i == GW_TRANSFER_UNREACHABLE ||
-			   i == GW_TRANSFER_STRANGER || i == GW_TRANSFER_DNS ||
-			   i == GW_TRANSFER_TLS ||
-			   i == GW_TRANSFER_UNACKNOWLEDGED ||
-			   i == GW_TRANSFER_INTERNAL ||
-			   i == GW_TRANSFER_KEY_REFUSED ||
-			   i == GW_TRANSFER_UNAVAILABLE;
-
-		ok(gw_transfer_may_repick(i) == may, "transfer: %s -> %s",
-		   gw_transfer_reason(i),
-		   may ? "another node" : "no other node");
-	}
-}
-
 /* ---- heads --------------------------------------------------------------- */
 
 static void
@@ -769,7 +747,6 @@ main(void)
 	upstream_open();
 	test_ends();
 	test_leave();
-	test_repick();
 	test_early_hints();
 	test_value(VALUE_MAX - 1);
 	test_value(VALUE_MAX);
