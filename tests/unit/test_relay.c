@@ -295,6 +295,23 @@ kept(void)
 	   "relay kept: behind an early 200 its first 64 KiB, to its end");
 }
 
+/* Of an answer whose length nobody announced. */
+static void
+held_to_the_bound(void)
+{
+	static char most[GW_HELD_MAX + 1];
+	struct gw_request *r =
+		begin_mode(GW_RELAY_HOLD, 200, "application/json");
+
+	memset(most, 'h', GW_HELD_MAX);
+	resumed = 0;
+	ok(up_data(most) && resumed == 0 && r->relay.held.len == GW_HELD_MAX,
+	   "relay held: 64 KiB -> no stage is asked");
+	up_data("h");
+	ok(resumed == 1 && r->relay.first && !r->err.code,
+	   "relay held: one byte more -> it is opened");
+}
+
 static void
 held(void)
 {
@@ -693,6 +710,7 @@ main(void)
 	events();
 	kept();
 	held();
+	held_to_the_bound();
 	comments();
 	signs_of_life();
 	back_pressure();
