@@ -81,6 +81,9 @@ struct gw_pipeline {
 	 * upstream above all: before another upstream is chosen, and when the
 	 * request ends, however it ends. NULL = nothing. */
 	void (*release)(struct gw_request *r);
+	/* Let go of what it held for all of its life, whichever upstreams it
+	 * had: when the request ends, behind release. NULL = nothing. */
+	void (*ended)(struct gw_request *r);
 };
 
 /*

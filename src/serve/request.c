@@ -130,6 +130,8 @@ gw_request_free(struct gw_request *r)
 	ev_timer_stop(w->loop, &r->answer.retry);
 	gw_turn_leave(&w->turns, &r->long_answer.turn);
 	gw_target_clear(r);
+	if (w->pipeline->ended)
+		w->pipeline->ended(r);
 	free(r->accept.path);
 	free_bodies(r);
 	gw_resume_free(r->resume.stream);
