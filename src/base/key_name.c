@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* key_name.c - the only user of libcrypto. */
+/* key_name.c - the first digits of a key's digest. */
 #include "base/key_name.h"
 
-#include <openssl/sha.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "base/digest.h"
 
 void
 gw_key_name(const char *key, char out[GW_KEY_NAME_BYTES])
 {
-	unsigned char hash[SHA256_DIGEST_LENGTH];
+	uint8_t digest[GW_DIGEST_BYTES];
+	char text[GW_DIGEST_TEXT];
 
-	SHA256((const unsigned char *)key, strlen(key), hash);
-	snprintf(out, GW_KEY_NAME_BYTES, "%02x%02x%02x%02x", hash[0], hash[1],
-		 hash[2], hash[3]);
+	gw_digest(key, strlen(key), digest);
+	gw_digest_hex(digest, text);
+	memcpy(out, text, GW_KEY_NAME_BYTES - 1);
+	out[GW_KEY_NAME_BYTES - 1] = '\0';
 }
