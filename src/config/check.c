@@ -153,26 +153,6 @@ check_open(const struct gw_config *c, struct gw_yaml *doc)
 		check_open_registration(c, doc, &a);
 }
 
-static void
-warn_shared_keys(const struct gw_config *c, struct gw_yaml *doc)
-{
-	const struct gw_keys *clients = &c->auth.client_api_keys;
-	const struct gw_keys *nodes = &c->auth.node_api_keys;
-	const struct gw_yaml_node *list = gw_yaml_value(
-		gw_yaml_value(doc->root, "auth"), "node_api_keys");
-
-	for (size_t i = 0; i < nodes->n; i++)
-		for (size_t k = 0; k < clients->n; k++) {
-			if (strcmp(nodes->key[i], clients->key[k]) != 0)
-				continue;
-			gw_yaml_warning(doc, list,
-					"auth.node_api_keys[%zu] is also "
-					"auth.client_api_keys[%zu]: whoever "
-					"has it may do both",
-					i, k);
-		}
-}
-
 /* A node expects its own model_id: the one place where it cannot be told. */
 static void
 warn_unused_model(const struct gw_config *c, struct gw_yaml *doc)
@@ -223,6 +203,5 @@ gw_config_check(const struct gw_config *c, struct gw_yaml *doc)
 	check_roles(c, doc);
 	check_open(c, doc);
 	warn_places(c, doc);
-	warn_shared_keys(c, doc);
 	warn_unused_model(c, doc);
 }

@@ -96,7 +96,7 @@ build(struct gw_config *c, struct gw_config_internal *in)
 		return;
 	if (complete(c, doc) < 0 || gw_names_build(c, in) < 0 ||
 	    gw_failing_settle(c, doc) < 0 || gw_nodes_settle(c, in) < 0 ||
-	    name_all_keys(c) < 0) {
+	    gw_clients_build(c, in) < 0 || name_all_keys(c) < 0) {
 		doc->no_memory = true;
 		return;
 	}
@@ -125,7 +125,10 @@ gw_config_new(void)
 int
 gw_config_seal(struct gw_config *c)
 {
-	return gw_names_build(c, c->internal) < 0 ? -1 : name_all_keys(c);
+	if (gw_names_build(c, c->internal) < 0 ||
+	    gw_clients_build(c, c->internal) < 0)
+		return -1;
+	return name_all_keys(c);
 }
 
 struct gw_config *
@@ -177,6 +180,7 @@ gw_config_unref(struct gw_config *c)
 		return;
 	in = c->internal;
 	gw_failing_release(c);
+	gw_clients_release(in);
 	gw_schema_release(&gw_config_schema, c);
 	free(c->auth.client_key_names);
 	free(c->auth.node_key_names);

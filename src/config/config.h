@@ -30,8 +30,18 @@
 /* Bytes of a name that leads to a model, so of a request's decoded `model`. */
 #define GW_MODEL_NAME_MAX 256
 
+#define GW_QUEUE_MAX 16384	/* requests that wait at one alias */
+
+#define GW_CLIENTS_MAX 16384	/* entries of auth.clients */
+#define GW_NODE_KEYS_MAX 4096	/* entries of auth.nodes */
+#define GW_CLIENT_NAME_MAX 64	/* bytes of what an entry is called */
+#define GW_CLIENT_USER_MAX 256	/* bytes of a web server's user */
+#define GW_CLIENT_RATE_MAX 1000000 /* requests a minute */
+
 enum gw_model_type { GW_MODEL_PROXY, GW_MODEL_DISCOVERED };
 enum gw_strategy { GW_ROUND_ROBIN, GW_RANDOM, GW_LEAST_BUSY, GW_AFFINITY };
+/* Who of those that wait goes first; the smaller the better. */
+enum gw_priority { GW_INTERACTIVE, GW_NORMAL, GW_BATCH };
 
 /* Limits of one request, milliseconds; 0 = no limit. */
 struct gw_timeouts {
@@ -63,6 +73,36 @@ struct gw_pem {
 	char *path;
 	char *text;			/* NULL = the system's authorities */
 	size_t len;
+};
+
+/* How many requests may wait for a slot, and for how long. */
+struct gw_queue {
+	uint32_t max;	     /* 0 = none; <= GW_QUEUE_MAX */
+	uint32_t timeout_ms; /* 0 = none waits */
+};
+
+/* Somebody who may send requests: one of auth.clients, or a plain key. */
+struct gw_client {
+	char *name;			/* of a plain key: gw_key_name() */
+	char *key, *key_sha256, *user;	/* one of them, the others NULL; a
+					 * plain key has none of them here */
+	struct gw_keys models;		/* patterns of aliases; key NULL = all */
+	bool all_models;
+	uint32_t max_concurrency;	/* 0 = no bound */
+	uint32_t requests_per_minute;	/* 0 = no limit */
+	enum gw_priority priority;
+	/* Of the key's digest, or of the user's name: the same in every process
+	 * and after every edit that leaves the key as it is. The same for a key
+	 * and for its digest. */
+	uint64_t id[2];
+};
+
+/* Who may register nodes: one of auth.nodes, or a plain key. */
+struct gw_node_key {
+	char *name;			/* of a plain key: gw_key_name() */
+	char *key, *key_sha256;		/* one of them; as above */
+	/* Patterns, patterns and networks; key NULL = any. */
+	struct gw_keys node_ids, roles, base_url_cidrs;
 };
 
 /* A model of a node that is written in the configuration. */
@@ -120,6 +160,10 @@ struct gw_model {
 	const struct gw_model **fallbacks; /* the same, resolved, in order */
 	size_t n_fallbacks;
 	bool resume;			/* continue streams that broke */
+	uint32_t max_concurrency;	/* proxy: requests in flight; 0 = no
+					 * bound */
+	struct gw_queue queue;
+	uint64_t key;			/* gw_hash_text() of the alias */
 };
 
 struct gw_config {
@@ -147,6 +191,12 @@ struct gw_config {
 		struct gw_keys client_api_keys;
 		struct gw_keys node_api_keys;
 		char *upstream_node_key; /* Bearer for discovered nodes, or NULL */
+		struct gw_client *clients; /* in the order of the file */
+		size_t n_clients;
+		struct gw_node_key *nodes; /* in the order of the file */
+		size_t n_nodes;
+		struct gw_keys operator_keys;
+		bool trust_web_server_user;
 		/* What each of the keys is called, by its place in the list. */
 		gw_key_name_text *client_key_names, *node_key_names;
 	} auth;
@@ -186,7 +236,9 @@ gw_config_load(const char *const *paths, size_t n, struct gw_diag *diag);
 GW_MUSTCHECK struct gw_config *gw_config_new(void);
 
 /*
- * gw_config_seal - the snapshot is filled: names can be looked up from now on.
+ * gw_config_seal - the snapshot is filled: names, clients and keys
+ * (config/clients.h) can be looked up from now on. Once. Of a key that is there
+ * twice the first one counts.
  * Returns 0, or -1 when memory is out.
  */
 GW_MUSTCHECK int gw_config_seal(struct gw_config *c);

@@ -7,6 +7,7 @@
 #ifndef GW_CONFIG_INTERNAL_H
 #define GW_CONFIG_INTERNAL_H
 
+#include "base/digest.h"
 #include "config/config.h"
 #include "config/schema.h"
 
@@ -24,11 +25,51 @@ extern const struct gw_kind gw_kind_meta;
 /* kinds_pem.c: a file of certificates [struct gw_pem] */
 extern const struct gw_kind gw_kind_pem;
 
+/* kinds_auth.c: what entries of auth.clients and auth.nodes are made of. */
+extern const struct gw_kind gw_kind_digest;   /* 64 digits [char *] */
+extern const struct gw_kind gw_kind_patterns; /* [struct gw_keys] */
+extern const struct gw_kind gw_kind_cidrs;    /* networks [struct gw_keys] */
+
 /* One name that leads to a model: its alias, its id, or one of its names. */
 struct gw_name {
 	const char *text; /* owned by the model; NULL = free slot */
 	size_t len;
 	uint32_t model;	  /* index */
+};
+
+/* Where a name or a key of `auth` is written; clients_build.c has the words. */
+enum gw_auth_place {
+	GW_AUTH_CLIENT_API_KEYS,
+	GW_AUTH_CLIENTS_KEY,
+	GW_AUTH_CLIENTS_SHA256,
+	GW_AUTH_NODE_API_KEYS,
+	GW_AUTH_NODES_KEY,
+	GW_AUTH_NODES_SHA256,
+	GW_AUTH_OPERATOR_KEYS,
+	GW_AUTH_CLIENTS_USER,
+	GW_AUTH_CLIENTS_NAME,
+	GW_AUTH_NODES_NAME,
+};
+
+/* What nobody else of the kind may have. */
+enum gw_credential_kind {
+	GW_CREDENTIAL_NONE, /* a free slot */
+	GW_CREDENTIAL_CLIENT_KEY,
+	GW_CREDENTIAL_NODE_KEY,
+	GW_CREDENTIAL_OPERATOR_KEY,
+	GW_CREDENTIAL_USER,
+	GW_CREDENTIAL_CLIENT_NAME,
+	GW_CREDENTIAL_NODE_NAME,
+};
+
+struct gw_credential {
+	uint8_t digest[GW_DIGEST_BYTES]; /* of the key, or of the name */
+	enum gw_credential_kind kind;
+	enum gw_auth_place place;
+	uint32_t index;			/* in its list, null entries counted */
+	const struct gw_client *client; /* or NULL */
+	const struct gw_node_key *node; /* or NULL */
+	const struct gw_yaml_node *at;	/* NULL: not in a file */
 };
 
 /* Behind gw_config.internal. */
@@ -39,6 +80,13 @@ struct gw_config_internal {
 	const struct gw_model *takes_unknown; /* has "*" among its names */
 	const struct gw_static_node **nodes;  /* by id */
 	size_t n_nodes;			      /* of them; no id twice */
+	struct gw_credential *credentials;    /* as names */
+	size_t credentials_size;
+	struct gw_client *plain_clients;      /* one a client_api_keys */
+	size_t n_plain_clients;
+	struct gw_node_key *plain_nodes; /* one a node_api_keys */
+	size_t n_plain_nodes;
+	const struct gw_client *any_user;     /* has "*" as its user */
 };
 
 /*
@@ -68,6 +116,27 @@ GW_MUSTCHECK int gw_defaults_index(struct gw_config *c);
  */
 GW_MUSTCHECK int gw_nodes_settle(struct gw_config *c,
 				 struct gw_config_internal *in);
+
+/*
+ * gw_credential_slot - the slot of a credential: its own, or the free one where
+ * it belongs (clients.c).
+ * @in  has a table
+ */
+struct gw_credential *
+gw_credential_slot(const struct gw_config_internal *in,
+		   enum gw_credential_kind kind,
+		   const uint8_t digest[static GW_DIGEST_BYTES]);
+
+/*
+ * gw_clients_build - complete clients and node keys, and make them known by
+ * what they send (clients_build.c). One that is known already is a finding where the
+ * document still takes findings. Returns 0, or -1 when memory is out.
+ */
+GW_MUSTCHECK int gw_clients_build(struct gw_config *c,
+				  struct gw_config_internal *in);
+
+/* gw_clients_release - free what gw_clients_build() made. */
+void gw_clients_release(struct gw_config_internal *in);
 
 /* An address of an upstream in the configuration, and what belongs to it. */
 struct gw_place {

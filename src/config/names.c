@@ -185,8 +185,12 @@ gw_names_build(struct gw_config *c, struct gw_config_internal *in)
 	if (!in->names)
 		return -1;
 	/* Aliases first: they cannot clash with each other. */
-	for (size_t i = 0; i < c->n_models; i++)
+	for (size_t i = 0; i < c->n_models; i++) {
+		struct gw_model *m = &c->models[i];
+
+		m->key = m->alias ? gw_hash_text(m->alias) : 0;
 		add_alias(c, in, i);
+	}
 	for (size_t i = 0; i < c->n_models; i++)
 		add_id(c, in, i);
 	for (size_t i = 0; i < c->n_models; i++)

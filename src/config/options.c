@@ -103,6 +103,11 @@ _Static_assert(GW_ROUND_ROBIN == 0 && GW_RANDOM == 1 && GW_LEAST_BUSY == 2 &&
 		       GW_AFFINITY == 3,
 	       "model_strategies lists the words of enum gw_strategy in order");
 
+static const char *const client_priorities[] = {"interactive", "normal",
+						"batch", NULL};
+_Static_assert(GW_INTERACTIVE == 0 && GW_NORMAL == 1 && GW_BATCH == 2,
+	       "client_priorities lists the words of enum gw_priority in order");
+
 static const struct gw_record model_record = {
 	.size = sizeof(struct gw_model),
 	.count_offset = offsetof(struct gw_config, n_models),
@@ -126,6 +131,20 @@ static const struct gw_record served_record = {
 	.noun = "model",
 };
 
+static const struct gw_record client_record = {
+	.size = sizeof(struct gw_client),
+	.count_offset = offsetof(struct gw_config, auth.n_clients),
+	.max = GW_CLIENTS_MAX,
+	.noun = "client",
+};
+
+static const struct gw_record node_key_record = {
+	.size = sizeof(struct gw_node_key),
+	.count_offset = offsetof(struct gw_config, auth.n_nodes),
+	.max = GW_NODE_KEYS_MAX,
+	.noun = "node key",
+};
+
 #define PROXY GROUP(GW_MODEL_PROXY)
 #define DISCOVERED GROUP(GW_MODEL_DISCOVERED)
 #define KIND_ORIGINS &gw_kind_origins
@@ -135,6 +154,9 @@ static const struct gw_record served_record = {
 #define KIND_ROLES &gw_kind_roles
 #define KIND_META &gw_kind_meta
 #define KIND_HEADER &gw_kind_header
+#define KIND_DIGEST &gw_kind_digest
+#define KIND_PATTERNS &gw_kind_patterns
+#define KIND_CIDRS &gw_kind_cidrs
 #define KIND_DEFAULTS &gw_kind_defaults
 
 static const struct gw_option options[] = {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/clients.h"
 #include "config/url.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/worker.h"
@@ -76,11 +77,10 @@ enum gw_step
 gw_stage_check_origin(struct gw_request *r)
 {
 	unsigned flags = r->accept.endpoint->flags;
-	const struct gw_keys *keys = flags & GW_EP_NODE_KEY
-					     ? &r->config->auth.node_api_keys
-					     : &r->config->auth.client_api_keys;
+	bool open = flags & GW_EP_NODE_KEY ? gw_nodes_open(r->config)
+					   : gw_clients_open(r->config);
 
-	if (keys->n || flags & GW_EP_ANYONE || !is_foreign(r))
+	if (!open || flags & GW_EP_ANYONE || !is_foreign(r))
 		return GW_NEXT;
 	gw_err_set(&r->err, GW_ERR_FORBIDDEN_ORIGIN, 0,
 		   "web pages of other origins are not served where no keys "

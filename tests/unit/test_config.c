@@ -137,7 +137,8 @@ static const struct {
 	{"config: a key like no other -> all known ones",
 	 DISCOVERED_MODEL "auth: {zzzzzzzzzzzz: 1}\n", NULL,
 	 E "2:8: error: unknown key `auth.zzzzzzzzzzzz`; known here: "
-	   "`client_api_keys`, `node_api_keys`, `upstream_node_key`\n"},
+	   "`client_api_keys`, `node_api_keys`, `upstream_node_key`, "
+	   "`clients`, `nodes`, `operator_keys`, `trust_web_server_user`\n"},
 	{"config: an unknown key of a model -> nearest key",
 	 "models:\n  m: {type: discovered, stratgy: random}\n", NULL,
 	 E "2:25: error: unknown key `models.m.stratgy`; did you mean "
@@ -483,7 +484,7 @@ static const struct {
 	 DISCOVERED_MODEL "auth: {client_api_keys: [a, k], "
 			  "node_api_keys: [k]}\n",
 	 NULL,
-	 E "2:48: warning: auth.node_api_keys[0] is also "
+	 E "2:49: warning: auth.node_api_keys[0] is also "
 	   "auth.client_api_keys[1]: whoever has it may do both\n"},
 	{"config: defaults.model of a discovered alias -> warning, no effect",
 	 "models:\n  r: {type: discovered, defaults: {model: x}}\n", NULL,

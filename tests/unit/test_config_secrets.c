@@ -111,11 +111,11 @@ substitution(void)
 			     "  client_api_keys:\n"
 			     "    - ${env:GW_SECRET}\n"
 			     "    - \"${file:sub/key}\"\n"
-			     "    - ${file:link}\n"
+			     "    - \"1${file:link}\"\n"
 			     "    - a-${env:GW_PORT}-${env:GW_PORT}-z\n"
 			     "    - $${env:GW_SECRET}\n"
 			     "    - $$${env:GW_PORT}\n"
-			     "    - ${env:GW_NESTED}\n"
+			     "    - 1${env:GW_NESTED}\n"
 			     "    - pa$$word\n"
 			     "models:\n"
 			     "  m:\n"
@@ -125,9 +125,9 @@ substitution(void)
 			     "      user: ${env:GW_PORT}\n",
 			     NULL);
 	static const char *const want[] = {
-		"s3cret-from-env",  "s3cret-from-file", "s3cret-from-file",
-		"a-8080-8080-z",    "${env:GW_SECRET}", "$${env:GW_PORT}",
-		"${env:GW_SECRET}", "pa$$word",
+		"s3cret-from-env",   "s3cret-from-file",  "1s3cret-from-file",
+		"a-8080-8080-z",     "${env:GW_SECRET}",  "$${env:GW_PORT}",
+		"1${env:GW_SECRET}", "pa$$word",
 	};
 	static const char *const titles[] = {
 		"secrets: a variable",
@@ -307,6 +307,10 @@ static const char *const printed = "version: 1\n"
 				   "  client_api_keys: ['***', '***']\n"
 				   "  node_api_keys: []\n"
 				   "  upstream_node_key: '***'\n"
+				   "  clients: []\n"
+				   "  nodes: []\n"
+				   "  operator_keys: []\n"
+				   "  trust_web_server_user: false\n"
 				   "models:\n"
 				   "  w:\n"
 				   "    type: proxy\n"
@@ -337,6 +341,10 @@ static const char *const printed = "version: 1\n"
 				   "      backoff_max_s: 5\n"
 				   "    fallback: []\n"
 				   "    resume: false\n"
+				   "    max_concurrency: 0\n"
+				   "    queue:\n"
+				   "      max: 64\n"
+				   "      timeout_s: 120\n"
 				   "  \"5\":\n"
 				   "    type: discovered\n"
 				   "    openai_model_name: \"5\"\n"
@@ -357,6 +365,9 @@ static const char *const printed = "version: 1\n"
 				   "      backoff_max_s: 5\n"
 				   "    fallback: []\n"
 				   "    resume: false\n"
+				   "    queue:\n"
+				   "      max: 64\n"
+				   "      timeout_s: 120\n"
 				   "nodes:\n"
 				   "- node_id: n\n"
 				   "  base_url: http://127.0.0.1:1\n"
