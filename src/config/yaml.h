@@ -17,9 +17,9 @@
 #include "config/diag.h"
 
 #define GW_CONFIG_FILES_MAX 16
-#define GW_CONFIG_FILE_MAX (1u << 20) /* bytes of one file */
+#define GW_CONFIG_FILE_MAX (4u << 20) /* bytes of one file */
 #define GW_CONFIG_DEPTH_MAX 64	      /* nesting of lists and mappings */
-#define GW_CONFIG_NODES_MAX 100000    /* nodes of a file, aliases expanded */
+#define GW_CONFIG_NODES_MAX 250000    /* nodes of a file, aliases expanded */
 #define GW_CONFIG_ANCHORS_MAX 1024    /* anchors of a file */
 #define GW_CONFIG_TEXT_MAX (4u << 20) /* bytes of scalars, aliases expanded */
 #define GW_CONFIG_NUMBER_MAX 1024     /* characters of one number */

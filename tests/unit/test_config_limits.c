@@ -72,7 +72,7 @@ alias_bomb(void)
 		put(&b, "]\n", 1);
 	}
 	expect_first("limits: ten levels of ten aliases", &b,
-		     E "5:45: error: the file holds more than 100000 values or "
+		     E "6:15: error: the file holds more than 250000 values or "
 		       "4194304 bytes once its aliases are expanded");
 }
 
@@ -94,7 +94,7 @@ merge_bombs(void)
 		put(&b, "}\n", 1);
 	}
 	expect_first("limits: ten levels of twenty merges", &b,
-		     E "5:64: error: the file holds more than 100000 values or "
+		     E "5:179: error: the file holds more than 250000 values or "
 		       "4194304 bytes once its aliases are expanded");
 	put(&many, "x-a: &a {k: 1}\nx-b: {<<: [*a", 1);
 	put(&many, ", *a", 20000);
@@ -113,24 +113,24 @@ alias_of_long_text(void)
 	put(&b, "*a, ", 100);
 	put(&b, "]\n", 1);
 	expect_first("limits: half a megabyte a hundred times", &b,
-		     E "2:29: error: the file holds more than 100000 values or "
+		     E "2:29: error: the file holds more than 250000 values or "
 		       "4194304 bytes once its aliases are expanded");
 }
 
 static void
 large_files(void)
 {
-	struct gw_buf b GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(12 << 20);
+	struct gw_buf b GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(16 << 20);
 
 	put(&b, DISCOVERED_MODEL "#", 1);
-	put(&b, "x", (1 << 20) - b.len);
-	expect_first("limits: exactly 1 MiB", &b, NULL);
+	put(&b, "x", (4 << 20) - b.len);
+	expect_first("limits: exactly 4 MiB", &b, NULL);
 	put(&b, "x", 1);
 	expect_first("limits: one byte more", &b,
-		     "base.yaml: error: is larger than 1048576 bytes");
+		     "base.yaml: error: is larger than 4194304 bytes");
 	put(&b, "0123456789", 1 << 20);
 	expect_first("limits: more than 10 MB", &b,
-		     "base.yaml: error: is larger than 1048576 bytes");
+		     "base.yaml: error: is larger than 4194304 bytes");
 }
 
 static void
@@ -161,24 +161,24 @@ deep_files(void)
 static void
 wide_files(void)
 {
-	struct gw_buf b GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(1 << 20);
+	struct gw_buf b GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(1 << 21);
 
-	for (int i = 0; i < 60000; i++)
+	for (int i = 0; i < 150000; i++)
 		if (gw_buf_printf(&b, "k%d: 1\n", i) < 0)
 			fixture_fatal("out of memory");
-	expect_first("limits: 120,000 values", &b,
-		     E "50000:9: error: the file holds more than 100000 values "
+	expect_first("limits: 300,000 values", &b,
+		     E "125000:10: error: the file holds more than 250000 values "
 		       "or 4194304 bytes once its aliases are expanded");
 	gw_buf_clear(&b);
-	for (int i = 0; i < 49000; i++)
+	for (int i = 0; i < 124000; i++)
 		if (gw_buf_printf(&b, "k%d: 1\n", i) < 0)
 			fixture_fatal("out of memory");
-	expect_first("limits: 49,000 unknown keys", &b,
+	expect_first("limits: 124,000 unknown keys", &b,
 		     E "1:1: error: unknown key `k0`; known here: `version`, "
 		       "`default_model`, `gateway`, `auth`, `models`, `nodes`");
 	gw_buf_clear(&b);
-	put(&b, "a: 1\n", 49000);
-	expect_first("limits: one key 49,000 times", &b,
+	put(&b, "a: 1\n", 124000);
+	expect_first("limits: one key 124,000 times", &b,
 		     E "2:1: error: duplicate key `a`; it stands at line 1 "
 		       "already");
 	gw_buf_clear(&b);
