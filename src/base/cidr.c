@@ -79,8 +79,9 @@ gw_cidr_read(const char *text, size_t len, struct gw_cidr *out)
 	}
 	for (unsigned i = net.bits; i < (net.is_six ? 128 : 32); i++)
 		if (bit(net.address, i))
-			return "has bits set behind those that count: a "
-			       "network, or one address with all its bits?";
+			return "has bits set behind those that count: write "
+			       "0 there, or leave out the slash for one "
+			       "address";
 	*out = net;
 	return NULL;
 }
