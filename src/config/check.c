@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/clients.h"
 #include "config/url.h"
 #include "reg.h"
 
@@ -143,13 +144,13 @@ check_open(const struct gw_config *c, struct gw_yaml *doc)
 
 	if (!a.host || gw_host_is_loopback(a.host))
 		return;
-	if (!c->auth.client_api_keys.n)
+	if (gw_clients_open(c))
 		gw_yaml_warning(doc, a.at,
 				"%s: `%s` is not a loopback address and "
 				"auth.client_api_keys is empty: everybody who "
 				"reaches this host may use the models",
 				a.from, gw_yaml_show(a.at, a.host));
-	if (!c->auth.node_api_keys.n)
+	if (gw_nodes_open(c))
 		check_open_registration(c, doc, &a);
 }
 

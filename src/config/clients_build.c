@@ -12,35 +12,11 @@
 
 #include "config/clients.h"
 
-/* One list of `auth` while it goes into the table. */
-struct list {
-	struct gw_config_internal *in;
-	const struct gw_yaml_node *node; /* where it is written, or NULL */
-	size_t at;			 /* the element, null entries counted */
-	const struct gw_yaml_node *map;	 /* of a record's element, or NULL */
-};
-
-static struct list
-open_list(struct gw_config_internal *in, const char *name)
+/* Where a list of `auth` is written, or NULL. */
+static const struct gw_yaml_node *
+list_of(const struct gw_config_internal *in, const char *name)
 {
-	return (struct list){
-		.in = in,
-		.node = gw_yaml_value(gw_yaml_value(in->doc.root, "auth"),
-				      name),
-		.at = SIZE_MAX,
-	};
-}
-
-/* On to the next element of records: those that are null are none. */
-static void
-next_record(struct list *l)
-{
-	l->at++;
-	if (!l->node)
-		return;
-	while (gw_yaml_is_null(l->node->child[l->at].value))
-		l->at++;
-	l->map = l->node->child[l->at].value;
+	return gw_yaml_value(gw_yaml_value(in->doc.root, "auth"), name);
 }
 
 /* How a place is written: what is in front of the index, what is behind. */
@@ -196,11 +172,11 @@ add_text(struct gw_config_internal *in, struct gw_credential *c,
 /* Where element @i of a list of @n keys is written, or the list, after a
  * mistake in it. */
 static const struct gw_yaml_node *
-written_at(const struct list *l, size_t n, size_t i)
+written_at(const struct gw_yaml_node *list, size_t n, size_t i)
 {
-	return l->node && l->node->kind == GW_YAML_LIST && l->node->n == n
-		       ? l->node->child[i].value
-		       : l->node;
+	return list && list->kind == GW_YAML_LIST && list->n == n
+		       ? list->child[i].value
+		       : list;
 }
 
 static int
@@ -217,7 +193,7 @@ static int
 add_plain_clients(struct gw_config *c, struct gw_config_internal *in)
 {
 	const struct gw_keys *keys = &c->auth.client_api_keys;
-	struct list l = open_list(in, "client_api_keys");
+	const struct gw_yaml_node *list = list_of(in, "client_api_keys");
 
 	in->plain_clients = calloc(keys->n + 1, sizeof(*in->plain_clients));
 	if (!in->plain_clients)
@@ -229,7 +205,7 @@ add_plain_clients(struct gw_config *c, struct gw_config_internal *in)
 			.place = GW_AUTH_CLIENT_API_KEYS,
 			.index = (uint32_t)i,
 			.client = client,
-			.at = written_at(&l, keys->n, i),
+			.at = written_at(list, keys->n, i),
 		};
 
 		client->all_models = true;
@@ -245,7 +221,7 @@ static int
 add_plain_nodes(struct gw_config *c, struct gw_config_internal *in)
 {
 	const struct gw_keys *keys = &c->auth.node_api_keys;
-	struct list l = open_list(in, "node_api_keys");
+	const struct gw_yaml_node *list = list_of(in, "node_api_keys");
 	uint64_t id[2];
 
 	in->plain_nodes = calloc(keys->n + 1, sizeof(*in->plain_nodes));
@@ -258,7 +234,7 @@ add_plain_nodes(struct gw_config *c, struct gw_config_internal *in)
 			.place = GW_AUTH_NODE_API_KEYS,
 			.index = (uint32_t)i,
 			.node = node,
-			.at = written_at(&l, keys->n, i),
+			.at = written_at(list, keys->n, i),
 		};
 
 		if (name_of_key(keys->key[i], &node->name) < 0)
@@ -272,14 +248,14 @@ static void
 add_operators(struct gw_config *c, struct gw_config_internal *in)
 {
 	const struct gw_keys *keys = &c->auth.operator_keys;
-	struct list l = open_list(in, "operator_keys");
+	const struct gw_yaml_node *list = list_of(in, "operator_keys");
 	uint64_t id[2];
 
 	for (size_t i = 0; i < keys->n; i++) {
 		struct gw_credential one = {
 			.place = GW_AUTH_OPERATOR_KEYS,
 			.index = (uint32_t)i,
-			.at = written_at(&l, keys->n, i),
+			.at = written_at(list, keys->n, i),
 		};
 
 		add_key(in, &one, keys->key[i], id);
@@ -288,13 +264,13 @@ add_operators(struct gw_config *c, struct gw_config_internal *in)
 
 /* ---- entries ------------------------------------------------------------- */
 
-/* @one, at a key of the element that @l is at. */
+/* @one, at a key of the entry that is written at @map. */
 static struct gw_credential *
-at_key(struct gw_credential *one, const struct list *l,
+at_key(struct gw_credential *one, const struct gw_yaml_node *map,
        enum gw_auth_place place)
 {
 	one->place = place;
-	one->at = gw_yaml_value(l->map, places[place].key + 1);
+	one->at = gw_yaml_value(map, places[place].key + 1);
 	return one;
 }
 
@@ -312,26 +288,28 @@ add_user(struct gw_config_internal *in, struct gw_credential *one,
 static void
 add_clients(struct gw_config *c, struct gw_config_internal *in)
 {
-	struct list l = open_list(in, "clients");
+	const struct gw_yaml_node *list = list_of(in, "clients"), *map;
+	size_t at = SIZE_MAX;
 
 	for (size_t i = 0; i < c->auth.n_clients; i++) {
 		struct gw_client *client = &c->auth.clients[i];
 		struct gw_credential one = {.client = client};
 
-		next_record(&l);
-		one.index = (uint32_t)l.at;
+		map = gw_config_next_record(list, &at);
+		one.index = (uint32_t)at;
 		client->all_models = !client->models.key;
 		if (client->name)
-			add_text(in, at_key(&one, &l, GW_AUTH_CLIENTS_NAME),
+			add_text(in, at_key(&one, map, GW_AUTH_CLIENTS_NAME),
 				 client->name);
 		if (client->key)
-			add_key(in, at_key(&one, &l, GW_AUTH_CLIENTS_KEY),
+			add_key(in, at_key(&one, map, GW_AUTH_CLIENTS_KEY),
 				client->key, client->id);
 		else if (client->key_sha256)
-			add_sha256(in, at_key(&one, &l, GW_AUTH_CLIENTS_SHA256),
+			add_sha256(in,
+				   at_key(&one, map, GW_AUTH_CLIENTS_SHA256),
 				   client->key_sha256, client->id);
 		else if (client->user)
-			add_user(in, at_key(&one, &l, GW_AUTH_CLIENTS_USER),
+			add_user(in, at_key(&one, map, GW_AUTH_CLIENTS_USER),
 				 client);
 	}
 }
@@ -339,23 +317,24 @@ add_clients(struct gw_config *c, struct gw_config_internal *in)
 static void
 add_nodes(struct gw_config *c, struct gw_config_internal *in)
 {
-	struct list l = open_list(in, "nodes");
+	const struct gw_yaml_node *list = list_of(in, "nodes"), *map;
+	size_t at = SIZE_MAX;
 	uint64_t id[2];
 
 	for (size_t i = 0; i < c->auth.n_nodes; i++) {
 		struct gw_node_key *node = &c->auth.nodes[i];
 		struct gw_credential one = {.node = node};
 
-		next_record(&l);
-		one.index = (uint32_t)l.at;
+		map = gw_config_next_record(list, &at);
+		one.index = (uint32_t)at;
 		if (node->name)
-			add_text(in, at_key(&one, &l, GW_AUTH_NODES_NAME),
+			add_text(in, at_key(&one, map, GW_AUTH_NODES_NAME),
 				 node->name);
 		if (node->key)
-			add_key(in, at_key(&one, &l, GW_AUTH_NODES_KEY),
+			add_key(in, at_key(&one, map, GW_AUTH_NODES_KEY),
 				node->key, id);
 		else if (node->key_sha256)
-			add_sha256(in, at_key(&one, &l, GW_AUTH_NODES_SHA256),
+			add_sha256(in, at_key(&one, map, GW_AUTH_NODES_SHA256),
 				   node->key_sha256, id);
 	}
 }

@@ -101,6 +101,7 @@ build(struct gw_config *c, struct gw_config_internal *in)
 		return;
 	}
 	gw_config_check(c, doc);
+	gw_clients_check(c, doc);
 	if (doc->diag->errors == errors && gw_defaults_index(c) < 0)
 		doc->no_memory = true;
 }

@@ -85,16 +85,6 @@ entry_node(const struct gw_yaml *doc, const struct gw_model *m, size_t i)
 		       : at->key;
 }
 
-/* Aliases only: other names of a model are the clients' business. */
-static const struct gw_model *
-by_alias(const struct gw_config *c, const char *alias)
-{
-	const struct gw_model *m =
-		gw_config_model_named(c, alias, strlen(alias));
-
-	return m && strcmp(m->alias, alias) == 0 ? m : NULL;
-}
-
 static void
 report_unknown(const struct gw_config *c, struct gw_yaml *doc,
 	       const struct gw_model *m, size_t i)
@@ -111,12 +101,13 @@ report_unknown(const struct gw_config *c, struct gw_yaml *doc,
 		      near ? "`?" : "");
 }
 
-/* The model of entry @i, or NULL after a finding. */
+/* The model of entry @i, or NULL after a finding. Aliases only: other names of a
+ * model are the clients' business. */
 static const struct gw_model *
 resolve_entry(const struct gw_config *c, struct gw_yaml *doc,
 	      const struct gw_model *m, size_t i)
 {
-	const struct gw_model *to = by_alias(c, m->fallback.key[i]);
+	const struct gw_model *to = gw_config_alias(c, m->fallback.key[i]);
 	const struct gw_yaml_node *at;
 
 	if (!to) {

@@ -118,6 +118,26 @@ GW_MUSTCHECK int gw_nodes_settle(struct gw_config *c,
 				 struct gw_config_internal *in);
 
 /*
+ * gw_config_next_record - the next element of a list of records: those that are
+ * null are none.
+ * @list  what the array was filled from, or NULL: not from a file
+ * @at    SIZE_MAX before the first; then where it stands in the list
+ * Only for as many elements as the array has. NULL with @list NULL.
+ */
+static inline const struct gw_yaml_node *
+gw_config_next_record(const struct gw_yaml_node *list, size_t *at)
+{
+	do
+		(*at)++;
+	while (list && gw_yaml_is_null(list->child[*at].value));
+	return list ? list->child[*at].value : NULL;
+}
+
+/* gw_config_alias - the model with this alias, or NULL (names.c). O(1). */
+const struct gw_model *gw_config_alias(const struct gw_config *c,
+				       const char *alias);
+
+/*
  * gw_credential_slot - the slot of a credential: its own, or the free one where
  * it belongs (clients.c).
  * @in  has a table
@@ -134,6 +154,12 @@ gw_credential_slot(const struct gw_config_internal *in,
  */
 GW_MUSTCHECK int gw_clients_build(struct gw_config *c,
 				  struct gw_config_internal *in);
+
+/*
+ * gw_clients_check - what is wrong with entries of auth.clients and auth.nodes
+ * as a whole (clients_check.c).
+ */
+void gw_clients_check(const struct gw_config *c, struct gw_yaml *doc);
 
 /* gw_clients_release - free what gw_clients_build() made. */
 void gw_clients_release(struct gw_config_internal *in);

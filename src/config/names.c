@@ -47,6 +47,15 @@ gw_config_model(const struct gw_config *c, const char *name, size_t len)
 	return m || !in ? m : in->takes_unknown;
 }
 
+const struct gw_model *
+gw_config_alias(const struct gw_config *c, const char *alias)
+{
+	const struct gw_model *m =
+		gw_config_model_named(c, alias, strlen(alias));
+
+	return m && strcmp(m->alias, alias) == 0 ? m : NULL;
+}
+
 /* A name on its way into the table, and where it is written. */
 struct claim {
 	size_t model;
