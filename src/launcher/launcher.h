@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/command_line.h"
 #include "base/err.h"
@@ -31,6 +32,7 @@ struct launcher_options {
 	uint32_t workers; /* 0 = the configuration's */
 	bool check;
 	bool print_config;
+	bool hash_key;
 };
 
 /*
@@ -42,6 +44,15 @@ struct launcher_options {
  */
 bool launcher_options_parse(struct launcher_options *o, int argc, char **argv,
 			    int *exit_status);
+
+/*
+ * launcher_hash_key - print the SHA-256 of a key, as `key_sha256` has it.
+ * @in  its first line is the key; a byte order mark and the line's end are no
+ *      part of it; nothing behind that is waited for. Blocks until it is there.
+ * Returns the program's exit status: LAUNCHER_EXIT_CONFIG when there is no key,
+ * or one that nobody could send; why is printed, the key never is.
+ */
+int launcher_hash_key(FILE *in);
 
 /* launcher_options_apply - let --host, --port and --workers win in @config. */
 int launcher_options_apply(const struct launcher_options *o,

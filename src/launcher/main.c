@@ -168,6 +168,8 @@ main(int argc, char **argv)
 	gw_log_init("rolemesh-gateway");
 	if (!launcher_options_parse(&options, argc, argv, &status))
 		return status;
+	if (options.hash_key)
+		return launcher_hash_key(stdin);
 	gw_again_init(&again, argv);
 	status = LAUNCHER_EXIT_CONFIG;
 	if (gw_instance_from_env(&instance, options.config,

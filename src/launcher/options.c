@@ -49,6 +49,10 @@ static const struct gw_switch rows[] = {
 	{"print-config", NULL,
 	 "print the merged configuration, keys masked, and exit",
 	 .kind = GW_SWITCH_FLAG, .offset = AT(print_config)},
+	{"hash-key", NULL,
+	 "read a key from standard input, print its\n"
+	 "                           key_sha256 and exit",
+	 .kind = GW_SWITCH_FLAG, .offset = AT(hash_key)},
 	{"version", NULL, "print the version and exit",
 	 .kind = GW_SWITCH_VERSION},
 	{"help", NULL, "print this and exit", .kind = GW_SWITCH_HELP},

@@ -69,7 +69,7 @@ end_background() {
 @test "options: --help -> every option is explained, exit 0" {
   local option
   run -0 gw_run --help
-  for option in config config-override host port workers check print-config version help; do
+  for option in config config-override host port workers check print-config hash-key version help; do
     assert_match "$output" "--$option "
   done
 }
