@@ -176,14 +176,32 @@ carry_word(_Atomic uint64_t *word, uint64_t untouched, uint64_t value)
 	atomic_compare_exchange_strong(word, &untouched, value);
 }
 
+/* How much of a client's bucket is missing; of two the emptier one stays. */
+static void
+carry_rate(uint64_t word, _Atomic uint64_t *there, uint32_t tag)
+{
+	uint64_t was = atomic_load(there);
+
+	word = reg_rate_word(tag, word);
+	for (int tries = 0; tries < GIVE_TRIES; tries++) {
+		if (reg_rate_word_is(was, tag) && was >= word)
+			return;
+		REG_CRASH_POINT();
+		if (atomic_compare_exchange_strong(there, &was, word))
+			return;
+	}
+}
+
 /* One that was used, and how it is; its trial is another segment's. */
 static void
-carry_place(struct reg *to, struct reg_place *p, uint32_t tag, uint64_t used_s)
+carry_place(const struct reg *from, struct reg *to, struct reg_place *p,
+	    uint32_t tag, uint64_t used_s)
 {
 	const uint64_t key[2] = {atomic_load(&p->key[0]),
 				 atomic_load(&p->key[1])};
 	uint64_t busy_ms = reg_stamp_ms(atomic_load(&p->busy), tag);
 	uint64_t byte_ms = reg_stamp_ms(atomic_load(&p->byte), tag);
+	uint64_t rate = atomic_load(&from->seg->rates[p - from->seg->places]);
 	static const struct reg_health well;
 	struct reg_candidate_ref c;
 	struct reg_health h;
@@ -201,6 +219,8 @@ carry_place(struct reg *to, struct reg_place *p, uint32_t tag, uint64_t used_s)
 		   reg_health(c.tag, &h));
 	carry_word(&there->busy, 0, reg_stamp(c.tag, busy_ms));
 	carry_word(&there->byte, 0, reg_stamp(c.tag, byte_ms));
+	if (reg_rate_word_is(rate, tag))
+		carry_rate(rate, &to->seg->rates[c.index], c.tag);
 }
 
 void
@@ -212,7 +232,7 @@ reg_candidate_carry(const struct reg *from, struct reg *to)
 		uint32_t tag = reg_name_tag(name);
 
 		if (name && reg_load_is(atomic_load(&p->load), tag))
-			carry_place(to, p, tag, reg_name_used_s(name));
+			carry_place(from, to, p, tag, reg_name_used_s(name));
 	}
 }
 

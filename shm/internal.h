@@ -38,6 +38,11 @@ struct reg {
 	uint32_t lease_hint; /* where to look for a free lease first */
 	uint32_t leases_held;
 	uint64_t swept_ms; /* when leases of the dead were last collected */
+	uint32_t wait_hint;	 /* where to look for a free waiter first */
+	uint32_t waiting;	 /* waiters of this handle */
+	uint64_t wait_full_ms;	 /* when none was free, 0 = there was one */
+	int wake_fd;		 /* of reg_wake_fd(), while it has ... */
+	uint64_t wake_number;	 /* ... a name, 0 = none yet */
 	bool is_owner;	   /* reg_own() succeeded */
 
 	/* Blocks in use, known only between reg_blocks_begin() and unlock. */
@@ -281,6 +286,45 @@ struct reg_place *reg_candidate_at(const struct reg *r,
 
 /* reg_verify() without the lock: what it says about a live segment may pass. */
 int reg_check(const struct reg *r, struct reg_err *err);
+
+/* ---- census.c
+ * ---------------------------------------------------------------- */
+
+/* What is known of the rows during one pass over a table; zeroed before. */
+struct reg_census {
+	bool known[REG_ROWS_MAX];
+	bool live[REG_ROWS_MAX];
+	uint64_t generation[REG_ROWS_MAX]; /* `live` is about this one */
+};
+
+/*
+ * Does the process live that had a row at a generation (its low bits under
+ * @mask)? A verdict counts only for the generation it was made for: the row may
+ * have a new owner meanwhile.
+ */
+bool reg_census_live(const struct reg *r, struct reg_census *c, uint32_t row,
+		     uint64_t row_generation, uint64_t mask);
+
+/* ---- queue.c
+ * ----------------------------------------------------------------- */
+
+/* Ends what the dead waited for. How many of them there were. */
+unsigned reg_queue_sweep(struct reg *r);
+
+/* Ends every waiter that names this handle's row; at claim and at close. */
+void reg_queue_clear(struct reg *r);
+
+/* Numbers go on where they were: who moves keeps his. */
+void reg_queue_carry(const struct reg *from, struct reg *to);
+
+/* ---- wake.c
+ * ------------------------------------------------------------------ */
+
+/* What wakes this process, wakes it in the new segment. */
+void reg_wake_move(struct reg *r, struct reg *to);
+
+/* Closes what reg_wake_fd() made. */
+void reg_wake_close(struct reg *r);
 
 /* ---- lease.c
  * ----------------------------------------------------------------- */

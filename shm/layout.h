@@ -17,9 +17,10 @@
 
 #include "reg.h"
 #include "words.h"
+#include "words_queue.h"
 
 #define REG_MAGIC UINT64_C(0x31474552484d4c52) /* "RLMHREG1" in memory */
-#define REG_LAYOUT_VERSION 3u
+#define REG_LAYOUT_VERSION 4u
 #define REG_READY UINT64_C(0x5944414552474552) /* "REGREADY" in memory */
 
 #define REG_GAUGES_MAX 8
@@ -60,14 +61,19 @@ struct reg_header {
 	uint64_t padding3[5];
 
 	_Atomic uint64_t once[REG_ONCE_MAX];
-	uint64_t padding4[16];
+
+	_Atomic uint64_t mark;	 /* reg_mark(): who waits is below */
+	_Atomic uint64_t number; /* of the one that joined last */
+	uint64_t padding4[14];
 };
 
 /* One attached process. Only its owner writes behind the first line. */
 struct reg_row {
 	_Atomic uint64_t identity;   /* reg_identity(), 0 = free */
 	_Atomic uint64_t generation; /* owners so far */
-	uint64_t padding[6];
+	_Atomic uint64_t wake;	     /* name of its socket, 0 = none */
+	_Atomic uint64_t woken;	     /* 1: it was, and has not looked yet */
+	uint64_t padding[4];
 	_Atomic uint64_t counters[REG_COUNTERS_MAX];
 	_Atomic int64_t gauges[REG_GAUGES_MAX];
 };
@@ -121,6 +127,21 @@ struct reg_place {
 	_Atomic uint64_t trial;	 /* reg_trial(), 0 = nobody tries it */
 };
 
+/*
+ * One that waits. Whoever takes a free entry fills it before it waits; from then
+ * on nothing changes but its state and when it was called.
+ */
+struct reg_wait {
+	_Atomic uint64_t state; /* reg_wait() */
+	_Atomic uint64_t queue;
+	_Atomic uint64_t client;
+	_Atomic uint64_t share; /* reg_share() */
+	_Atomic uint64_t came;	/* reg_came() */
+	_Atomic uint64_t number;
+	_Atomic uint64_t called; /* reg_stamp() of its sequence */
+	uint64_t padding;
+};
+
 /* Where what begins like this was sent; the two may be of two entries. */
 struct reg_prefix {
 	_Atomic uint64_t mixed; /* hash ^ value */
@@ -143,6 +164,8 @@ struct reg_segment {
 	_Atomic uint64_t leases[REG_LEASES_MAX]; /* reg_held(), 0 = free */
 	struct reg_told told[REG_TOLD_MAX];
 	struct reg_place places[REG_CANDIDATES_MAX];
+	_Atomic uint64_t rates[REG_CANDIDATES_MAX]; /* reg_rate_word() */
+	struct reg_wait waits[REG_WAITERS_MAX];
 	struct reg_prefix prefixes[REG_PREFIXES_MAX];
 	_Atomic uint32_t prefix_ticks[REG_PREFIXES_MAX]; /* their last use */
 	struct reg_block blocks[]; /* block 0 is never used: 0 = none */
@@ -166,6 +189,7 @@ _Static_assert(offsetof(struct reg_header, epoch) == 128, "epoch line");
 _Static_assert(offsetof(struct reg_header, write_count) == 192,
 	       "writers' line");
 _Static_assert(offsetof(struct reg_header, once) == 256, "once words");
+_Static_assert(offsetof(struct reg_header, mark) == 384, "waiters' line");
 _Static_assert(sizeof(pthread_mutex_t) <= REG_LINE_BYTES, "mutex fits");
 _Static_assert(sizeof(struct reg_row) == 512, "row");
 _Static_assert(offsetof(struct reg_row, counters) == 64, "counters' lines");
@@ -174,6 +198,7 @@ _Static_assert(sizeof(struct reg_turn) == 192, "turn");
 _Static_assert(sizeof(struct reg_target) == 64, "target");
 _Static_assert(sizeof(struct reg_told) == 16, "told");
 _Static_assert(sizeof(struct reg_place) == REG_LINE_BYTES, "place");
+_Static_assert(sizeof(struct reg_wait) == REG_LINE_BYTES, "waiter");
 _Static_assert(sizeof(struct reg_prefix) == 16, "prefix");
 _Static_assert(sizeof(struct reg_block) == 512, "block");
 _Static_assert(sizeof(struct reg_head) == 24, "head");
@@ -184,15 +209,17 @@ _Static_assert(offsetof(struct reg_segment, targets) == 983552, "byte map");
 _Static_assert(offsetof(struct reg_segment, leases) == 1507840, "byte map");
 _Static_assert(offsetof(struct reg_segment, told) == 2032128, "byte map");
 _Static_assert(offsetof(struct reg_segment, places) == 2163200, "byte map");
-_Static_assert(offsetof(struct reg_segment, prefixes) == 2687488, "byte map");
-_Static_assert(offsetof(struct reg_segment, prefix_ticks) == 3736064,
+_Static_assert(offsetof(struct reg_segment, rates) == 4260352, "byte map");
+_Static_assert(offsetof(struct reg_segment, waits) == 4522496, "byte map");
+_Static_assert(offsetof(struct reg_segment, prefixes) == 5571072, "byte map");
+_Static_assert(offsetof(struct reg_segment, prefix_ticks) == 6619648,
 	       "byte map");
-_Static_assert(offsetof(struct reg_segment, blocks) == 3998208, "byte map");
+_Static_assert(offsetof(struct reg_segment, blocks) == 6881792, "byte map");
 _Static_assert(sizeof(_Atomic uint64_t) == 8, "atomics are plain words");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomics need no hidden lock");
 _Static_assert(REG_ROWS_MAX <= 1 << 10, "a row number has 10 bits");
 _Static_assert(REG_LEASES_MAX <= 1 << 16, "a lease has 16 bits");
-_Static_assert(REG_CANDIDATES_MAX <= 1 << 13, "a candidate has 13 bits");
+_Static_assert(REG_CANDIDATES_MAX <= 1 << 15, "a candidate has 15 bits");
 _Static_assert(REG_HEAD_WORDS + REG_NODE_ID_MAX / 8 <= REG_BLOCK_WORDS,
 	       "head and id are in the first block");
 

@@ -11,8 +11,6 @@
  * has not happened. That is how the end of a dead process's lease counts
  * exactly once, wherever it died and however many are at it.
  */
-#include <string.h>
-
 #include "internal.h"
 
 #define FULL_PAUSE_MS 50 /* between two searches when all leases are taken */
@@ -91,46 +89,13 @@ is_mine(const struct reg *r, uint64_t held)
 /* ---- the leases of the dead -----------------------------------------------
  */
 
-/* What is known of the rows during one pass over all leases. */
-struct census {
-	bool known[REG_ROWS_MAX];
-	bool live[REG_ROWS_MAX];
-	uint64_t generation[REG_ROWS_MAX]; /* `live` is about this one */
-};
-
-/*
- * Does the process that took a lease live? A verdict counts only for the
- * generation it was made for: the row may have a new owner meanwhile.
- */
-static bool
-is_live(const struct reg *r, struct census *c, uint64_t held)
-{
-	uint32_t row = reg_held_row(held);
-	uint64_t generation = atomic_load(&r->seg->rows[row].generation);
-
-	if ((generation & REG_BITS(REG_LEASE_GEN_BITS)) !=
-	    reg_held_row_generation(held))
-		return false;
-	if (!c->known[row] || c->generation[row] != generation) {
-		REG_STOP_POINT();
-		c->live[row] = reg_row_alive(r, row) &&
-			       atomic_load(&r->seg->rows[row].generation) ==
-				       generation;
-		REG_STOP_POINT();
-		c->generation[row] = generation;
-		c->known[row] = true;
-	}
-	return c->live[row];
-}
-
 /* Ends what the dead held, and what this process left unfinished. */
 static unsigned
 sweep(struct reg *r)
 {
-	struct census c;
+	struct reg_census c = {0};
 	unsigned n = 0;
 
-	memset(&c, 0, sizeof(c));
 	for (uint32_t i = 0; i < REG_LEASES_MAX; i++) {
 		uint64_t held = atomic_load_explicit(&r->seg->leases[i],
 						     memory_order_relaxed);
@@ -138,7 +103,10 @@ sweep(struct reg *r)
 		if (reg_held_state(held) == REG_FREE)
 			continue;
 		if (is_mine(r, held) ? reg_held_state(held) == REG_HELD
-				     : is_live(r, &c, held))
+				     : reg_census_live(
+					       r, &c, reg_held_row(held),
+					       reg_held_row_generation(held),
+					       REG_BITS(REG_LEASE_GEN_BITS)))
 			continue;
 		end(r, i, held);
 		n++;
@@ -158,7 +126,7 @@ reg_lease_sweep(struct reg *r, uint64_t now_ms)
 	if (!atomic_compare_exchange_strong(swept, &last_ms, now_ms))
 		return 0;
 	REG_CRASH_POINT();
-	return sweep(r);
+	return sweep(r) + reg_queue_sweep(r);
 }
 
 void

@@ -15,6 +15,7 @@
 static void
 free_handle(struct reg *r)
 {
+	reg_wake_close(r);
 	reg_segment_close(r);
 	free(r->watch);
 	free(r->used);
@@ -48,6 +49,7 @@ reg_open_within(const char *name, size_t bytes, uint64_t wait_ms,
 	if (reg_row_claim(r, err))
 		goto fail;
 	reg_lease_clear(r);
+	reg_queue_clear(r);
 	/* Processes look for free leases in places of their own first. */
 	r->lease_hint = r->row * (REG_LEASES_MAX / REG_ROWS_MAX);
 	return r;
@@ -77,6 +79,8 @@ reg_close(struct reg *r)
 						       &mine, 0);
 		if (r->leases_held)
 			reg_lease_clear(r);
+		if (r->waiting)
+			reg_queue_clear(r);
 		reg_row_release(r);
 	}
 	free_handle(r);

@@ -29,7 +29,7 @@
 
 #define REG_MUSTCHECK __attribute__((warn_unused_result))
 
-#define REG_DEFAULT_BYTES (16u << 20) /* of a segment, all of it allocated */
+#define REG_DEFAULT_BYTES (20u << 20) /* of a segment, all of it allocated */
 #define REG_NODES_MAX 4096	/* nodes, fresh and stale together */
 #define REG_NODE_ID_MAX 128	/* bytes of a node id, without '\0' */
 #define REG_PAYLOAD_MAX (512u << 10) /* bytes of one payload */
@@ -63,7 +63,7 @@ struct reg;	/* one attached segment; opaque */
 /*
  * reg_open - attach to a segment, creating it when there is none.
  * @name   POSIX name: a '/' and 1 .. 200 more bytes without '/'
- * @bytes  size when it has to be created, at least 4,030,976;
+ * @bytes  size when it has to be created, at least 6,914,560;
  *         0 = REG_DEFAULT_BYTES
  * @err    SYSTEM (ENOSPC: /dev/shm is full; EINVAL: name or size), LAYOUT (of
  *         another version, size or user; the message says what to do), FULL (no
@@ -370,5 +370,6 @@ void reg_tell_end(struct reg *r, uint64_t key);
 REG_MUSTCHECK int reg_verify(const struct reg *r, struct reg_err *err);
 
 #include "reg_candidate.h" /* places that can serve, and what runs there */
+#include "reg_queue.h"	   /* who waits for one, and how often somebody comes */
 
 #endif

@@ -13,7 +13,7 @@
 struct reg;
 
 #define REG_LEASES_MAX 65536	/* leases held at one time, all processes */
-#define REG_CANDIDATES_MAX 8192	/* places that can serve, remembered */
+#define REG_CANDIDATES_MAX 32768 /* places that can serve, remembered */
 #define REG_PREFIXES_MAX 65536	/* beginnings of conversations remembered */
 #define REG_CANDIDATE_KEEP_MS 60000 /* an unused one is kept for so long */
 #define REG_TRIAL_MAX_MS 60000	/* a trial without a verdict counts so long */
@@ -147,9 +147,11 @@ int32_t reg_lease_take(struct reg *r, struct reg_candidate_ref c,
 void reg_lease_drop(struct reg *r, int32_t lease);
 
 /*
- * reg_lease_sweep - end the leases of processes that died; called by each about
- * once a second. Returns how many. Of all processes one looks within 500 ms, at
- * 512 KiB and, in /proc, once at each process that has any.
+ * reg_lease_sweep - end the leases of processes that died, and whatever they
+ * waited for (reg_queue.h); called by each about once a second. Returns how many
+ * of both: more than 0, and there may be room for who waits. Of all processes one
+ * looks within 500 ms, at 512 KiB, at all who wait, and, in /proc, once at each
+ * process that has any.
  */
 unsigned reg_lease_sweep(struct reg *r, uint64_t now_ms);
 

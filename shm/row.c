@@ -29,6 +29,9 @@ claim(struct reg *r, uint32_t row, uint64_t before)
 	generation = atomic_load(&w->generation) + 1;
 	atomic_store(&w->generation, generation);
 	REG_CRASH_POINT();
+	atomic_store(&w->wake, 0);
+	atomic_store(&w->woken, 0);
+	REG_CRASH_POINT();
 	for (int i = 0; i < REG_GAUGES_MAX; i++) {
 		atomic_store(&w->gauges[i], 0);
 		REG_CRASH_POINT();
@@ -62,6 +65,7 @@ reg_row_release(struct reg *r)
 {
 	uint64_t mine = r->identity;
 
+	atomic_store(&r->seg->rows[r->row].wake, 0);
 	REG_CRASH_POINT();
 	atomic_compare_exchange_strong(&r->seg->rows[r->row].identity, &mine,
 				       0);

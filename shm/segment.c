@@ -42,6 +42,8 @@ shape(void)
 		REG_TOLD_MAX,
 		sizeof(struct reg_place),
 		REG_CANDIDATES_MAX,
+		sizeof(struct reg_wait),
+		REG_WAITERS_MAX,
 		REG_PREFIXES_MAX,
 	};
 

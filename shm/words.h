@@ -13,7 +13,7 @@
 
 #define REG_MS_BITS 44	      /* 557 years of milliseconds */
 #define REG_NODE_GEN_BITS 20  /* generations of a node slot */
-#define REG_LEASE_GEN_BITS 17 /* row generations in a lease */
+#define REG_LEASE_GEN_BITS 15 /* row generations in a lease */
 #define REG_CLAIM_GEN_BITS 10 /* row generations in a probe lease */
 #define REG_LEASE_SEQ_BITS 22 /* how often a lease was taken */
 #define REG_LOAD_TAG_BITS 8   /* of a candidate's tag, in its words */
@@ -80,7 +80,7 @@ reg_life_seen_ms(uint64_t life)
 	return life & REG_BITS(REG_MS_BITS);
 }
 
-/* Lease: state 2 | row 10 | row generation 17 | candidate 13 | sequence 22. A
+/* Lease: state 2 | row 10 | row generation 15 | candidate 15 | sequence 22. A
  * free one keeps its sequence alone. */
 enum reg_held_state {
 	REG_FREE,
@@ -94,7 +94,7 @@ reg_held(enum reg_held_state state, uint32_t row, uint64_t row_generation,
 	 uint32_t candidate, uint32_t sequence)
 {
 	return (uint64_t)state << 62 | (uint64_t)row << 52 |
-	       (row_generation & REG_BITS(REG_LEASE_GEN_BITS)) << 35 |
+	       (row_generation & REG_BITS(REG_LEASE_GEN_BITS)) << 37 |
 	       (uint64_t)candidate << REG_LEASE_SEQ_BITS |
 	       (sequence & REG_BITS(REG_LEASE_SEQ_BITS));
 }
@@ -114,13 +114,13 @@ reg_held_row(uint64_t held)
 static inline uint64_t
 reg_held_row_generation(uint64_t held)
 {
-	return held >> 35 & REG_BITS(REG_LEASE_GEN_BITS);
+	return held >> 37 & REG_BITS(REG_LEASE_GEN_BITS);
 }
 
 static inline uint32_t
 reg_held_candidate(uint64_t held)
 {
-	return (uint32_t)(held >> REG_LEASE_SEQ_BITS & REG_BITS(13));
+	return (uint32_t)(held >> REG_LEASE_SEQ_BITS & REG_BITS(15));
 }
 
 static inline uint32_t

@@ -510,7 +510,7 @@ static void
 others_take_entry(void)
 {
 	for (uint64_t i = 1; i < 256; i++) {
-		const uint64_t key[2] = {1 + (i << 13), 1 + (i << 13)};
+		const uint64_t key[2] = {1 + (i << 15), 1 + (i << 15)};
 
 		heir = reg_candidate_open(other, key, 100000);
 		if (heir.index == c.index)
@@ -543,7 +543,7 @@ prepare_last_entry(void)
 {
 	prepare_old();
 	for (uint64_t i = 1; i < 64; i++) {
-		const uint64_t key[2] = {1 + (i << 13), 1 + (i << 13)};
+		const uint64_t key[2] = {1 + (i << 15), 1 + (i << 15)};
 
 		reg_candidate_open(me, key, 100000);
 	}
@@ -552,7 +552,7 @@ prepare_last_entry(void)
 static void
 take_entry(void)
 {
-	const uint64_t key[2] = {1 + (64 << 13), 1 + (64 << 13)};
+	const uint64_t key[2] = {1 + (64 << 15), 1 + (64 << 15)};
 
 	heir = reg_candidate_open(me, key, 100000);
 }

@@ -66,7 +66,7 @@ int
 main(void)
 {
 	static const char *const expected[] = {
-		"layout=3",
+		"layout=4",
 		"row 0 live pid=",
 		" generation=1 leases=1 c3=44",
 		" g2=-5",
