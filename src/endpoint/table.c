@@ -7,7 +7,7 @@
 #include "endpoint/table.h"
 
 #define FOR_ANYONE (GW_EP_ANSWER | GW_EP_ANYONE)
-#define LISTED (GW_EP_CLIENT_KEY | GW_EP_ANSWER)
+#define LISTED (GW_EP_CLIENT_KEY | GW_EP_OPERATOR_KEY | GW_EP_ANSWER)
 #define FOR_NODES (GW_EP_NODE_KEY | GW_EP_DOCUMENT | GW_EP_ANSWER)
 
 /* tests/dev/check-openapi.sh reads path and method of these rows. */

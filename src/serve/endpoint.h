@@ -32,7 +32,9 @@ enum gw_endpoint_flag {
 	GW_EP_STREAM = 1 << 6,	   /* "stream": true asks for events */
 	GW_EP_ANYONE = 1 << 7,	   /* tells nothing: any web page may look */
 	GW_EP_ROUTINE = 1 << 8,	   /* its success is worth a line at debug */
-	GW_EP_PROBED = 1 << 9	   /* the same, where a gateway asks */
+	GW_EP_PROBED = 1 << 9,	   /* the same, where a gateway asks */
+	GW_EP_OPERATOR_KEY = 1 << 10 /* authenticate: an operator's key will do
+				      * as well as a client's */
 };
 
 /* What the rows of relayed.def have in common. */

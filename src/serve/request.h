@@ -25,7 +25,6 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/key_name.h"
 #include "body/body.h"
 #include "config/config.h"
 #include "resume/resume.h"
@@ -102,7 +101,16 @@ struct gw_accepted {
 
 /* stage authenticate: who asks. */
 struct gw_authenticated {
-	char key[GW_KEY_NAME_BYTES];	/* which key it was; "" = none needed */
+	const struct gw_client *client; /* of the request's configuration; NULL:
+					 * no key is asked for, or another kind
+					 * of key came */
+	const struct gw_node_key *node; /* GW_EP_NODE_KEY; NULL likewise */
+	bool is_operator;		/* an operator's key */
+	uint64_t who[2];		/* the same in all processes, whatever
+					 * becomes of the configuration: of the
+					 * key or the user; where none is asked
+					 * for, of the address */
+	char name[GW_CLIENT_NAME_MAX + 1]; /* for the log; "" = no key */
 };
 
 /* stage receive: what came with it. */

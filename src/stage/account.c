@@ -155,7 +155,8 @@ static void
 write_record(const struct gw_request *r, const struct outcome *o)
 {
 	char text[GW_LOG_LINE_BYTES], path[300], model[300], node[160],
-		method[80], client[4 * GW_CLIENT_MAX];
+		method[80], client[4 * GW_CLIENT_MAX],
+		key[4 * GW_CLIENT_NAME_MAX + 3];
 	struct gw_line l = {.text = text, .cap = sizeof(text)};
 
 	put_word(&l, "method=",
@@ -172,8 +173,10 @@ write_record(const struct gw_request *r, const struct outcome *o)
 	put_word(&l,
 		 " node=", gw_log_word(node, sizeof(node), r->target.node_id));
 	put_number(&l, " upstream_status=", (uint64_t)r->relay.status);
-	put_word(&l,
-		 " key=", r->authenticate.key[0] ? r->authenticate.key : "-");
+	put_word(&l, " key=",
+		 gw_log_word(key, sizeof(key),
+			     r->authenticate.name[0] ? r->authenticate.name
+						     : NULL));
 	put_word(&l, " client=",
 		 gw_log_word(client, sizeof(client),
 			     r->accept.client[0] ? r->accept.client : NULL));

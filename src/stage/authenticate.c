@@ -1,44 +1,73 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * authenticate.c - is a configured key among those the request carries?
- * Compares in constant time and never logs a key, only a hash of it.
+ * authenticate.c - who asks: is a configured key among those that the request
+ * carries, and whose? Keys are looked up by their hash, in constant time, and
+ * never logged.
  */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/digest.h"
+#include "base/line.h"
+#include "config/clients.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/worker.h"
 #include "stage/stage.h"
 
-/* The time taken depends on the length of what the client sent, nothing else.
- */
 static bool
-is_same_secret(const char *given, size_t given_len, const char *key)
+is_client_key(struct gw_request *r, const uint8_t digest[GW_DIGEST_BYTES])
 {
-	size_t key_len = strlen(key);
-	volatile unsigned char differ = given_len != key_len;
+	struct gw_authenticated *a = &r->authenticate;
 
-	for (size_t i = 0; i < given_len; i++) {
-		size_t k = key_len ? i % key_len : 0;
-
-		differ = (unsigned char)(differ |
-					 (given[i] ^ (key_len ? key[k] : 1)));
-	}
-	return differ == 0;
+	a->client = gw_client_of_key(r->config, digest);
+	if (!a->client)
+		return false;
+	memcpy(a->who, a->client->id, sizeof(a->who));
+	gw_copy_text(a->name, sizeof(a->name), a->client->name);
+	return true;
 }
 
-static int
-find_key(const struct gw_keys *keys, const char *given)
+static bool
+is_node_key(struct gw_request *r, const uint8_t digest[GW_DIGEST_BYTES])
 {
-	size_t len = given ? strlen(given) : 0;
-	int found = -1;
+	struct gw_authenticated *a = &r->authenticate;
 
-	if (len == 0)
-		return -1;
-	for (size_t i = 0; i < keys->n; i++)
-		if (is_same_secret(given, len, keys->key[i]))
-			found = (int)i;
-	return found;
+	a->node = gw_node_key_of(r->config, digest);
+	if (!a->node)
+		return false;
+	memcpy(a->who, digest, sizeof(a->who));
+	gw_copy_text(a->name, sizeof(a->name), a->node->name);
+	return true;
+}
+
+static bool
+is_operator_key(struct gw_request *r, const uint8_t digest[GW_DIGEST_BYTES])
+{
+	struct gw_authenticated *a = &r->authenticate;
+	char hex[GW_DIGEST_TEXT];
+
+	if (!(r->accept.endpoint->flags & GW_EP_OPERATOR_KEY) ||
+	    !gw_is_operator_key(r->config, digest))
+		return false;
+	a->is_operator = true;
+	memcpy(a->who, digest, sizeof(a->who));
+	gw_digest_hex(digest, hex);
+	snprintf(a->name, sizeof(a->name), "%.8s", hex);
+	return true;
+}
+
+static bool
+is_known(struct gw_request *r, const char *key)
+{
+	uint8_t digest[GW_DIGEST_BYTES];
+
+	if (!key || !*key)
+		return false;
+	gw_digest(key, strlen(key), digest);
+	if (r->accept.endpoint->flags & GW_EP_NODE_KEY)
+		return is_node_key(r, digest);
+	return is_client_key(r, digest) || is_operator_key(r, digest);
 }
 
 static const char *
@@ -53,25 +82,17 @@ enum gw_step
 gw_stage_authenticate(struct gw_request *r)
 {
 	bool node = r->accept.endpoint->flags & GW_EP_NODE_KEY;
-	const struct gw_keys *keys = node ? &r->config->auth.node_api_keys
-					  : &r->config->auth.client_api_keys;
-	const gw_key_name_text *names = node ? r->config->auth.node_key_names
-					     : r->config->auth.client_key_names;
 	const char *authorization =
 		gw_fcgi_param(r->conn, "HTTP_AUTHORIZATION");
 	const char *header = gw_fcgi_param(
 		r->conn, node ? "HTTP_X_ROLEMESH_NODE_KEY" : "HTTP_X_API_KEY");
-	int key;
 
-	if (keys->n == 0)
-		return GW_NEXT;
-	key = find_key(keys, bearer(authorization));
-	if (key < 0)
-		key = find_key(keys, header);
-	if (key >= 0) {
-		memcpy(r->authenticate.key, names[key], GW_KEY_NAME_BYTES);
+	if (node ? gw_nodes_open(r->config) : gw_clients_open(r->config)) {
+		gw_identity("address", r->accept.client, r->authenticate.who);
 		return GW_NEXT;
 	}
+	if (is_known(r, bearer(authorization)) || is_known(r, header))
+		return GW_NEXT;
 	gw_err_set(&r->err, GW_ERR_INVALID_API_KEY, 0,
 		   "%s; send a %s key as 'Authorization: Bearer KEY' or '%s: "
 		   "KEY'",

@@ -20,7 +20,7 @@ static struct {
 	enum gw_phase phase;
 	enum gw_limit hit;
 	int status;
-	char key[GW_KEY_NAME_BYTES];
+	char key[GW_CLIENT_NAME_MAX + 1];
 	bool broken, early, events, complete;
 	uint64_t bytes_in;
 } last;
@@ -173,7 +173,7 @@ chain_account(struct gw_request *r)
 	last.phase = r->phase;
 	last.hit = r->deadline.hit ? r->deadline.hit : r->forward.limit;
 	last.status = r->reply.status;
-	memcpy(last.key, r->authenticate.key, sizeof(last.key));
+	memcpy(last.key, r->authenticate.name, sizeof(last.key));
 	last.broken = r->reply.broken;
 	last.early = r->reply.early;
 	last.events = r->stream.events;
@@ -260,18 +260,12 @@ chain_set_up(void)
 	chain.failover = &chain_failover;
 }
 
-/* A list for the configuration, and its names, which that frees. */
+/* A list for the configuration. */
 UNUSED_OK static struct gw_keys
-keys(const char *one, const char *two, const char *three,
-     gw_key_name_text **names)
+keys(const char *one, const char *two, const char *three)
 {
 	struct gw_keys k = {.key = calloc(3, sizeof(char *)), .n = 3};
 
-	free(*names);
-	*names = calloc(3, sizeof(**names));
-	gw_key_name(one, (*names)[0]);
-	gw_key_name(two, (*names)[1]);
-	gw_key_name(three, (*names)[2]);
 	k.key[0] = strdup(one);
 	k.key[1] = strdup(two);
 	k.key[2] = strdup(three);

@@ -28,6 +28,9 @@ model(int which)
 	return &config->models[which];
 }
 
+/* What a test adds before the configuration is sealed, or NULL. */
+UNUSED_OK static void (*configure)(struct gw_config *c);
+
 static struct gw_config *
 new_config(void)
 {
@@ -48,6 +51,8 @@ new_config(void)
 				  .role = strdup("r")};
 	for (size_t i = 0; i < c->n_models; i++)
 		c->models[i].retry = (struct gw_retry){2, 250, 5000};
+	if (configure)
+		configure(c);
 	if (gw_config_seal(c) < 0)
 		exit(1);
 	c->gateway.max_body_bytes = 1000;

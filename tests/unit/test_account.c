@@ -118,13 +118,25 @@ forgotten(void)
 	is_str(counts(), "1: 0 0 0 gone 0 broken 1", "account: as that");
 }
 
+static void
+with_keys(struct gw_config *c)
+{
+	c->auth.client_api_keys = keys("alpha", "beta", "gamma");
+}
+
+static void
+set_up_with_keys(void)
+{
+	configure = with_keys;
+	chain_set_up();
+	configure = NULL;
+}
+
 /* The web server's question whether a head may pass is no request. */
 static void
 admission(const char *key)
 {
-	chain_set_up();
-	config->auth.client_api_keys =
-		keys("alpha", "beta", "gamma", &config->auth.client_key_names);
+	set_up_with_keys();
 	logged();
 	client("POST", CHAT);
 	conn.asks_admission = true;
@@ -179,9 +191,7 @@ record(void)
 {
 	const char *line;
 
-	chain_set_up();
-	config->auth.client_api_keys =
-		keys("alpha", "beta", "gamma", &config->auth.client_key_names);
+	set_up_with_keys();
 	client("POST", CHAT);
 	param("HTTP_AUTHORIZATION", "Bearer beta");
 	param("HTTP_X_REQUEST_ID", "rid-1");

@@ -56,21 +56,29 @@ accept_limits(void)
 
 /* ---- authenticate -------------------------------------------------------- */
 
+static const char *const listed_clients[] = {"alpha", "alphabet", "x"};
+static const char *const listed_nodes[] = {"node", "alphabeta", "y"};
+
+static void
+with_keys(struct gw_config *c)
+{
+	c->auth.client_api_keys =
+		keys(listed_clients[0], listed_clients[1], listed_clients[2]);
+	c->auth.node_api_keys =
+		keys(listed_nodes[0], listed_nodes[1], listed_nodes[2]);
+}
+
 /* Which key it was, as the request with these headers sees it. */
 static int
 key_of(const char *path, const char *authorization, const char *header)
 {
 	bool node = strcmp(path, "/document") == 0;
-	const struct gw_keys *list;
+	const char *const *list = node ? listed_nodes : listed_clients;
 	char name[GW_KEY_NAME_BYTES];
 
+	configure = with_keys;
 	chain_set_up();
-	config->auth.client_api_keys = keys("alpha", "alphabet", "x",
-					    &config->auth.client_key_names);
-	config->auth.node_api_keys = keys("node", "alphabeta", "y",
-					  &config->auth.node_key_names);
-	list = node ? &config->auth.node_api_keys
-		    : &config->auth.client_api_keys;
+	configure = NULL;
 	client("POST", path);
 	if (authorization)
 		param("HTTP_AUTHORIZATION", authorization);
@@ -81,7 +89,7 @@ key_of(const char *path, const char *authorization, const char *header)
 	if (!has_ended(&conn))
 		leave();
 	for (size_t i = 0; i < 3; i++) {
-		gw_key_name(list->key[i], name);
+		gw_key_name(list[i], name);
 		if (strcmp(name, last.key) == 0)
 			return (int)i;
 	}
