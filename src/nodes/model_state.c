@@ -26,18 +26,18 @@ phase_of(const char *word)
 	return GW_TOLD_UNKNOWN;
 }
 
-/* A number of slots; 0 unless it is a sane one. */
+/* A number of requests; 0 unless it is a sane one. */
 static uint32_t
-slots_of(struct json_object *model)
+number_of(struct json_object *model, const char *key, uint32_t most)
 {
 	struct json_object *v;
 	int64_t n;
 
-	if (!json_object_object_get_ex(model, "parallel", &v) ||
+	if (!json_object_object_get_ex(model, key, &v) ||
 	    !json_object_is_type(v, json_type_int))
 		return 0;
 	n = json_object_get_int64(v);
-	return n >= 1 && n <= UINT32_MAX ? (uint32_t)n : 0;
+	return n >= 1 && n <= most ? (uint32_t)n : 0;
 }
 
 static bool
@@ -64,13 +64,17 @@ has_one_device(struct json_object *metrics)
 static void
 read_one(struct json_object *model, struct gw_model_state *out)
 {
-	uint32_t parallel = slots_of(model);
+	uint32_t parallel = number_of(model, "parallel", UINT32_MAX);
+	uint32_t bound =
+		number_of(model, "max_concurrency", GW_NODE_REQUESTS_MAX);
 
 	out->state = phase_of(gw_json_get_str(model, "state"));
 	out->told = out->state != GW_TOLD_UNKNOWN;
 	out->evicts = is_true(model, "evicts");
 	if (parallel)
 		out->parallel = parallel;
+	if (bound)
+		out->max_concurrency = bound;
 }
 
 void
@@ -84,6 +88,7 @@ gw_model_states_read(struct json_object *metrics, const struct gw_node_doc *doc,
 		out[i] = (struct gw_model_state){
 			.alone = alone,
 			.parallel = doc->models[i].parallel,
+			.max_concurrency = doc->models[i].max_concurrency,
 		};
 	if (!metrics ||
 	    !json_object_object_get_ex(metrics, "models", &models) ||

@@ -33,6 +33,8 @@ struct gw_model_state {
 	bool evicts;	   /* to be loaded it would push another model out */
 	bool alone;	   /* ... of the only device of its node */
 	uint32_t parallel; /* slots; 0 = not known */
+	uint32_t max_concurrency; /* requests in flight at most, as told last;
+				   * 0 = no bound */
 };
 
 /*
@@ -55,8 +57,8 @@ enum gw_model_step {
 
 /*
  * gw_model_states_read - the states of a registration's models.
- * @metrics  of a heartbeat; NULL = none came. A number of slots that it lacks is
- *           that of the registration
+ * @metrics  of a heartbeat; NULL = none came. A number of slots or a bound that it
+ *           lacks is that of the registration
  * @out      one for each of @doc's models, written in full
  */
 void gw_model_states_read(struct json_object *metrics,

@@ -215,8 +215,8 @@ gw_node_choice(struct gw_routing *routing, const struct gw_config *config,
 
 	*c = (struct gw_choice){.node = n, .model = &n->doc->models[model]};
 	c->weight = c->model->weight;
-	c->max_concurrency = c->model->max_concurrency;
 	/* What the node tells now says more than what it registered with. */
+	c->max_concurrency = s->max_concurrency;
 	c->parallel = s->parallel ? s->parallel : c->model->parallel;
 	gw_node_keys(config, n, model, &keys);
 	meet(routing, &keys, now_ms, c, &met);

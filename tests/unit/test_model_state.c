@@ -120,6 +120,53 @@ reads_beside(void)
 	}
 }
 
+/* How many requests it wants at most. */
+static void
+reads_bounds(void)
+{
+	static const struct {
+		const char *model; /* NULL: no heartbeat came */
+		uint32_t registered, bound;
+	} rows[] = {
+		{NULL, 0, 0},
+		{NULL, 5, 5},
+		{"{\"state\":\"ready\"}", 5, 5},
+		{"{\"max_concurrency\":7}", 5, 7},
+		{"{\"max_concurrency\":3}", 5, 3},
+		{"{\"max_concurrency\":3}", 0, 3},
+		{"{\"max_concurrency\":1,\"parallel\":4}", 5, 1},
+		{"{\"max_concurrency\":0}", 5, 5},
+		{"{\"max_concurrency\":-1}", 5, 5},
+		{"{\"max_concurrency\":null}", 5, 5},
+		{"{\"max_concurrency\":2.5}", 5, 5},
+		{"{\"max_concurrency\":\"3\"}", 5, 5},
+		{"{\"max_concurrency\":65536}", 5, GW_NODE_REQUESTS_MAX},
+		{"{\"max_concurrency\":65537}", 5, 5},
+		{"{\"max_concurrency\":99999999999999999999}", 5, 5},
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(rows); i++) {
+		struct gw_node_model m = {
+			.model_id = (char *)"m",
+			.max_concurrency = rows[i].registered,
+		};
+		struct gw_node_doc doc = {.models = &m, .n_models = 1};
+		struct gw_model_state out = {.max_concurrency = 77};
+		struct gw_err err = {0};
+		gw_auto_json struct json_object *metrics = NULL;
+		char text[256];
+
+		snprintf(text, sizeof(text), "{\"models\":{\"m\":%s}}",
+			 rows[i].model ? rows[i].model : "null");
+		if (rows[i].model)
+			metrics = gw_json_parse_object(text, strlen(text), 16,
+						       &err);
+		gw_model_states_read(metrics, &doc, &out);
+		is_int(out.max_concurrency, rows[i].bound,
+		       rows[i].model ? rows[i].model : "no heartbeat came");
+	}
+}
+
 static void
 steps(void)
 {
@@ -209,6 +256,7 @@ main(void)
 {
 	reads();
 	reads_beside();
+	reads_bounds();
 	steps();
 	order();
 	return done_testing();
