@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "agent/queue/share.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "nodes/node_doc.h"
@@ -99,13 +100,25 @@ devices_array(struct ag_agent *a, bool details)
 
 /* ---- models -------------------------------------------------------------- */
 
-/* By what the gateway chooses between nodes. */
+static void
+shares_of(const struct ag_agent *a, struct ag_share *out)
+{
+	const struct ag_device *d;
+	size_t n;
+
+	d = ag_devices_list(a->devices, &n);
+	ag_shares_of(a->models, d, n, a->config->max_pending, out);
+}
+
+/* By what the gateway chooses between nodes, and how much it sends here. */
 static void
 add_state(const struct ag_agent *a, struct json_object *o,
-	  const struct ag_model *m)
+	  const struct ag_model *m, const struct ag_share *share)
 {
 	gw_json_set_str(o, "state", ag_state_word(m->state));
 	gw_json_set_int(o, "parallel", ag_model_parallel(m));
+	gw_json_set_int(o, "max_concurrency",
+			ag_share_bound(m, share, m->state == AG_READY));
 	set_bool(o, "evicts", ag_scheduler_evicts(a->scheduler, m));
 }
 
@@ -162,12 +175,13 @@ add_failure(struct json_object *o, const struct ag_model *m)
 }
 
 static struct json_object *
-inventory_model(const struct ag_agent *a, const struct ag_model *m)
+inventory_model(const struct ag_agent *a, const struct ag_model *m,
+		const struct ag_share *share)
 {
 	struct json_object *o = json_object_new_object();
 
 	gw_json_set_str(o, "model_id", m->config->model_id);
-	add_state(a, o, m);
+	add_state(a, o, m, share);
 	add_use(o, m);
 	gw_json_set_int(o, "since", m->since_wall_s);
 	gw_json_set_str(o, "reason", m->reason[0] ? m->reason : NULL);
@@ -187,10 +201,13 @@ ag_report_inventory(struct ag_agent *a)
 {
 	struct json_object *o = json_object_new_object();
 	struct json_object *models = json_object_new_array();
+	struct ag_share shares[AG_MODELS_MAX];
 
+	shares_of(a, shares);
 	for (size_t i = 0; i < a->models.n; i++)
-		json_object_array_add(models,
-				      inventory_model(a, &a->models.model[i]));
+		json_object_array_add(
+			models,
+			inventory_model(a, &a->models.model[i], &shares[i]));
 	gw_json_set_str(o, "node_id", a->config->node_id);
 	gw_json_set_int(o, "started", a->started_wall_s);
 	json_object_object_add(o, "devices", devices_array(a, true));
@@ -223,9 +240,12 @@ static struct json_object *
 served_models(const struct ag_agent *a)
 {
 	struct json_object *list = json_object_new_array();
+	struct ag_share shares[AG_MODELS_MAX];
 
-	for (size_t i = 0; i < a->config->n_models; i++) {
-		const struct ag_model_config *m = &a->config->models[i];
+	shares_of(a, shares);
+	for (size_t i = 0; i < a->models.n; i++) {
+		const struct ag_model *model = &a->models.model[i];
+		const struct ag_model_config *m = model->config;
 		struct json_object *o;
 
 		if (m->roles.n == 0)
@@ -233,9 +253,11 @@ served_models(const struct ag_agent *a)
 		o = json_object_new_object();
 		gw_json_set_str(o, "model_id", m->model_id);
 		json_object_object_add(o, "roles", strings(&m->roles));
-		if (m->parallel || a->models.model[i].slots)
+		if (m->parallel || model->slots)
 			gw_json_set_int(o, "parallel",
-					ag_model_parallel(&a->models.model[i]));
+					ag_model_parallel(model));
+		gw_json_set_int(o, "max_concurrency",
+				ag_share_bound(model, &shares[i], true));
 		set_parsed(o, "meta", m->meta_json);
 		json_object_array_add(list, o);
 	}
@@ -314,7 +336,7 @@ enum detail {
 };
 
 static struct json_object *
-metrics(struct ag_agent *a, enum detail detail)
+metrics(struct ag_agent *a, enum detail detail, const struct ag_share *shares)
 {
 	struct json_object *o = json_object_new_object();
 	struct json_object *models = json_object_new_object();
@@ -327,7 +349,7 @@ metrics(struct ag_agent *a, enum detail detail)
 		    (detail == FAILED_ONLY && m->state != AG_FAILED))
 			continue;
 		one = json_object_new_object();
-		add_state(a, one, m);
+		add_state(a, one, m, &shares[i]);
 		if (detail == ALL)
 			add_use(one, m);
 		json_object_object_add(models, m->config->model_id, one);
@@ -342,10 +364,12 @@ struct json_object *
 ag_report_heartbeat(struct ag_agent *a)
 {
 	struct json_object *o = json_object_new_object();
+	struct ag_share shares[AG_MODELS_MAX];
 
+	shares_of(a, shares);
 	gw_json_set_str(o, "node_id", a->config->node_id);
 	for (enum detail detail = ALL;; detail++) {
-		struct json_object *m = metrics(a, detail);
+		struct json_object *m = metrics(a, detail, shares);
 
 		if (detail == NOTHING || fits(m, GW_NODE_METRICS_MAX)) {
 			json_object_object_add(o, "metrics", m);

@@ -18,7 +18,8 @@ struct json_object *ag_report_model(const struct ag_agent *a,
 				    const struct ag_model *m);
 
 /* ag_report_registration - the body of /v1/nodes/register: what it serves and
- * how much of it there is. Models without roles are left out. */
+ * how much of it there is: each model's max_concurrency is that of a loaded one,
+ * heartbeats have what holds now. Models without roles are left out. */
 struct json_object *ag_report_registration(struct ag_agent *a);
 
 /*

@@ -82,7 +82,7 @@ answers() {
 
 @test "agent: started -> the gateway lists the node with models, roles, meta and capacity" {
   assert_equal "$(gw_node first '[.status, .reachable, .served_models]')" \
-    '["fresh",true,[{"model_id":"m-plan","roles":["planner","thinker"],"meta":{"quant":"Q5_K_M"}},{"model_id":"m-code","roles":["code"]}]]'
+    '["fresh",true,[{"model_id":"m-plan","roles":["planner","thinker"],"max_concurrency":3,"meta":{"quant":"Q5_K_M"}},{"model_id":"m-code","roles":["code"],"max_concurrency":3}]]'
   assert_equal "$(gw_node first '.meta | [.agent, .capacity.max_pending_per_device,
     (.capacity.devices | length), .capacity.devices[0].id,
     .capacity.devices[0].memory_total_mib > 0]')" \

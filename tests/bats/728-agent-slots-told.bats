@@ -1,0 +1,119 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# 728-agent-slots-told.bats - how many requests of a model a node agent wants to
+# have at one time, as its gateway is told: what runs at one time, and where
+# models take turns on a device a share of those that may wait for it.
+#
+# Heartbeats come once an hour here, so that what is known was told because it
+# had changed.
+#
+# shellcheck disable=SC2154 # set by the helpers
+
+load helpers/all
+
+setup() {
+  gw_setup
+  gw_config <<YAML
+gateway: {probe_ttl_s: 0, probe_timeout_s: 60, sse_keepalive_s: 0}
+models:
+  planner: {type: discovered}
+  coder: {type: discovered}
+  thinker: {type: discovered, role: thinker}
+YAML
+  ROLE_MESH_NODE_STALE_AFTER_S=9000 gw_start
+}
+
+teardown() {
+  gw_teardown
+}
+
+# node KEYS MODEL... - an agent `a`, KEYS are lines of YAML, each MODEL an entry
+# of `models`; returns when the gateway knows how they stand.
+node() {
+  {
+    printf '%s\n' 'heartbeat_interval_s: 3600' "$1" 'models:'
+    printf -- '- %s\n' "${@:2}"
+  } | agent_node a
+  agent_start a
+  wait_until 10 gw_node_has a '.metrics.models | length' $(($# - 1))
+}
+
+# registered - how many requests of each model, as it registered.
+registered() {
+  gw_node a '[.served_models[].max_concurrency]'
+}
+
+# told - the same, as its last heartbeat says.
+told() {
+  gw_node a '.metrics.models | to_entries | sort_by(.key) | map(.value.max_concurrency)'
+}
+
+# told_is VALUE - for wait_until.
+told_is() {
+  [[ $(told) == "$1" ]]
+}
+
+@test "told: a model alone on its device -> as many as run at one time, loaded or not" {
+  node '' "{model_id: a, roles: [planner], path: $(fake_model a), server_args: {parallel: 4}}"
+  assert_equal "$(registered)" '[4]'
+  assert_equal "$(told)" '[4]'
+  gw_chat planner
+  assert_status 200
+  wait_until 10 gw_node_has a .metrics.models.a.state ready
+  assert_equal "$(told)" '[4]'
+}
+
+@test "told: two models take turns -> their share of what may wait, and what runs of the loaded one" {
+  node '' "{model_id: a, roles: [planner], path: $(fake_model a), server_args: {parallel: 3}}" \
+    "{model_id: b, roles: [coder], path: $(fake_model b)}"
+  assert_equal "$(registered)" '[7,5]'
+  assert_equal "$(told)" '[4,4]'
+  gw_chat planner
+  assert_status 200
+  wait_until 10 told_is '[7,4]'
+  gw_chat coder
+  assert_status 200
+  wait_until 10 told_is '[4,5]'
+}
+
+@test "told: fewer may wait than there are models -> one of each" {
+  node 'max_pending_per_device: 1' "{model_id: a, roles: [planner], path: $(fake_model a)}" \
+    "{model_id: b, roles: [coder], path: $(fake_model b)}"
+  assert_equal "$(registered)" '[2,2]'
+  assert_equal "$(told)" '[1,1]'
+}
+
+@test "told: a group that fits beside each other -> each as many as it runs, nobody takes turns" {
+  node '' "{model_id: a, roles: [planner], path: $(fake_model a), group: g, memory_mib: 1}" \
+    "{model_id: b, roles: [coder], path: $(fake_model b), group: g, memory_mib: 1, server_args: {parallel: 2}}"
+  assert_equal "$(registered)" '[1,2]'
+  assert_equal "$(told)" '[1,2]'
+}
+
+@test "told: llama-server tells its slots -> they count at once" {
+  node '' "{model_id: a, roles: [planner], path: $(fake_model a 'script={"props": {"total_slots": 6}}')}"
+  assert_equal "$(registered)" '[1]' 'before it was ever asked'
+  gw_chat planner
+  assert_status 200
+  wait_until 10 told_is '[6]'
+  assert_equal "$(registered)" '[1]'
+}
+
+@test "told: more slots than may wait -> while it is not loaded as many as may wait" {
+  node 'max_pending_per_device: 2' \
+    "{model_id: a, roles: [planner], path: $(fake_model a), server_args: {parallel: 5}}"
+  assert_equal "$(registered)" '[5]'
+  assert_equal "$(told)" '[2]'
+  gw_chat planner
+  assert_status 200
+  wait_until 10 told_is '[5]'
+}
+
+@test "told: the inventory has the same" {
+  node '' "{model_id: a, roles: [planner], path: $(fake_model a)}" \
+    "{model_id: b, roles: [coder], path: $(fake_model b)}"
+  agent_chat a a
+  assert_status 200
+  assert_equal "$(agent_inventory a '[.models[] | [.model_id, .max_concurrency]]')" '[["a",5],["b",4]]'
+}
