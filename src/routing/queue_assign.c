@@ -70,8 +70,7 @@ divide(struct walk *w, uint32_t *cells)
 	}
 }
 
-/* ---- queues by name
- * ---------------------------------------------------------- */
+/* ---- queues by name ------------------------------------------------------ */
 
 static size_t
 bucket_of(const struct walk *w, uint64_t queue)
@@ -92,8 +91,7 @@ name_queues(struct walk *w)
 		w->buckets[bucket_of(w, w->in->queues[i].queue)] = (uint32_t)i;
 }
 
-/* ---- the waiters of a group
- * ---------------------------------------------------- */
+/* ---- the waiters of a group ---------------------------------------------- */
 
 static uint32_t
 meld(struct walk *w, uint32_t a, uint32_t b)
@@ -169,8 +167,7 @@ gather(struct walk *w, uint32_t *slot)
 	}
 }
 
-/* ---- the groups
- * ------------------------------------------------------------------ */
+/* ---- the groups ---------------------------------------------------------- */
 
 static bool
 is_ahead(const struct walk *w, uint32_t a, uint32_t b)
@@ -220,8 +217,7 @@ line_up(struct walk *w)
 		sink(w, i);
 }
 
-/* ---- slots
- * ------------------------------------------------------------------------- */
+/* ---- slots --------------------------------------------------------------- */
 
 /*
  * The next candidate with a free slot, those first that few others want. Slots

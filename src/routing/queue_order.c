@@ -46,8 +46,7 @@ gw_queue_place(const struct reg_waiter *waiters, size_t n,
 	}
 }
 
-/* ---- all places: a heap sort, which needs nothing but the indices ----------
- */
+/* ---- all places: a heap sort, which needs nothing but the indices -------- */
 
 struct sorted {
 	const struct reg_waiter *waiters;
@@ -115,8 +114,7 @@ gw_queue_positions(const struct reg_waiter *waiters, size_t n, uint64_t now_ms,
 	}
 }
 
-/* ---- what that means in time
- * -------------------------------------------------- */
+/* ---- what that means in time --------------------------------------------- */
 
 uint32_t
 gw_queue_wait_s(uint32_t position, uint64_t interval_ms, uint64_t longest_ms)

@@ -47,8 +47,7 @@ int32_t gw_waiter_class(const struct reg_waiter *w, uint64_t now_ms);
 bool gw_waiter_before(const struct reg_waiter *a, const struct reg_waiter *b,
 		      uint64_t now_ms);
 
-/* ---- who gets a slot ------------------------------------------------------
- */
+/* ---- who gets a slot ----------------------------------------------------- */
 
 /* A queue, and where its waiters can be served. */
 struct gw_queue_use {
@@ -105,19 +104,22 @@ size_t gw_queue_assign_cells(const struct gw_queue_slots *in);
 size_t gw_queue_assign(const struct gw_queue_slots *in, uint32_t *scratch,
 		       uint32_t *slot);
 
-/* ---- who has to go ----------------------------------------------------------
- */
+/* ---- who has to go ------------------------------------------------------- */
 
 /* gw_queue_victim_cells - scratch of gw_queue_victim(), in uint32_t. */
 size_t gw_queue_victim_cells(size_t n_waiters);
 
 /*
  * gw_queue_victim - whom a newcomer to a full queue displaces.
- * Candidates are the waiters of its queue that are not of a better class than
- * it, and either of a worse one, or of a client that has more waiting there
- * than the newcomer's (itself not counted). Of these it is one of the client
- * that waits most; of several such clients, and of its waiters, one of the
- * worst class, and of those the latest.
+ * One of a client that has more waiting at this queue than the newcomer's; or
+ * as many, and the newcomer is of a better class. Of those that are of a better
+ * class than the newcomer each client keeps one. Among all whom this leaves it
+ * is one whose client waits most; of several such clients, and of a client's
+ * waiters, one of the worst class, and of those the latest. It can be one of
+ * the newcomer's own client, where the newcomer was moved and has risen.
+ *
+ * Hence, while fewer clients wait than the queue has places, each gets one in,
+ * whatever its class, and keeps it: there it rises, and nobody starves.
  * @waiters   of any queues, the newcomer not among them
  * @newcomer  its queue, client, rank and came_ms count; a moved request keeps
  *            what it waited
@@ -130,8 +132,7 @@ size_t gw_queue_victim(const struct reg_waiter *waiters, size_t n,
 		       const struct reg_waiter *newcomer, uint64_t now_ms,
 		       uint32_t *scratch);
 
-/* ---- what a waiter is told
- * ---------------------------------------------------- */
+/* ---- what a waiter is told ----------------------------------------------- */
 
 /* A waiter in its queue. */
 struct gw_queue_place {

@@ -25,6 +25,23 @@ goes_first(const struct crowd *c, size_t a, size_t b)
 	return gw_waiter_ahead(wb, 0, wa, 0, c->now_ms);
 }
 
+/*
+ * May a newcomer whose client has @own waiting displace one whose client has
+ * @waiting? A better class alone does not push out clients that ask for less
+ * than the newcomer's: they would never get in to rise.
+ */
+static bool
+may_displace(const struct reg_waiter *newcomer, uint32_t own,
+	     const struct reg_waiter *w, uint32_t waiting, uint64_t now_ms)
+{
+	int32_t class = gw_waiter_class(newcomer, now_ms);
+	int32_t its = gw_waiter_class(w, now_ms);
+
+	if (class < its)
+		return waiting >= own;
+	return waiting > own && (class == its || waiting > 1);
+}
+
 size_t
 gw_queue_victim_cells(size_t n_waiters)
 {
@@ -40,7 +57,6 @@ gw_queue_victim(const struct reg_waiter *waiters, size_t n,
 	uint32_t *waiting = gw_queue_groups_init(&groups, waiters, n, scratch);
 	uint32_t *group = waiting + n;
 	const struct crowd crowd = {waiters, waiting, group, now_ms};
-	int32_t class = gw_waiter_class(newcomer, now_ms);
 	size_t victim = GW_QUEUE_NOBODY;
 	uint32_t own = 0; /* of the newcomer's client */
 
@@ -53,11 +69,9 @@ gw_queue_victim(const struct reg_waiter *waiters, size_t n,
 		own += waiters[i].client == newcomer->client;
 	}
 	for (size_t i = 0; i < n; i++) {
-		int32_t its = gw_waiter_class(&waiters[i], now_ms);
-
-		if (waiters[i].queue != newcomer->queue || its < class)
-			continue;
-		if (its == class && waiting[group[i]] <= own)
+		if (waiters[i].queue != newcomer->queue ||
+		    !may_displace(newcomer, own, &waiters[i], waiting[group[i]],
+				  now_ms))
 			continue;
 		if (victim == GW_QUEUE_NOBODY || goes_first(&crowd, i, victim))
 			victim = i;

@@ -25,8 +25,7 @@ waiter(uint32_t index, uint32_t rank, uint32_t in_flight, uint64_t waited_ms)
 				   .number = 1 + index};
 }
 
-/* ---- classes and the order ------------------------------------------------
- */
+/* ---- classes and the order ----------------------------------------------- */
 
 static void
 classes(void)
@@ -114,8 +113,7 @@ order_of_equals(void)
 	       "class: garbage -> the greatest there is");
 }
 
-/* ---- who gets a slot
- * ---------------------------------------------------------- */
+/* ---- who gets a slot ----------------------------------------------------- */
 
 #define SCENE_MAX 8
 
@@ -481,6 +479,493 @@ newcomers(void)
 	}
 }
 
+/* ---- the same by the book ------------------------------------------------ */
+
+static uint64_t seed = 88172645463325252;
+
+static uint32_t
+random_below(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed % n);
+}
+
+#define BOOK_WAITERS 24
+#define BOOK_QUEUES 4
+#define BOOK_CANDIDATES 5
+
+struct book {
+	struct reg_waiter w[BOOK_WAITERS];
+	struct gw_queue_use use[BOOK_QUEUES];
+	uint32_t used[BOOK_QUEUES][BOOK_CANDIDATES];
+	uint32_t free[BOOK_CANDIDATES];
+	struct gw_queue_slots in;
+	uint32_t in_flight[BOOK_QUEUES + 1][4]; /* by queue and client */
+};
+
+static void
+write_book(struct book *b)
+{
+	memset(b, 0, sizeof(*b));
+	for (uint32_t q = 0; q < BOOK_QUEUES; q++) {
+		b->use[q].queue = q + 1;
+		b->use[q].candidates = b->used[q];
+		for (uint32_t c = 0; c < BOOK_CANDIDATES; c++)
+			if (random_below(2))
+				b->used[q][b->use[q].n_candidates++] = c;
+		for (unsigned client = 0; client < 4; client++)
+			b->in_flight[q][client] = random_below(4);
+	}
+	for (uint32_t c = 0; c < BOOK_CANDIDATES; c++)
+		b->free[c] =
+			random_below(20) ? random_below(4) : GW_QUEUE_UNBOUNDED;
+	b->in = (struct gw_queue_slots){.waiters = b->w,
+					.n_waiters =
+						random_below(BOOK_WAITERS + 1),
+					.queues = b->use,
+					.n_queues = BOOK_QUEUES,
+					.free = b->free,
+					.n_candidates = BOOK_CANDIDATES,
+					.now_ms = NOW,
+					.grace_ms = GRACE};
+	for (uint32_t i = 0; i < b->in.n_waiters; i++) {
+		uint32_t q = random_below(BOOK_QUEUES + 1); /* or unknown */
+		uint32_t client = random_below(4);
+
+		b->w[i] = (struct reg_waiter){
+			.ref = {i, 1},
+			.mine = random_below(4) == 0,
+			.queue = q + 1,
+			.client = client,
+			.share_in_flight = b->in_flight[q][client],
+			.rank = random_below(3),
+			.came_ms = NOW - 10 * random_below(7000),
+			.number = 1 + random_below(4),
+			.called_ms = random_below(3)
+					     ? 0
+					     : NOW - random_below(2 * GRACE)};
+	}
+}
+
+/* Does a queue with waiters that count want candidate @c? */
+static bool
+wants(const struct gw_queue_use *q, uint32_t c)
+{
+	for (uint32_t i = 0; i < q->n_candidates; i++)
+		if (q->candidates[i] == c)
+			return true;
+	return false;
+}
+
+/* What the header says, word by word and slowly. */
+static void
+by_the_book(const struct gw_queue_slots *in, uint32_t *slot)
+{
+	struct reg_waiter w[BOOK_WAITERS];
+	uint32_t left[BOOK_CANDIDATES];
+	bool out[BOOK_WAITERS], waited_at[BOOK_QUEUES + 2] = {false};
+
+	memcpy(w, in->waiters, sizeof(w));
+	memcpy(left, in->free, sizeof(left));
+	for (size_t i = 0; i < in->n_waiters; i++) {
+		slot[i] = NO;
+		out[i] = !w[i].mine && w[i].called_ms &&
+			 NOW - w[i].called_ms >= GRACE;
+		if (!out[i])
+			waited_at[w[i].queue] = true;
+	}
+	for (;;) {
+		size_t best = in->n_waiters;
+		const struct gw_queue_use *use = NULL;
+		uint32_t taken = NO, taken_users = 0;
+
+		for (size_t i = 0; i < in->n_waiters; i++)
+			if (!out[i] && (best == in->n_waiters ||
+					gw_waiter_before(&w[i], &w[best], NOW)))
+				best = i;
+		if (best == in->n_waiters)
+			return;
+		out[best] = true;
+		if (w[best].queue <= BOOK_QUEUES)
+			use = &in->queues[w[best].queue - 1];
+		for (uint32_t i = 0; use && i < use->n_candidates; i++) {
+			uint32_t c = use->candidates[i], users = 0;
+
+			for (size_t q = 0; q < in->n_queues; q++)
+				users += waited_at[q + 1] &&
+					 wants(&in->queues[q], c);
+			if (left[c] && (taken == NO || users < taken_users)) {
+				taken = c;
+				taken_users = users;
+			}
+		}
+		if (taken == NO)
+			continue;
+		slot[best] = taken;
+		left[taken] -= left[taken] != GW_QUEUE_UNBOUNDED;
+		for (size_t i = 0; i < in->n_waiters; i++)
+			w[i].share_in_flight += w[i].queue == w[best].queue &&
+						w[i].client == w[best].client;
+	}
+}
+
+static void
+books(void)
+{
+	unsigned wrong = 0, given = 0;
+	static struct book b;
+	uint32_t slot[BOOK_WAITERS], want[BOOK_WAITERS];
+
+	for (unsigned i = 0; i < 20000; i++) {
+		size_t n;
+
+		write_book(&b);
+		n = assign(&b.in, slot);
+		by_the_book(&b.in, want);
+		for (size_t k = 0; k < b.in.n_waiters; k++) {
+			wrong += slot[k] != want[k];
+			n -= want[k] != NO;
+			given += want[k] != NO;
+		}
+		wrong += n != 0;
+	}
+	is_int(wrong, 0, "assign: 20,000 scenes by chance -> by the book");
+	ok(given > 20000, "assign: which gave %u slots away", given);
+}
+
+/* As many as there can be, of one client or of many, for one slot or for all.
+ */
+static void
+crowds(void)
+{
+	static struct reg_waiter w[REG_WAITERS_MAX + 1];
+	static uint32_t slot[GW_ARRAY_LEN(w)];
+	const size_t n = GW_ARRAY_LEN(w);
+	const uint32_t candidate = 0;
+	const struct gw_queue_use use = {1, &candidate, 1};
+	static const struct {
+		uint32_t clients, free;
+	} rows[] = {
+		{1, 1},
+		{1, GW_QUEUE_UNBOUNDED},
+		{50, 1},
+		{50, 300},
+		{50, GW_QUEUE_UNBOUNDED},
+		{REG_WAITERS_MAX + 1, 1},
+		{REG_WAITERS_MAX + 1, GW_QUEUE_UNBOUNDED},
+	};
+
+	for (size_t row = 0; row < GW_ARRAY_LEN(rows); row++) {
+		uint32_t free = rows[row].free;
+		const struct gw_queue_slots in = {.waiters = w,
+						  .n_waiters = n,
+						  .queues = &use,
+						  .n_queues = 1,
+						  .free = &free,
+						  .n_candidates = 1,
+						  .now_ms = NOW,
+						  .grace_ms = GRACE};
+		size_t want = free < n ? free : n;
+
+		for (size_t i = 0; i < n; i++) {
+			w[i] = waiter((uint32_t)i, random_below(3), 0,
+				      random_below(100000));
+			w[i].client = random_below(rows[row].clients);
+		}
+		is_int((long long)assign(&in, slot), (long long)want,
+		       "assign: a full table -> as many as there are slots");
+	}
+}
+
+/* ---- who has to go ------------------------------------------------------- */
+
+static size_t
+victim_of(const struct reg_waiter *w, size_t n,
+	  const struct reg_waiter *newcomer)
+{
+	size_t cells = gw_queue_victim_cells(n), victim;
+	uint32_t *scratch = malloc(cells * sizeof(*scratch));
+
+	memset(scratch, 0xa5, cells * sizeof(*scratch));
+	victim = gw_queue_victim(w, n, newcomer, NOW, scratch);
+	free(scratch);
+	return victim;
+}
+
+static const struct refusal {
+	const char *title;
+	struct who newcomer;
+	char want; /* a digit, '-' = nobody */
+	struct who who[SCENE_MAX + 1];
+} refusals[] = {
+	{"nobody waits", W('A', 'z', 0, 0, 0), '-', {W(0, 0, 0, 0, 0)}},
+	/* of the same class */
+	{"its equal, one each",
+	 W('A', 'z', 1, 0, 0),
+	 '0',
+	 {W('A', 'a', 1, 0, 9)}},
+	{"as many as its own",
+	 W('A', 'z', 1, 0, 0),
+	 '-',
+	 {W('A', 'a', 1, 0, 9), W('A', 'z', 1, 0, 8)}},
+	{"more than its own: the latest",
+	 W('A', 'z', 1, 0, 0),
+	 '1',
+	 {W('A', 'a', 1, 0, 9), W('A', 'a', 1, 0, 7), W('A', 'a', 1, 0, 8),
+	  W('A', 'z', 1, 0, 1)}},
+	{"fewer than its own",
+	 W('A', 'z', 1, 0, 0),
+	 '-',
+	 {W('A', 'a', 1, 0, 9), W('A', 'z', 1, 0, 8), W('A', 'z', 1, 0, 1)}},
+	{"who waits most",
+	 W('A', 'z', 1, 0, 0),
+	 '3',
+	 {W('A', 'a', 1, 0, 9), W('A', 'a', 1, 0, 2), W('A', 'b', 1, 0, 6),
+	  W('A', 'b', 1, 0, 4), W('A', 'b', 1, 0, 5)}},
+	{"of two that wait most the latest",
+	 W('A', 'z', 1, 0, 0),
+	 '2',
+	 {W('A', 'a', 1, 0, 9), W('A', 'a', 1, 0, 4), W('A', 'b', 1, 0, 3),
+	  W('A', 'b', 1, 0, 8)}},
+	{"what is in flight does not count",
+	 W('A', 'z', 1, 9, 0),
+	 '1',
+	 {W('A', 'a', 1, 0, 9), W('A', 'a', 1, 0, 5), W('A', 'b', 1, 7, 1)}},
+	{"its own, of the same class",
+	 W('A', 'z', 1, 0, 0),
+	 '-',
+	 {W('A', 'z', 1, 0, 9), W('A', 'z', 1, 0, 8)}},
+	/* of a worse class */
+	{"a worse class, one each",
+	 W('A', 'z', 0, 0, 0),
+	 '0',
+	 {W('A', 'a', 1, 0, 9)}},
+	{"a worse class, as many as its own",
+	 W('A', 'z', 0, 0, 0),
+	 '0',
+	 {W('A', 'a', 1, 0, 9), W('A', 'z', 0, 0, 8)}},
+	{"a worse class that asks for less",
+	 W('A', 'z', 0, 0, 0),
+	 '-',
+	 {W('A', 'a', 2, 0, 9), W('A', 'z', 0, 0, 8), W('A', 'z', 0, 0, 7)}},
+	{"a worse class, risen to its own by 30 s",
+	 W('A', 'z', 0, 0, 0),
+	 '-',
+	 {W('A', 'a', 1, 0, 30000), W('A', 'z', 0, 0, 8)}},
+	{"a worse class, just not risen",
+	 W('A', 'z', 0, 0, 0),
+	 '0',
+	 {W('A', 'a', 1, 0, 29999), W('A', 'z', 0, 0, 8)}},
+	{"of as many the worse class",
+	 W('A', 'z', 0, 0, 0),
+	 '0',
+	 {W('A', 'a', 2, 0, 9), W('A', 'b', 1, 0, 2), W('A', 'c', 0, 0, 1)}},
+	{"who waits most before the worst class",
+	 W('A', 'z', 0, 0, 0),
+	 '2',
+	 {W('A', 'a', 2, 0, 9), W('A', 'b', 0, 0, 8), W('A', 'b', 0, 0, 7)}},
+	/* of a better class */
+	{"a better class, one each",
+	 W('A', 'z', 2, 0, 0),
+	 '-',
+	 {W('A', 'a', 1, 0, 9), W('A', 'b', 0, 0, 8)}},
+	{"a better class that has more than one",
+	 W('A', 'z', 2, 0, 0),
+	 '1',
+	 {W('A', 'a', 1, 0, 9), W('A', 'a', 1, 0, 8)}},
+	{"a better class that has as many",
+	 W('A', 'z', 2, 0, 0),
+	 '-',
+	 {W('A', 'a', 1, 0, 9), W('A', 'a', 1, 0, 8), W('A', 'z', 2, 0, 7),
+	  W('A', 'z', 2, 0, 6)}},
+	{"better by its waiting, one each",
+	 W('A', 'z', 1, 0, 0),
+	 '-',
+	 {W('A', 'a', 1, 0, 30000)}},
+	{"a moved request, risen: a later one of its own",
+	 W('A', 'z', 1, 0, 30000),
+	 '1',
+	 {W('A', 'a', 1, 0, 9), W('A', 'z', 1, 0, 8)}},
+	/* of another queue */
+	{"another queue's",
+	 W('A', 'z', 0, 0, 0),
+	 '-',
+	 {W('B', 'a', 2, 0, 9), W('B', 'a', 2, 0, 8)}},
+	{"another queue's do not count",
+	 W('A', 'z', 1, 0, 0),
+	 '3',
+	 {W('B', 'a', 1, 0, 9), W('B', 'a', 1, 0, 8), W('A', 'b', 1, 0, 7),
+	  W('A', 'b', 1, 0, 6), W('A', 'a', 1, 0, 5), W('B', 'z', 1, 0, 4),
+	  W('B', 'z', 1, 0, 3)}},
+};
+
+static void
+victim(const struct refusal *s)
+{
+	struct who newcomer[] = {s->newcomer, W(0, 0, 0, 0, 0)};
+	struct reg_waiter w[SCENE_MAX], turned[SCENE_MAX], z[1];
+	size_t n = waiters_of(s->who, w), got;
+	bool same = true;
+	char digit = '-';
+
+	waiters_of(newcomer, z);
+	z->number = 0;
+	for (size_t turn = 0; same && turn < 2 * n + 1; turn++) {
+		for (size_t i = 0; i < n; i++)
+			turned[i] = w[turn < n ? (i + turn) % n
+					       : (2 * n - 1 - i + turn) % n];
+		got = victim_of(turned, n, z);
+		digit = got == GW_QUEUE_NOBODY
+				? '-'
+				: (char)('0' + turned[got].ref.index);
+		same = digit == s->want;
+	}
+	if (!ok(same, "victim: %s -> %c", s->title, s->want))
+		printf("# got: %c\n", digit);
+}
+
+/* Clients send whatever they like; as long as they are fewer than the places,
+ * each has one in that nobody takes away. */
+static void
+everybody_gets_in(void)
+{
+	struct reg_waiter w[16];
+	unsigned count[15] = {0}, refused = 0, emptied = 0, others = 0;
+
+	for (unsigned i = 0; i < GW_ARRAY_LEN(w); i++) {
+		w[i] = waiter(i, 0, 0, 100000 - i);
+		w[i].client = 0;
+		count[0]++;
+	}
+	for (unsigned i = 0; i < 100000; i++) {
+		uint32_t client = random_below(15);
+		struct reg_waiter z = waiter(0, client % 3, 0, 99000 - i / 2);
+		size_t v;
+
+		z.client = client;
+		v = victim_of(w, GW_ARRAY_LEN(w), &z);
+		if (v == GW_QUEUE_NOBODY) {
+			refused += count[client] == 0;
+			continue;
+		}
+		emptied += --count[w[v].client] == 0;
+		others += client != w[v].client;
+		count[client]++;
+		z.ref.index = (uint32_t)v;
+		w[v] = z;
+	}
+	ok(refused == 0 && emptied == 0,
+	   "victim: fewer clients than places -> each keeps one");
+	ok(others > 100, "victim: which took %u displaced ones", others);
+}
+
+/* ---- what a waiter is told ----------------------------------------------- */
+
+static void
+places(void)
+{
+	static const struct who who[] = {
+		W('A', 'a', 1, 0, 500), W('A', 'b', 1, 1, 900),
+		W('A', 'c', 0, 5, 10),	W('B', 'd', 0, 0, 9000),
+		W('A', 'e', 2, 0, 100), W('B', 'f', 2, 0, 7),
+		W('A', 'g', 2, 0, 99),	W(0, 0, 0, 0, 0)};
+	static const uint32_t want[] = {2, 3, 1, 1, 4, 2, 5};
+	struct reg_waiter w[SCENE_MAX], z;
+	size_t n = waiters_of(who, w);
+	uint32_t scratch[SCENE_MAX], position[SCENE_MAX];
+	struct gw_queue_place place;
+	unsigned wrong = 0;
+
+	gw_queue_positions(w, n, NOW, scratch, position);
+	for (size_t i = 0; i < n; i++) {
+		bool a = w[i].queue == 'A';
+
+		gw_queue_place(w, n, &w[i], NOW, &place);
+		wrong += place.position != want[i] || position[i] != want[i];
+		wrong += place.waiting != (a ? 5 : 2);
+		wrong += place.longest_ms != (a ? 900 : 9000);
+	}
+	is_int(wrong, 0, "place: of each waiter -> by the order, in its queue");
+	z = w[6];
+	z.came_ms = NOW;
+	z.number = 0;
+	gw_queue_place(w, n, &z, NOW, &place);
+	ok(place.position == 6 && place.waiting == 6 && place.longest_ms == 900,
+	   "place: of a newcomer -> counted as well");
+	gw_queue_place(w, 0, &z, NOW + 5, &place);
+	ok(place.position == 1 && place.waiting == 1 && place.longest_ms == 5,
+	   "place: alone -> the first, and waits longest");
+	gw_queue_positions(w, 0, NOW, scratch, position);
+	gw_queue_positions(w, 1, NOW, scratch, position);
+	is_int(position[0], 1, "place: of one -> 1");
+}
+
+static void
+all_places(void)
+{
+	static struct book b;
+	uint32_t scratch[BOOK_WAITERS], position[BOOK_WAITERS];
+	struct gw_queue_place place;
+	unsigned wrong = 0;
+
+	for (unsigned i = 0; i < 5000; i++) {
+		write_book(&b);
+		gw_queue_positions(b.w, b.in.n_waiters, NOW, scratch, position);
+		for (size_t k = 0; k < b.in.n_waiters; k++) {
+			gw_queue_place(b.w, b.in.n_waiters, &b.w[k], NOW,
+				       &place);
+			wrong += place.position != position[k];
+		}
+	}
+	is_int(wrong, 0, "place: of all at once -> as of each");
+}
+
+static void
+waits(void)
+{
+	static const struct {
+		uint32_t position;
+		uint64_t interval_ms, longest_ms;
+		uint32_t wait_s, retry_after_s;
+	} rows[] = {
+		{1, 1000, 0, 1, 1},
+		{1, 1, 0, 1, 1},
+		{3, 4000, 99, 12, 12},
+		{1, 1001, 0, 2, 2},
+		{3, 333, 0, 1, 1},
+		{3, 334, 0, 2, 2},
+		{60, 1000, 0, 60, 60},
+		{61, 1000, 0, 61, 60},
+		{64, 120000, 0, 7680, 60},
+		{4, 0, 500, 2, 2},
+		{4, 0, 501, 3, 3},
+		{4, 0, 0, 1, 1},
+		{1, 0, 59001, 60, 60},
+		{1, 86400000, 0, 86400, 60},
+		{1, 86400001, 0, 86400, 60},
+		{2, 43200001, 0, 86400, 60},
+		{UINT32_MAX, UINT64_MAX, UINT64_MAX, 86400, 60},
+		{UINT32_MAX, 0, UINT64_MAX, 86400, 60},
+	};
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(rows); i++) {
+		uint32_t wait_s =
+			gw_queue_wait_s(rows[i].position, rows[i].interval_ms,
+					rows[i].longest_ms);
+		uint32_t after_s = gw_queue_retry_after_s(rows[i].position,
+							  rows[i].interval_ms,
+							  rows[i].longest_ms);
+
+		ok(wait_s == rows[i].wait_s && after_s == rows[i].retry_after_s,
+		   "wait: the %u., one each %llu ms, the first for %llu -> "
+		   "%u s, Retry-After %u",
+		   rows[i].position, (unsigned long long)rows[i].interval_ms,
+		   (unsigned long long)rows[i].longest_ms, wait_s, after_s);
+	}
+}
+
 int
 main(void)
 {
@@ -491,5 +976,13 @@ main(void)
 		scene(&scenes[i]);
 	nothing();
 	newcomers();
+	books();
+	crowds();
+	for (size_t i = 0; i < GW_ARRAY_LEN(refusals); i++)
+		victim(&refusals[i]);
+	everybody_gets_in();
+	places();
+	all_places();
+	waits();
 	return done_testing();
 }
