@@ -28,6 +28,7 @@ struct walk {
 	uint32_t *level; /* candidates that so many queues can use; NONE = none
 			  * is left */
 	uint32_t *next;	 /* of its candidates */
+	uint32_t n_open; /* that have waiters, and may have a slot left */
 	uint32_t *buckets; /* index into in->queues by hash, NONE = free */
 	size_t n_buckets;
 	/* by candidate */
@@ -208,6 +209,7 @@ line_up(struct walk *w)
 		q = &w->in->queues[w->queue[g]];
 		if (w->level[w->queue[g]]++)
 			continue; /* its queue has been counted */
+		w->n_open++;
 		for (uint32_t i = 0; i < q->n_candidates; i++)
 			w->users[q->candidates[i]]++;
 	}
@@ -248,6 +250,7 @@ slot_for(struct walk *w, uint32_t queue)
 		}
 		w->level[queue] = level = next_level;
 		w->next[queue] = 0;
+		w->n_open -= level == NONE;
 	}
 	return NONE;
 }
@@ -263,7 +266,7 @@ gw_queue_assign(const struct gw_queue_slots *in, uint32_t *scratch,
 	name_queues(&w);
 	gather(&w, slot);
 	line_up(&w);
-	while (w.n_heap > 0) {
+	while (w.n_heap > 0 && w.n_open > 0) {
 		uint32_t g = w.heap[0], waiter = w.best[g];
 		uint32_t c = slot_for(&w, w.queue[g]);
 

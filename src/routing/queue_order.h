@@ -98,8 +98,8 @@ size_t gw_queue_assign_cells(const struct gw_queue_slots *in);
  * Returns how many got one.
  *
  * Takes a few steps a waiter, a candidate of a queue with waiters and a slot
- * assigned, the latter times the logarithm of all waiters: for a full table and
- * one slot well below 2 ms.
+ * assigned, the latter times the logarithm of all waiters: below 1 ms for a
+ * full table and one slot.
  */
 size_t gw_queue_assign(const struct gw_queue_slots *in, uint32_t *scratch,
 		       uint32_t *slot);
