@@ -79,8 +79,16 @@ gw_yaml_include(struct gw_yaml *d, const char *path, const struct gw_buf *bytes)
 	for (size_t i = 0; i < d->n_included; i++)
 		if (strcmp(d->included[i], path) == 0)
 			return;
-	if (d->n_included == GW_CONFIG_INCLUDED_MAX)
+	if (d->n_included == GW_CONFIG_INCLUDED_MAX) {
+		if (!d->unwatched && d->diag)
+			gw_diag_add(d->diag, true, NULL, 0, 0,
+				    "more than %d files of ${file:}: an edit "
+				    "of `%s`, and of those behind it, is not "
+				    "noticed until another file changes",
+				    GW_CONFIG_INCLUDED_MAX, path);
+		d->unwatched = true;
 		return;
+	}
 	d->included[d->n_included] = gw_yaml_text(d, path, strlen(path));
 	d->n_included += d->included[d->n_included] != NULL;
 }

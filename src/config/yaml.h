@@ -72,6 +72,7 @@ struct gw_yaml {
 	size_t n_paths;
 	const char *included[GW_CONFIG_INCLUDED_MAX]; /* paths of ${file:} */
 	size_t n_included;
+	bool unwatched;	       /* there were more: said so */
 	struct gw_yaml_node
 		*root;	       /* merged; NULL when a file could not be read */
 	uint64_t fingerprint;  /* hash of the bytes of all files read */

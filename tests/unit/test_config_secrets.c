@@ -286,6 +286,26 @@ too_much(void)
 	gw_diag_release(&diag);
 }
 
+/* A configuration of @n keys, each in a file of its own. */
+static void
+keys_of_files(const char *title, int n, const char *want)
+{
+	struct gw_buf text GW_CLEANUP(gw_buf_release) = GW_BUF_INIT(1 << 16);
+	bool room = gw_buf_puts(&text, DISCOVERED_MODEL
+				       "auth: {client_api_keys: [k") == 0;
+	char name[32], key[32];
+
+	for (int i = 0; room && i < n; i++) {
+		snprintf(name, sizeof(name), "many-%d", i);
+		snprintf(key, sizeof(key), "key-%d", i);
+		write_text(name, key);
+		room = gw_buf_printf(&text, ", \"${file:%s}\"", name) == 0;
+	}
+	if (!room || gw_buf_puts(&text, "]}\n") < 0)
+		fixture_fatal("out of memory");
+	expect_findings(title, text.data, NULL, want);
+}
+
 static const char *const printed = "version: 1\n"
 				   "default_model: w\n"
 				   "gateway:\n"
@@ -491,6 +511,11 @@ main(void)
 	hidden_addresses();
 	shared_by_alias();
 	too_much();
+	keys_of_files("secrets: 64 files are watched", 64, "");
+	keys_of_files("secrets: more of them -> a warning, once", 70,
+		      "warning: more than 64 files of ${file:}: an edit of "
+		      "`many-64`, and of those behind it, is not noticed until "
+		      "another file changes\n");
 	printing();
 	print_example();
 	return fixture_end();
