@@ -307,7 +307,7 @@ static const char everybody[] = MODELS
 	"       models: [\"coder-?\"], max_concurrency: 65536,\n"
 	"       requests_per_minute: 1000000}\n"
 	"    - {name: nothing, key: none, models: [], priority: interactive}\n"
-	"    - {name: alice, user: alice, models: [chat]}\n"
+	"    - {name: staff, user: alice, models: [chat]}\n"
 	"    - {name: others, user: \"*\", models: [\"*\"]}\n"
 	"  nodes:\n"
 	"    - {name: any, key: nk}\n"
@@ -366,7 +366,7 @@ clients_by_user(const struct gw_config *c)
 	const struct gw_client *other = gw_client_of_user(c, "bob");
 	uint64_t id[2], other_id[2];
 
-	ok(alice && strcmp(alice->name, "alice") == 0, "user: by its name");
+	ok(alice && strcmp(alice->name, "staff") == 0, "user: by its name");
 	ok(other && strcmp(other->name, "others") == 0, "user: any other");
 	ok(gw_client_of_user(c, "Alice") == other &&
 		   gw_client_of_user(c, "alice ") == other,
