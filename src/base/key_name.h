@@ -7,8 +7,6 @@
 
 #define GW_KEY_NAME_BYTES 9 /* eight hexadecimal digits and '\0' */
 
-typedef char gw_key_name_text[GW_KEY_NAME_BYTES];
-
 /*
  * gw_key_name - the first 32 bits of the key's SHA-256: the same in every
  * process and after every edit, and no way back to a key that is not guessed

@@ -8,10 +8,8 @@
  */
 #include "config/clients.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/cidr.h"
 #include "base/hash.h"
 #include "base/pattern.h"

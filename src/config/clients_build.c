@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/key_name.h"
 #include "config/clients.h"
 
 /* Where a list of `auth` is written, or NULL. */

@@ -63,27 +63,6 @@ complete(struct gw_config *c, struct gw_yaml *doc)
 	return 0;
 }
 
-static int
-name_keys(const struct gw_keys *keys, gw_key_name_text **names)
-{
-	*names = calloc(keys->n + 1, sizeof(**names));
-	for (size_t i = 0; *names && i < keys->n; i++)
-		gw_key_name(keys->key[i], (*names)[i]);
-	return *names ? 0 : -1;
-}
-
-/* Once, and not with each request that shows a key. */
-static int
-name_all_keys(struct gw_config *c)
-{
-	return name_keys(&c->auth.client_api_keys, &c->auth.client_key_names) <
-				       0 ||
-			       name_keys(&c->auth.node_api_keys,
-					 &c->auth.node_key_names) < 0
-		       ? -1
-		       : 0;
-}
-
 static void
 build(struct gw_config *c, struct gw_config_internal *in)
 {
@@ -96,7 +75,7 @@ build(struct gw_config *c, struct gw_config_internal *in)
 		return;
 	if (complete(c, doc) < 0 || gw_names_build(c, in) < 0 ||
 	    gw_failing_settle(c, doc) < 0 || gw_nodes_settle(c, in) < 0 ||
-	    gw_clients_build(c, in) < 0 || name_all_keys(c) < 0) {
+	    gw_clients_build(c, in) < 0) {
 		doc->no_memory = true;
 		return;
 	}
@@ -126,10 +105,9 @@ gw_config_new(void)
 int
 gw_config_seal(struct gw_config *c)
 {
-	if (gw_names_build(c, c->internal) < 0 ||
-	    gw_clients_build(c, c->internal) < 0)
-		return -1;
-	return name_all_keys(c);
+	return gw_names_build(c, c->internal) < 0
+		       ? -1
+		       : gw_clients_build(c, c->internal);
 }
 
 struct gw_config *
@@ -183,8 +161,6 @@ gw_config_unref(struct gw_config *c)
 	gw_failing_release(c);
 	gw_clients_release(in);
 	gw_schema_release(&gw_config_schema, c);
-	free(c->auth.client_key_names);
-	free(c->auth.node_key_names);
 	free(c->default_keys);
 	gw_yaml_release(&in->doc);
 	free(in->names);

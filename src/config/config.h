@@ -16,7 +16,6 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/key_name.h"
 #include "config/diag.h"
 #include "config/keys.h"
 #include "config/node_limits.h"
@@ -197,8 +196,6 @@ struct gw_config {
 		size_t n_nodes;
 		struct gw_keys operator_keys;
 		bool trust_web_server_user;
-		/* What each of the keys is called, by its place in the list. */
-		gw_key_name_text *client_key_names, *node_key_names;
 	} auth;
 	struct gw_model *models;	/* in the order of the file(s) */
 	size_t n_models;

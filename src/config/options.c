@@ -8,6 +8,7 @@
 
 #include "config/option_rows.h"
 #include "reg.h"
+#include "reg_queue.h"
 
 static bool
 check_origin(struct gw_apply *ap, const struct gw_option *o,
@@ -107,6 +108,9 @@ static const char *const client_priorities[] = {"interactive", "normal",
 						"batch", NULL};
 _Static_assert(GW_INTERACTIVE == 0 && GW_NORMAL == 1 && GW_BATCH == 2,
 	       "client_priorities lists the words of enum gw_priority in order");
+
+_Static_assert(GW_QUEUE_MAX <= REG_WAITERS_MAX,
+	       "a queue finds room in the table of all of them");
 
 static const struct gw_record model_record = {
 	.size = sizeof(struct gw_model),

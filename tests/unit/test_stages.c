@@ -3,6 +3,7 @@
  * test_stages.c - the stages before the upstream: whose key it is, how much of
  * a body is taken, and which model is meant.
  */
+#include "base/key_name.h"
 #include "serve_chain.h"
 
 #define ID_MAX 128	/* what is promised */
