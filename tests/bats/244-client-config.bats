@@ -3,7 +3,7 @@
 #
 # 244-client-config.bats - clients, nodes' keys, slots and queues in a
 # configuration file: --hash-key, what --check says of them, what
-# --print-config shows.
+# --print-config shows; and thousands of clients in one file.
 
 load helpers/all
 
@@ -202,4 +202,20 @@ many_clients() {
     echo 'models: {chat: {type: discovered}}'; } | gw_config
   check_fails
   assert_match "$output" 'models.yaml:16386:1: error: auth\.clients: at most 16384 are possible$'
+}
+
+key_gets() {
+  GW_KEY=$1 gw_get /v1/models >/dev/null
+  [[ $status_code == "$2" ]]
+}
+
+@test "start: 4,096 clients -> the first and the last are known, another is not; an edit adds one" {
+  many_clients 4096 | gw_config
+  gw_start
+  key_gets key-of-client-0 200
+  key_gets key-of-client-4095 200
+  key_gets key-of-client-4096 401
+  many_clients 4097 | gw_config
+  wait_until 20 key_gets key-of-client-4096 200
+  key_gets key-of-client-0 200
 }
