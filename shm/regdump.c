@@ -84,6 +84,9 @@ print_rows(const struct reg *r)
 		       identity & REG_CLAIMING ? " claiming" : "");
 		if (leases_of(r, i))
 			printf(" leases=%u", leases_of(r, i));
+		if (atomic_load(&row->wake))
+			printf(" wakes%s",
+			       atomic_load(&row->woken) ? " woken" : "");
 		for (int k = 0; k < REG_COUNTERS_MAX; k++)
 			if (atomic_load(&row->counters[k]))
 				printf(" c%d=%" PRIu64, k,
@@ -195,8 +198,10 @@ print_told(const struct reg *r)
 
 /* Read by hand: a handle that only looks asks nobody whether he lives. */
 static void
-print_candidate(const struct reg_place *p, uint32_t index, uint64_t now_ms)
+print_candidate(const struct reg *r, uint32_t index, uint64_t now_ms)
 {
+	struct reg_place *p = &r->seg->places[index];
+	uint64_t rate = atomic_load(&r->seg->rates[index]);
 	uint64_t name = atomic_load(&p->name), trial = atomic_load(&p->trial);
 	uint64_t load = atomic_load(&p->load);
 	uint32_t tag = reg_name_tag(name);
@@ -225,6 +230,11 @@ print_candidate(const struct reg_place *p, uint32_t index, uint64_t now_ms)
 	if (reg_stamp_ms(atomic_load(&p->byte), tag))
 		printf(" byte_ms=%" PRIu64,
 		       reg_stamp_ms(atomic_load(&p->byte), tag));
+	if (rate && reg_rate_word_is(rate, tag))
+		printf(" bucket_full=%+.1fs",
+		       ((double)(rate & REG_BITS(REG_RATE_BITS)) / 1e6 -
+			(double)now_ms) /
+			       1000);
 	putchar('\n');
 }
 
@@ -234,7 +244,39 @@ print_candidates(const struct reg *r)
 	uint64_t now_ms = reg_clock_ms();
 
 	for (uint32_t i = 0; i < REG_CANDIDATES_MAX; i++)
-		print_candidate(&r->seg->places[i], i, now_ms);
+		print_candidate(r, i, now_ms);
+}
+
+static void
+print_waiters(const struct reg *r)
+{
+	static const char *const states[] = {"free", "filling", "waiting",
+					     "displaced"};
+	uint64_t now_ms = reg_clock_ms();
+
+	for (uint32_t i = 0; i < REG_WAITERS_MAX; i++) {
+		struct reg_wait *p = &r->seg->waits[i];
+		uint64_t state = atomic_load(&p->state);
+		uint64_t came = atomic_load(&p->came);
+		uint64_t called = reg_stamp_ms(atomic_load(&p->called),
+					       reg_wait_sequence(state));
+
+		if (reg_wait_state(state) == REG_WAIT_FREE)
+			continue;
+		printf("waiter %" PRIu32 ".%" PRIu32 " %s row=%" PRIu32
+		       " queue=%016" PRIx64 " client=%016" PRIx64
+		       " rank=%" PRIu32 " came=%+.1fs number=%" PRIu64,
+		       i, reg_wait_sequence(state),
+		       states[reg_wait_state(state)], reg_wait_row(state),
+		       atomic_load(&p->queue), atomic_load(&p->client),
+		       reg_came_rank(came),
+		       ((double)reg_came_ms(came) - (double)now_ms) / 1000,
+		       atomic_load(&p->number));
+		if (called)
+			printf(" called=%+.1fs",
+			       ((double)called - (double)now_ms) / 1000);
+		putchar('\n');
+	}
 }
 
 /* Hashes of prompts say nothing, and are many. */
@@ -293,6 +335,7 @@ main(int argc, char **argv)
 	print_probes(r);
 	print_told(r);
 	print_candidates(r);
+	print_waiters(r);
 	print_prefixes(r);
 	status = print_verdict(r);
 	reg_segment_close(r);

@@ -228,6 +228,30 @@ check_keys(const struct reg *r, struct reg_err *err)
 	return 0;
 }
 
+/* Whoever waits is below the mark, or nobody would read of him. */
+static int
+check_waits(const struct reg *r, struct reg_err *err)
+{
+	for (uint32_t i = 0; i < REG_WAITERS_MAX; i++) {
+		struct reg_wait *p = &r->seg->waits[i];
+		uint64_t state = atomic_load(&p->state);
+		uint32_t row = reg_wait_row(state);
+
+		if (reg_wait_state(state) == REG_WAIT_FREE)
+			continue;
+		if (atomic_load(&r->seg->rows[row].generation) == 0)
+			return violation(err, "a waiter of an unused row", i);
+		if (reg_wait_sequence(state) == 0)
+			return violation(err, "a waiter without a sequence", i);
+		/* He is, for as long as he waits. */
+		if (reg_wait_state(state) != REG_WAIT_FILLING &&
+		    i >= reg_mark_above(atomic_load(&r->seg->header.mark)) &&
+		    atomic_load(&p->state) == state)
+			return violation(err, "a waiter above the mark", i);
+	}
+	return 0;
+}
+
 static int
 check_nodes(const struct reg *r, struct reg_err *err)
 {
@@ -261,7 +285,7 @@ reg_check(const struct reg *r, struct reg_err *err)
 	    atomic_load(&h->ready) != REG_READY)
 		return violation(err, "the header is overwritten", 0);
 	if (check_nodes(r, err) || check_turns(r, err) ||
-	    check_leases(r, err) || check_keys(r, err))
+	    check_leases(r, err) || check_keys(r, err) || check_waits(r, err))
 		return -1;
 	return 0;
 }

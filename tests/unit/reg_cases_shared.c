@@ -211,6 +211,125 @@ look_forget(const struct reg *r)
 	return reg_checked_ms(t->checked) ? BEFORE : AFTER;
 }
 
+/* ---- who waits -------------------------------------------------------------
+ */
+
+static struct reg_waiter_ref waiting[3];
+
+/* The entry of the one who stays, read without the library's help. */
+static const struct reg_wait *
+stayer(const struct reg *r)
+{
+	for (uint32_t i = 0; i < 16; i++)
+		if (r->seg->waits[i].queue == 99)
+			return &r->seg->waits[i];
+	return NULL;
+}
+
+static struct reg_waiter
+waiter(uint64_t queue)
+{
+	return (struct reg_waiter){
+		.queue = queue,
+		.client = queue + 1,
+		.came_ms = queue + 2,
+	};
+}
+
+static void
+prepare_wait(struct reg *r)
+{
+	struct reg_waiter w = waiter(99);
+
+	reg_queue_join(r, &w);
+}
+
+static void
+setup_wait(struct reg *w)
+{
+	for (int i = 0; i < 3; i++) {
+		struct reg_waiter mine = waiter(1);
+
+		waiting[i] = reg_queue_join(w, &mine);
+	}
+}
+
+static bool
+run_join(struct reg *w)
+{
+	struct reg_waiter mine = waiter(1), all[16];
+	size_t n;
+
+	reg_queue_join(w, &mine);
+	n = reg_queue_read(w, all, 16);
+	for (size_t i = 0; i < n; i++)
+		if (all[i].ref.index == mine.ref.index)
+			return all[i].mine && all[i].client == 2 &&
+			       all[i].came_ms == 3;
+	return false;
+}
+
+static bool
+run_leave(struct reg *w)
+{
+	for (int i = 2; i >= 0; i--)
+		reg_queue_leave(w, waiting[i]);
+	return true;
+}
+
+static bool
+run_displace(struct reg *w)
+{
+	struct reg_waiter all[16];
+	size_t n = reg_queue_read(w, all, 16);
+
+	for (size_t i = 0; i < n; i++)
+		if (all[i].queue == 99)
+			reg_queue_displace(w, &all[i]);
+	return reg_queue_displaced(w, 99) == 1;
+}
+
+static enum state
+look_displaced(const struct reg *r)
+{
+	const struct reg_wait *p = stayer(r);
+
+	if (!p)
+		return BROKEN;
+	switch (reg_wait_state(p->state)) {
+	case REG_WAIT_WAITING:
+		return BEFORE;
+	case REG_WAIT_DISPLACED:
+		return AFTER;
+	case REG_WAIT_FREE:
+	case REG_WAIT_FILLING:
+		break;
+	}
+	return BROKEN;
+}
+
+static bool
+run_call(struct reg *w)
+{
+	struct reg_waiter all[16];
+	size_t n = reg_queue_read(w, all, 16);
+
+	for (size_t i = 0; i < n; i++)
+		if (all[i].queue == 99)
+			reg_queue_call(w, &all[i], 5000, 250);
+	return true;
+}
+
+static enum state
+look_called(const struct reg *r)
+{
+	const struct reg_wait *p = stayer(r);
+	uint64_t ms =
+		p ? reg_stamp_ms(p->called, reg_wait_sequence(p->state)) : 1;
+
+	return ms == 0 ? BEFORE : ms == 5000 ? AFTER : BROKEN;
+}
+
 /* ---- rows and leases ----------------------------------------------------- */
 
 static int32_t held[3];
@@ -249,7 +368,10 @@ static int
 child_leaves_row(void *unused)
 {
 	(void)unused;
-	case_take_leases(reg_open(case_segment, 0, &err));
+	struct reg *w = reg_open(case_segment, 0, &err);
+
+	case_take_leases(w);
+	setup_wait(w);
 	return 0; /* without closing */
 }
 
@@ -290,6 +412,14 @@ const struct scenario shared_scenarios[] = {
 	 false},
 	{"close with leases", NULL, case_take_leases, run_close, NULL, false,
 	 false},
+	{"wait, join", prepare_wait, setup_wait, run_join, NULL, false, false},
+	{"wait, leave", prepare_wait, setup_wait, run_leave, NULL, false,
+	 false},
+	{"wait, displace", prepare_wait, NULL, run_displace, look_displaced,
+	 false, false},
+	{"wait, call", prepare_wait, NULL, run_call, look_called, false, false},
+	{"close while waiting", prepare_wait, setup_wait, run_close, NULL,
+	 false, false},
 	{"open, taking over a dead row", prepare_dead_row, NULL, run_open, NULL,
 	 false, true},
 	{0},

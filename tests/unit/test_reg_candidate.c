@@ -188,7 +188,7 @@ test_oldest(void)
 	reg_close(r);
 }
 
-/* Of 3,500 nodes two records each. */
+/* Of 14,000 nodes two records each. */
 static void
 test_many(void)
 {
@@ -197,7 +197,7 @@ test_many(void)
 
 	seg_new();
 	r = seg_open(REG_SEGMENT_MIN);
-	for (unsigned i = 0; i < 3500; i++) {
+	for (unsigned i = 0; i < 14000; i++) {
 		struct reg_candidate_ref c;
 		char url[64];
 
@@ -208,7 +208,7 @@ test_many(void)
 		none += is_none(c);
 		moved += !same(c, open_named(r, url, "model", NOW_MS + 1));
 	}
-	is_int(none + moved, 0, "many: 7,000 of 8,192 have room, all in use");
+	is_int(none + moved, 0, "many: 28,000 of 32,768 have room, all in use");
 	reg_close(r);
 }
 

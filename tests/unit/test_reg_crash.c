@@ -10,6 +10,7 @@
  */
 #include "reg_cases.h"
 #include "reg_test.h"
+#include "reg_waiters.h"
 
 #define STEPS_MAX 2000
 #ifdef REG_TEST_SLOW
@@ -58,7 +59,7 @@ static bool
 nothing_left(struct reg *r)
 {
 	sweep_now(r);
-	return leases_of_all(r) == 0 && reg_gauge_sum(r, 1) == 0 &&
+	return leases_of_all(r) == 0 && waiters_of_others(r) == 0 && reg_gauge_sum(r, 1) == 0 &&
 	       reg_rows_live(r) == 1;
 }
 

@@ -7,6 +7,7 @@
  * it belongs to the C library, which follows what it finds there.
  */
 #include "reg_test.h"
+#include "reg_waiters.h"
 
 #define ROUNDS 60
 #define WORDS_HIT 40
@@ -36,6 +37,8 @@ static const struct part parts[] = {
 	PART(targets),
 	PART(leases),
 	PART(places),
+	PART(rates),
+	PART(waits),
 	PART(prefixes),
 	PART(prefix_ticks),
 	{"blocks", offsetof(struct reg_segment, blocks), REG_SEGMENT_MIN},
@@ -67,6 +70,35 @@ judge_candidate(struct reg *r, const uint64_t key[2])
 		reg_candidate_succeed(r, c, 120000);
 }
 
+/* Whatever waits there is called, displaced, and made to leave. */
+static void
+judge_waiters(struct reg *r, uint64_t n)
+{
+	struct reg_candidate_ref c = candidate(r, n);
+	struct reg_waiter w = waiter_of(n);
+	struct reg_waiter_ref ref;
+	struct reg_rate rate;
+
+	w.share = c;
+	ref = reg_queue_join(r, &w);
+	reg_wake_drain(r);
+	read_all(r);
+	for (size_t i = 0; i < n_seen && i < 5; i++) {
+		reg_queue_call(r, &seen[i], 5000 + n, 10);
+		if (i % 2)
+			reg_queue_displace(r, &seen[i]);
+	}
+	reg_queue_displaced(r, n);
+	reg_queue_uncall(r, ref);
+	if (n % 2)
+		reg_queue_leave(r, ref);
+	reg_queue_moved(r, c, 1000, 2000 + n);
+	reg_queue_interval_ms(r, c, 2000, 5000);
+	for (uint64_t i = 0; i < 3; i++)
+		reg_rate_take(r, c, 1 + (uint32_t)n * 100, 1000000 + i, &rate);
+	reg_rate_look(r, c, 0, 1000, &rate);
+}
+
 /* Something of everything, near the beginning of each table. */
 static void
 populate(struct reg *r)
@@ -91,6 +123,7 @@ populate(struct reg *r)
 		    REG_PROBE_MINE)
 			reg_probe_put(r, key, 1000, 1, i);
 		judge_candidate(r, key);
+		judge_waiters(r, i);
 	}
 }
 
@@ -160,6 +193,7 @@ call_writers(struct reg *r)
 		int rc;
 
 		judge_candidate(r, key);
+		judge_waiters(r, i);
 		snprintf(name, sizeof(name), "n%u", i);
 		rc = reg_node_touch(r, name, bytes, 900, 200, &err);
 		rc += reg_node_put(r, name, bytes, 2000, 300, 0, NULL, &err);

@@ -53,13 +53,20 @@ move(struct reg *r, struct reg_move *what)
 /* A candidate that is ejected and on trial, busy, and was heard; a prefix. */
 static const uint64_t KEY[2] = {11, 12};
 
+/* How its client comes, how a queue moves, who waits. */
+#define NOW_US UINT64_C(50000000)
+static const uint64_t QUEUE[2] = {13, 14};
+
 static void
 know(struct reg *r)
 {
 	const struct reg_ejection_rules rules = {2, 5000, 20000};
 	struct reg_candidate_ref c = reg_candidate_open(r, KEY, 3000);
+	struct reg_candidate_ref queue = reg_candidate_open(r, QUEUE, 3000);
 	struct reg_place *p = reg_candidate_at(r, c);
 	static const struct reg_health well;
+	struct reg_waiter w = {.queue = 5};
+	struct reg_rate rate;
 	uint64_t pause_ms;
 
 	/* As if others had had the entry before. */
@@ -73,6 +80,10 @@ know(struct reg *r)
 	reg_candidate_busy(r, c, 8000);
 	reg_candidate_byte(r, c, 900);
 	reg_prefix_put(r, 77, 78, 1000);
+	for (int i = 0; i < 3; i++)
+		reg_rate_take(r, c, 4, NOW_US, &rate);
+	reg_queue_moved(r, queue, 1000, 4000);
+	reg_queue_join(r, &w);
 }
 
 static bool
@@ -83,9 +94,17 @@ is_known(struct reg *r)
 	const uint64_t hash = 77;
 	struct reg_candidate s;
 	uint64_t pause_ms = 0;
+	struct reg_rate rate;
 	size_t at;
 
 	reg_candidate_read(r, c, 16000, &s);
+	reg_rate_look(r, c, 4, NOW_US, &rate);
+	c = reg_candidate_find(r, QUEUE);
+	if (rate.remaining != 1 ||
+	    reg_queue_interval_ms(r, c, 4000, 4000) != 3000 ||
+	    reg_queue_any(r) || atomic_load(&r->seg->header.number) < 1)
+		return false;
+	c = reg_candidate_find(r, KEY);
 	return s.ejected && s.unconnected && s.failures >= 3 && !s.on_trial &&
 	       s.pause_ends_ms == 16000 && s.busy_until_ms == 8000 &&
 	       s.byte_ms == 900 && reg_candidate_try(r, c, 16000) &&
@@ -164,6 +183,7 @@ test_merge(void)
 	struct reg_candidate_ref c = reg_candidate_find(r, KEY), there;
 	struct reg_candidate s;
 	const uint64_t hash = 77;
+	struct reg_rate rate;
 	uint64_t pause_ms;
 	struct reg *to;
 	size_t at;
@@ -173,6 +193,8 @@ test_merge(void)
 	candidate(fresh, 9); /* another one, so that it has another place */
 	there = reg_candidate_open(fresh, KEY, 3000);
 	reg_candidate_fail(fresh, there, &rules, 1, false, 3000, &pause_ms);
+	reg_rate_take(fresh, there, 4, NOW_US, &rate);
+	atomic_store(&fresh->seg->header.number, 7);
 	reg_prefix_put(fresh, 77, 79, 3000);
 	if (reg_lease_take(r, c, 0, NULL) < 0)
 		ok(false, "a lease");
@@ -204,6 +226,10 @@ test_merge(void)
 	ok(s.failures == 1 && !s.ejected && s.busy_until_ms == 8000,
 	   "merge: what is known of a candidate there stays");
 	ok(reg_prefix_find(r, &hash, 1, &at) == 79, "merge: ... of a prefix");
+	reg_rate_look(r, there, 4, NOW_US, &rate);
+	is_int(rate.remaining, 1, "merge: of two buckets the emptier one");
+	is_int((long long)atomic_load(&r->seg->header.number), 7,
+	       "merge: numbers go on after the higher one");
 	is_int(s.in_flight, 1, "merge: ... and the lease counts");
 	is_int(count(r), 4, "merge: every node once");
 	is_int((long long)node_of(r, "a").seen_ms, 3000,

@@ -37,7 +37,9 @@ fill(struct reg *r)
 	const uint64_t key[2] = {0xabcdef, 5};
 	struct reg_probe p;
 	const struct reg_ejection_rules rules = {2, 5000, 10000};
+	struct reg_waiter w = {.queue = 0xaaaa, .client = 0xbbbb, .rank = 2};
 	struct reg_candidate_ref c;
+	struct reg_rate rate;
 	uint32_t index;
 	uint64_t pause_ms;
 
@@ -60,6 +62,15 @@ fill(struct reg *r)
 	reg_candidate_try(r, c, reg_clock_ms());
 	reg_candidate_busy(r, c, 4321);
 	reg_candidate_byte(r, c, 3210);
+	reg_wake_fd(r);
+	reg_rate_take(r, c, 1, reg_clock_ms() * 1000, &rate);
+	w.came_ms = reg_clock_ms() - 3000;
+	reg_queue_join(r, &w);
+	if (!reg_queue_call(r, &w, reg_clock_ms() - 1000, 10))
+		ok(false, "call");
+	w.number = 0;
+	reg_queue_join(r, &w);
+	reg_queue_displace(r, &w);
 }
 
 int
@@ -68,7 +79,7 @@ main(void)
 	static const char *const expected[] = {
 		"layout=4",
 		"row 0 live pid=",
-		" generation=1 leases=1 c3=44",
+		" generation=1 leases=1 wakes woken c3=44",
 		" g2=-5",
 		"node 0.1 'gpu\\x5cbox\\x0a'",
 		"record 12 bytes",
@@ -83,7 +94,11 @@ main(void)
 		"0000000000abcdef0000000000000005 in_flight=0 failures=2",
 		" ejected pause_ends=-2.",
 		" unconnected trial: row=0 until_ms=",
-		" busy_until_ms=4321 byte_ms=3210",
+		" busy_until_ms=4321 byte_ms=3210 bucket_full=+",
+		"waiter 0.1 waiting row=0 queue=000000000000aaaa "
+		"client=000000000000bbbb rank=2 came=-3.",
+		" number=1 called=-1.",
+		"waiter 1.1 displaced row=0 queue=000000000000aaaa",
 		"every invariant holds",
 	};
 	char arguments[100];
