@@ -127,8 +127,10 @@ struct reg_move {
  *       new segment is locked; try again soon
  * Returns a handle on the new segment, or NULL: @r stays what it is and is not
  * left by this. Carried over: nodes with their status (of two registrations of
- * one id the later one stays), turns, probe results, once-words, what was said, how candidates are
- * (without trials), prefixes, counters; not leases, gauges and the ownership. Takes milliseconds: the file is allocated.
+ * one id the later one stays), turns, probe results, once-words, what was said,
+ * how candidates are (without trials), rates (of two the emptier bucket), how fast
+ * queues move, prefixes, counters; not leases, who waits, gauges and the ownership.
+ * Takes milliseconds: the file is allocated.
  * Crash: whoever comes next does all of it again.
  */
 REG_MUSTCHECK struct reg *reg_move_begin(struct reg *r, struct reg_move *what,
@@ -136,8 +138,10 @@ REG_MUSTCHECK struct reg *reg_move_begin(struct reg *r, struct reg_move *what,
 
 /*
  * reg_move_end - from here on @r is what @to was: all who hold @r are in the new
- * segment. @to is gone; gauges come along. Leases in the old one must have been
- * taken anew in @to (see reg_move_candidate()) or be forgotten; what was read from @r
+ * segment. @to is gone; gauges and the descriptor of reg_wake_fd() come along.
+ * Leases in the old one must have been taken anew in @to (see
+ * reg_move_candidate()) or be forgotten, and who waits joins anew in @to (its
+ * number stays his) or in @r afterwards; what was read from @r
  * before (references, epochs, indices of turns) says nothing any more; the owner
  * calls reg_own() again.
  */

@@ -289,7 +289,7 @@ healthy(void)
 	    reg_node_touch(r, "a", "status", 6, 1, &err) ||
 	    reg_node_put(r, "b", bytes, 100, 1, 1000, NULL, &err) ||
 	    reg_turn_open(r, "turn", &index, &err) || lease_take(r, 0) != 0 ||
-	    lease_take(r, 1) != 1)
+	    lease_take(r, 1) != 1 || join(r, 1).index != 0)
 		exit(1);
 	return r;
 }
@@ -427,6 +427,25 @@ spoil_lease_row(struct reg *r)
 	r->seg->leases[0] = reg_held(REG_HELD, REG_ROWS_MAX - 1, 0, 0, 1);
 }
 
+static void
+spoil_mark(struct reg *r)
+{
+	r->seg->header.mark = 0;
+}
+
+static void
+spoil_wait_row(struct reg *r)
+{
+	r->seg->waits[0].state =
+		reg_wait(REG_WAIT_WAITING, REG_ROWS_MAX - 1, 0, 1);
+}
+
+static void
+spoil_wait_sequence(struct reg *r)
+{
+	r->seg->waits[0].state = reg_wait(REG_WAIT_WAITING, 0, 1, 0);
+}
+
 static const struct {
 	void (*spoil)(struct reg *r);
 	const char *says;
@@ -449,6 +468,9 @@ static const struct {
 	{spoil_load, "a candidate counts other leases"},
 	{spoil_keys, "a candidate is not found, or twice"},
 	{spoil_lease_row, "a lease of an unused row"},
+	{spoil_mark, "a waiter above the mark"},
+	{spoil_wait_row, "a waiter of an unused row"},
+	{spoil_wait_sequence, "a waiter without a sequence"},
 };
 
 static void

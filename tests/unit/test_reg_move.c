@@ -82,6 +82,7 @@ know(struct reg *r)
 	reg_prefix_put(r, 77, 78, 1000);
 	for (int i = 0; i < 3; i++)
 		reg_rate_take(r, c, 4, NOW_US, &rate);
+	reg_rate_take(r, queue, 4, NOW_US, &rate);
 	reg_queue_moved(r, queue, 1000, 4000);
 	reg_queue_join(r, &w);
 }
@@ -194,6 +195,9 @@ test_merge(void)
 	there = reg_candidate_open(fresh, KEY, 3000);
 	reg_candidate_fail(fresh, there, &rules, 1, false, 3000, &pause_ms);
 	reg_rate_take(fresh, there, 4, NOW_US, &rate);
+	there = reg_candidate_open(fresh, QUEUE, 3000);
+	for (int i = 0; i < 2; i++)
+		reg_rate_take(fresh, there, 4, NOW_US, &rate);
 	atomic_store(&fresh->seg->header.number, 7);
 	reg_prefix_put(fresh, 77, 79, 3000);
 	if (reg_lease_take(r, c, 0, NULL) < 0)
@@ -228,6 +232,8 @@ test_merge(void)
 	ok(reg_prefix_find(r, &hash, 1, &at) == 79, "merge: ... of a prefix");
 	reg_rate_look(r, there, 4, NOW_US, &rate);
 	is_int(rate.remaining, 1, "merge: of two buckets the emptier one");
+	reg_rate_look(r, reg_candidate_find(r, QUEUE), 4, NOW_US, &rate);
+	is_int(rate.remaining, 2, "merge: ... wherever it was");
 	is_int((long long)atomic_load(&r->seg->header.number), 7,
 	       "merge: numbers go on after the higher one");
 	is_int(s.in_flight, 1, "merge: ... and the lease counts");

@@ -256,6 +256,12 @@ others_come_and_go(void)
 }
 
 static void
+others_join_one(void)
+{
+	theirs[0] = join(other, 20);
+}
+
+static void
 others_go(void)
 {
 	for (int i = 2; i >= 0; i--) {
@@ -490,6 +496,8 @@ static const struct overtaking overtakings[] = {
 	 judge_all},
 	{"leave: others come and go", prepare_mine, others_come_and_go,
 	 leave_three, judge_all},
+	{"leave: another one joins", prepare_mine, others_join_one, leave_three,
+	 judge_all},
 	{"leave: others sweep", prepare_mine, others_sweep, leave_three,
 	 judge_all},
 	{"leave: it is displaced", prepare_mine, others_displace_mine,

@@ -138,6 +138,9 @@ test_edges(void)
 	ok(take(r, UINT32_MAX, T0_US).remaining == REG_RATE_MAX - 1,
 	   "edges: too many is the most");
 	one = c;
+	c = candidate(r, 4);
+	ok(is(take(r, 999999, T0_US), true, 999998, 0, 61),
+	   "edges: a step is rounded up, never down");
 	c = candidate(r, 3);
 	take(r, 4, T0_US);
 	take(r, 4, T0_US);

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "reg_stops.h"
+#include "reg_waiters.h"
 
 #define MANY 1000
 
@@ -62,6 +63,30 @@ test_wake(void)
 	   "wake: a row of nobody -> false");
 	ok(wake(r, second) && reg_wake_drain(second),
 	   "wake: who woke others can be woken");
+	reg_close(second);
+	reg_close(r);
+}
+
+/* Who is called or displaced is woken. */
+static void
+test_waiters(void)
+{
+	struct reg *r, *second;
+	struct reg_waiter w;
+
+	seg_new();
+	r = seg_open(REG_SEGMENT_MIN);
+	second = seg_open(0);
+	reg_wake_fd(r);
+	w = read_of(second, join(r, 1));
+	ok(reg_queue_call(second, &w, 5000, 250) && reg_wake_drain(r),
+	   "waiter: called -> woken");
+	ok(!reg_queue_call(second, &w, 5100, 250) && !reg_wake_drain(r),
+	   "waiter: not called again -> not woken");
+	ok(reg_queue_displace(second, &w) && reg_wake_drain(r),
+	   "waiter: displaced -> woken");
+	ok(!reg_queue_displace(second, &w) && !reg_wake_drain(r),
+	   "waiter: displaced already -> not woken");
 	reg_close(second);
 	reg_close(r);
 }
@@ -282,6 +307,7 @@ test_processes(void)
  */
 
 static int trues;
+static bool overtook;
 
 static void
 prepare(void)
@@ -289,6 +315,7 @@ prepare(void)
 	reg_wake_fd(me);
 	reg_wake_fd(other);
 	trues = 0;
+	overtook = false;
 }
 
 static void
@@ -308,6 +335,7 @@ static void
 others_wake(void)
 {
 	trues = 0; /* what it takes from here on */
+	overtook = true;
 	wake(other, me);
 }
 
@@ -317,7 +345,7 @@ judge_woken(void)
 {
 	while (is_readable(me->wake_fd))
 		trues += reg_wake_drain(me);
-	return trues ? NULL : "it sleeps on";
+	return trues || !overtook ? NULL : "it sleeps on";
 }
 
 static void
@@ -343,6 +371,8 @@ judge_others_woken(void)
 static const struct overtaking overtakings[] = {
 	{"drain: somebody wakes it", prepare_woken, others_wake, take_it,
 	 judge_woken},
+	{"drain: nothing is there, somebody wakes it", prepare, others_wake,
+	 take_it, judge_woken},
 	{"wake: it looks", prepare, others_take_it, wake_them,
 	 judge_others_woken},
 };
@@ -351,6 +381,7 @@ int
 main(void)
 {
 	test_wake();
+	test_waiters();
 	test_many();
 	test_strangers();
 	test_none();
