@@ -8,24 +8,23 @@
  * other requests in between. It may show neighbouring moments, but each node
  * that is there all the time is in it, once.
  *
- * Says nothing about where nodes are: clients hold only a client key.
+ * A client that may use some of the models finds nothing in it of the others.
  */
 #include "endpoint/models.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "endpoint/node_object.h"
 #include "endpoint/shared.h"
 #include "endpoint/table.h"
-#include "probe/probe.h"
 #include "routing/availability.h"
-#include "routing/choices.h"
-#include "routing/place_keys.h"
 #include "routing/routing.h"
 #include "serve/long_answer.h"
+#include "serve/shown.h"
 #include "serve/turns.h"
 
 #define TEXT_MAX (48u << 20) /* of a full registry */
@@ -52,87 +51,13 @@ unusable_model(const struct gw_model *m, const struct gw_usable *u)
 	return o;
 }
 
-/* One decimal: it is read by people, and changes with every look. */
-static struct json_object *
-tenths(uint64_t ms)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%" PRIu64 ".%u", ms / 1000,
-		 (unsigned)(ms % 1000 / 100));
-	return json_object_new_double_s((double)ms / 1000.0, text);
-}
-
-/* Adds a reference to what the registration holds under @key, if anything. */
-static void
-show_field(struct json_object *to, const struct gw_node_doc *d, const char *key)
-{
-	struct json_object *v;
-
-	if (json_object_object_get_ex(d->json, key, &v))
-		json_object_object_add(to, key, json_object_get(v));
-}
-
-/* How each of its models stands, as requests would find it. */
-static struct json_object *
-states_of(struct gw_request *r, const struct gw_node *n)
-{
-	struct json_object *o = json_object_new_object();
-	uint64_t now_ms = gw_mono_ms();
-	struct gw_choice c;
-
-	for (size_t i = 0; i < n->doc->n_models; i++) {
-		gw_node_choice(gw_routing(r), r->config, n, i, now_ms, &c);
-		gw_json_set_str(o, n->doc->models[i].model_id,
-				gw_state_name(c.state));
-	}
-	return o;
-}
-
-static struct json_object *
-node_object(struct gw_request *r, const struct gw_node *n, uint64_t age_ms,
-	    uint32_t in_flight)
-{
-	bool fresh = age_ms < gw_node_view_stale_after_ms(gw_routing(r)->nodes);
-	struct json_object *o = json_object_new_object();
-	char reason[GW_PROBE_REASON_BYTES];
-	uint64_t result_age_ms;
-	bool reachable;
-
-	gw_json_set_str(o, "node_id", n->doc->node_id);
-	gw_json_set_str(o, "status", fresh ? "fresh" : "stale");
-	json_object_object_add(o, "last_seen_s", tenths(age_ms));
-	if (fresh) {
-		reachable = gw_availability_node(gw_routed(r)->availability, n,
-						 reason, sizeof(reason),
-						 &result_age_ms);
-		json_object_object_add(o, "reachable",
-				       json_object_new_boolean(reachable));
-		if (!reachable)
-			gw_json_set_str(o, "reason", reason);
-		gw_json_set_age(o, result_age_ms);
-	}
-	gw_json_set_int(o, "in_flight", in_flight);
-	json_object_object_add(o, "states", states_of(r, n));
-	if (n->fixed)
-		json_object_object_add(o, "static",
-				       json_object_new_boolean(true));
-	show_field(o, n->doc, "weight");
-	show_field(o, n->doc, "max_concurrency");
-	show_field(o, n->doc, "served_models");
-	show_field(o, n->doc, "meta");
-	if (n->status)
-		json_object_object_add(o, "metrics",
-				       json_object_get(n->status));
-	return o;
-}
-
 /* ---- in pieces ----------------------------------------------------------- */
 
 /* How far a list is. */
 struct gw_listing {
 	size_t next_model;
 	struct json_object *usable, *unusable;
+	struct gw_own_roles own;    /* whose nodes are shown */
 	struct reg_node_ref *nodes; /* registered when their turn began ... */
 	size_t n_nodes, next_node;  /* ... each is shown once, or is gone */
 	bool shown;		    /* one at least */
@@ -148,6 +73,7 @@ gw_listing_free(struct gw_listing *l)
 		return;
 	json_object_put(l->usable);
 	json_object_put(l->unusable);
+	free(l->own.role);
 	free(l->nodes);
 	gw_buf_release(&l->text);
 	gw_buf_release(&l->tail);
@@ -179,6 +105,8 @@ list_models(struct gw_request *r, struct gw_listing *l)
 		const struct gw_model *m = &r->config->models[l->next_model++];
 		struct gw_usable u;
 
+		if (!gw_shown_model(r, m))
+			continue;
 		gw_availability_model(gw_routed(r)->availability, m, &u);
 		if (u.usable)
 			json_object_array_add(l->usable,
@@ -187,6 +115,18 @@ list_models(struct gw_request *r, struct gw_listing *l)
 			json_object_array_add(l->unusable,
 					      unusable_model(m, &u));
 	}
+}
+
+/* The default model, as far as the client may know of it. */
+static const char *
+default_model(const struct gw_request *r)
+{
+	const char *alias = r->config->default_model;
+
+	return alias && gw_shown_model(r, gw_config_model(r->config, alias,
+							  strlen(alias)))
+		       ? alias
+		       : NULL;
 }
 
 /* All but the nodes, and which those are. Returns 0 / -1. */
@@ -203,38 +143,23 @@ begin_nodes(struct gw_request *r, struct gw_listing *l)
 	gw_json_set_str(doc, "object", "list");
 	json_object_object_add(doc, "data", GW_STEAL(l->usable));
 	json_object_object_add(doc, "rolemesh", ours);
-	gw_json_set_str(ours, "default_model", r->config->default_model);
+	gw_json_set_str(ours, "default_model", default_model(r));
 	json_object_object_add(ours, "unavailable_models",
 			       GW_STEAL(l->unusable));
 	json_object_object_add(ours, "nodes", nodes);
-	json_object_object_add(ours, "counters",
-			       gw_counters_document(&r->worker->counters));
-	if (gw_json_text_around(doc, nodes, &l->text, &l->tail) < 0 ||
+	/* They count the requests of everybody. */
+	if (gw_shown_all(r))
+		json_object_object_add(
+			ours, "counters",
+			gw_counters_document(&r->worker->counters));
+	if (gw_own_roles(r, &l->own) < 0 ||
+	    gw_json_text_around(doc, nodes, &l->text, &l->tail) < 0 ||
 	    gw_buf_puts(&l->tail, "\n") < 0)
 		return -1;
 	l->nodes = calloc(GW_NODE_SLOTS, sizeof(*l->nodes));
 	while (l->nodes && (n = gw_node_view_next(routing->nodes, &slot)))
 		l->nodes[l->n_nodes++] = n->reg.ref;
 	return l->nodes ? 0 : -1;
-}
-
-/* Requests that run at a node, of all processes. */
-static uint32_t
-in_flight_at(const struct gw_request *r, const struct gw_node *n)
-{
-	const struct reg *reg = gw_routing(r)->reg;
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < n->doc->n_models; i++) {
-		struct gw_place_keys keys;
-		struct reg_candidate state;
-
-		gw_node_keys(r->config, n, i, &keys);
-		reg_candidate_read(reg, reg_candidate_find(reg, keys.candidate),
-				   gw_mono_ms(), &state);
-		sum += state.in_flight;
-	}
-	return sum;
 }
 
 /* Returns 0 / -1. */
@@ -248,7 +173,9 @@ show_node(struct gw_request *r, struct gw_listing *l, struct reg_node_ref ref)
 
 	if (age_ms == UINT64_MAX)
 		return 0;
-	o = node_object(r, n, age_ms, in_flight_at(r, n));
+	o = gw_node_object(r, &l->own, n, age_ms);
+	if (!o)
+		return 0;
 	if (gw_json_element(o, !l->shown, &l->text) < 0)
 		return -1;
 	l->shown = true;

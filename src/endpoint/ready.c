@@ -11,6 +11,24 @@
 #include "routing/availability.h"
 #include "routing/routing.h"
 #include "serve/reply.h"
+#include "serve/shown.h"
+
+/* Does a key open some of the models only? Then this address, which needs none,
+ * names no model to whoever shows no key for it. */
+static bool
+has_limited_clients(const struct gw_config *c)
+{
+	for (size_t i = 0; i < c->auth.n_clients; i++)
+		if (!c->auth.clients[i].all_models)
+			return true;
+	return false;
+}
+
+static bool
+is_told(const struct gw_request *r, const struct gw_model *m)
+{
+	return gw_shown_model(r, m) || !has_limited_clients(r->config);
+}
 
 static enum gw_step
 ready(struct gw_request *r, const struct gw_model *m, const struct gw_usable *u)
@@ -18,8 +36,10 @@ ready(struct gw_request *r, const struct gw_model *m, const struct gw_usable *u)
 	struct json_object *doc = json_object_new_object();
 
 	gw_json_set_str(doc, "status", "ready");
-	gw_json_set_str(doc, "model", m->alias);
-	if (u->via)
+	if (is_told(r, m))
+		gw_json_set_str(doc, "model", m->alias);
+	if (u->via && is_told(r, gw_config_model(r->config, u->via,
+						 strlen(u->via))))
 		gw_json_set_str(doc, "via", u->via);
 	gw_json_set_age(doc, u->age_ms);
 	gw_reply_json(r, 200, doc);
@@ -46,9 +66,14 @@ check_default(struct gw_request *r, const struct gw_model *m)
 	gw_availability_model(gw_routed(r)->availability, m, &u);
 	if (u.usable)
 		return ready(r, m, &u);
-	gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
-		   "not ready: the default model '%s' is not usable: %s%s",
-		   m->alias, u.reason, age_of(&u, age));
+	if (is_told(r, m))
+		gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+			   "not ready: the default model '%s' is not usable: "
+			   "%s%s",
+			   m->alias, u.reason, age_of(&u, age));
+	else
+		gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+			   "not ready: the default model is not usable");
 	return GW_FINISH;
 }
 
@@ -69,6 +94,9 @@ check_any(struct gw_request *r)
 	if (r->config->n_models == 0)
 		gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
 			   "not ready: no models are configured");
+	else if (!gw_shown_all(r) && has_limited_clients(r->config))
+		gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+			   "not ready: no model is usable");
 	else
 		gw_err_set(&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
 			   "not ready: none of the %zu models is usable; "

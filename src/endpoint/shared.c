@@ -12,6 +12,7 @@
 #include "routing/availability.h"
 #include "routing/routing.h"
 #include "serve/pipeline.h"
+#include "serve/shown.h"
 
 #define REGISTRY_RETRY_S 0.002
 #define REGISTRY_RETRIES 500
@@ -120,7 +121,8 @@ gw_usable_object(const struct gw_request *r, const struct gw_model *m,
 	gw_json_set_str(o, "object", "model");
 	gw_json_set_int(o, "created", r->worker->started_wall_s);
 	gw_json_set_str(o, "owned_by", "rolemesh");
-	if (u->via)
+	if (u->via && gw_shown_model(r, gw_config_model(r->config, u->via,
+							strlen(u->via))))
 		gw_json_set_str(o, "via", u->via);
 	gw_json_set_age(o, u->age_ms);
 	return o;

@@ -8,6 +8,7 @@
 
 #define FOR_ANYONE (GW_EP_ANSWER | GW_EP_ANYONE)
 #define LISTED (GW_EP_CLIENT_KEY | GW_EP_OPERATOR_KEY | GW_EP_ANSWER)
+#define KEY_TELLS (GW_EP_KEY_TELLS | GW_EP_OPERATOR_KEY | GW_EP_ANSWER)
 #define FOR_NODES (GW_EP_NODE_KEY | GW_EP_DOCUMENT | GW_EP_ANSWER)
 
 /* tests/dev/check-openapi.sh reads path and method of these rows. */
@@ -17,7 +18,7 @@ const struct gw_endpoint gw_endpoints[] = {
 	  GW_SSE_OPENAI, "a line of text that says what this is" },
 	{ "/health", GW_METHOD_GET, FOR_ANYONE, gw_answer_health,
 	  GW_SSE_OPENAI, "this process answers; touches no upstream" },
-	{ "/ready", GW_METHOD_GET, GW_EP_ANSWER, gw_answer_ready,
+	{ "/ready", GW_METHOD_GET, KEY_TELLS, gw_answer_ready,
 	  GW_SSE_OPENAI, "the default model is usable right now" },
 	{ "/v1/models", GW_METHOD_GET, LISTED | GW_EP_PROBED, gw_answer_models,
 	  GW_SSE_OPENAI, "usable models; unusable ones and nodes beside them" },

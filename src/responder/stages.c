@@ -9,23 +9,25 @@
 #include "routing/routing.h"
 #include "routing/states.h"
 
+/* The place of the stage that REPICK goes to; a stage in front of it moves it. */
+enum {
+	PICK_NODE = 8
+};
+
 static const struct gw_stage stages[] = {
 	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
 	{"check_origin", gw_stage_check_origin, GW_STAGE_ALWAYS},
 	{"authenticate", gw_stage_authenticate,
-	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY},
+	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY | GW_EP_KEY_TELLS},
 	{"admit", gw_stage_admit, GW_STAGE_ALWAYS},
 	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
 	{"answer", gw_stage_answer, GW_EP_ANSWER},
 	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
-	{"pick_node", gw_stage_pick_node, GW_EP_RELAY},
+	{"authorize", gw_stage_authorize, GW_EP_RELAY},
+	[PICK_NODE] = {"pick_node", gw_stage_pick_node, GW_EP_RELAY},
 	{"forward", gw_stage_forward, GW_EP_RELAY},
 	{"stream", gw_stage_stream, GW_EP_RELAY},
 	{"account", gw_stage_account, GW_STAGE_ALWAYS},
-};
-
-enum {
-	PICK_NODE = 7
 };
 
 /* Requests tell sooner than probes that an upstream is not there. */

@@ -33,8 +33,10 @@ enum gw_endpoint_flag {
 	GW_EP_ANYONE = 1 << 7,	   /* tells nothing: any web page may look */
 	GW_EP_ROUTINE = 1 << 8,	   /* its success is worth a line at debug */
 	GW_EP_PROBED = 1 << 9,	   /* the same, where a gateway asks */
-	GW_EP_OPERATOR_KEY = 1 << 10 /* authenticate: an operator's key will do
-				      * as well as a client's */
+	GW_EP_OPERATOR_KEY = 1 << 10, /* authenticate: an operator's key will
+				       * do as well as a client's */
+	GW_EP_KEY_TELLS = 1 << 11 /* authenticate: needs no key, but who shows
+				   * one is told more */
 };
 
 /* What the rows of relayed.def have in common. */

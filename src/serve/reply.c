@@ -13,6 +13,7 @@
 #include "base/line.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/request.h"
+#include "serve/shown.h"
 #include "serve/worker.h"
 #include "sse/sse.h"
 
@@ -177,9 +178,11 @@ put_number(struct gw_buf *b, uint64_t n)
 static int
 route_headers(const struct gw_request *r, struct gw_buf *b)
 {
-	if (r->resolve.model &&
-	    gw_buf_join(b, "X-RoleMesh-Model: ", r->resolve.model->alias,
-			"\r\n", NULL) < 0)
+	/* Whoever stands in for the client's model need not be its own. */
+	bool shown = r->resolve.model && gw_shown_model(r, r->resolve.model);
+
+	if (shown && gw_buf_join(b, "X-RoleMesh-Model: ",
+				 r->resolve.model->alias, "\r\n", NULL) < 0)
 		return -1;
 	if (r->worker->pipeline->failover && r->forward.attempts &&
 	    !r->err.code &&
@@ -187,7 +190,7 @@ route_headers(const struct gw_request *r, struct gw_buf *b)
 	     put_number(b, r->forward.attempts) < 0 ||
 	     gw_buf_puts(b, "\r\n") < 0))
 		return -1;
-	if (r->target.node_id &&
+	if (shown && r->target.node_id &&
 	    gw_buf_join(b, "X-RoleMesh-Node: ", r->target.node_id, "\r\n",
 			NULL) < 0)
 		return -1;
@@ -336,10 +339,12 @@ stream_failure(struct gw_request *r)
 {
 	gw_auto_buf struct gw_buf event = GW_BUF_INIT(16384);
 	const struct gw_err_info *info = gw_err_info(r->err.code);
+	struct gw_err err;
 
+	gw_shown_error(r, &err);
 	if (gw_sse_error_event(&event, r->accept.endpoint->dialect,
 			       &r->relay.sse, info->type, info->code,
-			       r->err.msg) < 0 ||
+			       err.msg) < 0 ||
 	    gw_reply_error_event(r, &event) < 0)
 		gw_reply_break(r);
 	else
@@ -358,11 +363,14 @@ is_gateways_to_tell(const struct gw_request *r)
 void
 gw_reply_failure(struct gw_request *r)
 {
+	struct gw_err err;
+
 	if (!r->conn)
 		return;
+	gw_shown_error(r, &err);
 	if (!r->reply.committed)
-		gw_reply_json(r, gw_err_info(r->err.code)->status,
-			      gw_error_document(&r->err));
+		gw_reply_json(r, gw_err_info(err.code)->status,
+			      gw_error_document(&err));
 	else if (!is_gateways_to_tell(r) &&
 		 (r->reply.early ||
 		  (r->stream.events && !r->relay.content_encoding[0])))

@@ -5,16 +5,14 @@
 
 #include <stddef.h>
 
-#include "base/err.h"
-#include "config/config.h"
+struct gw_request;
 
 /*
- * gw_unknown_model - MODEL_NOT_FOUND, param "model", with the names that do
- * exist as far as the message has room.
+ * gw_unknown_model - set r->err to MODEL_NOT_FOUND, param "model", with the names
+ * that the client may use, as far as the message has room.
  * @name, @len  as the client sent it; may hold anything
  * Returns -1 always.
  */
-int gw_unknown_model(const struct gw_config *c, const char *name, size_t len,
-		     struct gw_err *err);
+int gw_unknown_model(struct gw_request *r, const char *name, size_t len);
 
 #endif

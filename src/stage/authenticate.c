@@ -91,7 +91,8 @@ gw_stage_authenticate(struct gw_request *r)
 		gw_identity("address", r->accept.client, r->authenticate.who);
 		return GW_NEXT;
 	}
-	if (is_known(r, bearer(authorization)) || is_known(r, header))
+	if (is_known(r, bearer(authorization)) || is_known(r, header) ||
+	    r->accept.endpoint->flags & GW_EP_KEY_TELLS)
 		return GW_NEXT;
 	gw_err_set(&r->err, GW_ERR_INVALID_API_KEY, 0,
 		   "%s; send a %s key as 'Authorization: Bearer KEY' or '%s: "

@@ -61,7 +61,7 @@ gw_stage_resolve_role(struct gw_request *r)
 	}
 	r->resolve.model = gw_config_model(r->config, name, len);
 	if (!r->resolve.model) {
-		gw_unknown_model(r->config, name, len, &r->err);
+		gw_unknown_model(r, name, len);
 		return GW_FINISH;
 	}
 	gw_resolve_stream(r);

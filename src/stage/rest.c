@@ -12,6 +12,7 @@
 #include "serve/deadline.h"
 #include "serve/relay.h"
 #include "serve/reply.h"
+#include "serve/shown.h"
 #include "serve/worker.h"
 #include "stage/attempt.h"
 
@@ -25,9 +26,12 @@ static const struct {
 	{"/v1/completions", GW_RESUME_COMPLETION},
 };
 
+/* As the client may be told it. */
 static const char *
 name_of(const struct gw_request *r)
 {
+	if (!gw_shown_model(r, r->resolve.model))
+		return "a fallback";
 	return r->target.node_id ? r->target.node_id : r->resolve.model->alias;
 }
 

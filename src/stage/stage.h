@@ -24,6 +24,7 @@ enum gw_step gw_stage_admit(struct gw_request *r);
 enum gw_step gw_stage_receive(struct gw_request *r);
 enum gw_step gw_stage_answer(struct gw_request *r);
 enum gw_step gw_stage_resolve_role(struct gw_request *r);
+enum gw_step gw_stage_authorize(struct gw_request *r);
 enum gw_step gw_stage_pick_node(struct gw_request *r);
 enum gw_step gw_stage_forward(struct gw_request *r);
 enum gw_step gw_stage_stream(struct gw_request *r);

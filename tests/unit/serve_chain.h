@@ -211,6 +211,14 @@ static const struct gw_endpoint chain_endpoints[] = {
 	 .method = GW_METHOD_POST,
 	 .flags = GW_EP_NODE_KEY | GW_EP_DOCUMENT | GW_EP_ANSWER,
 	 .answer = chain_answer},
+	{.path = "/listed",
+	 .method = GW_METHOD_GET,
+	 .flags = GW_EP_CLIENT_KEY | GW_EP_OPERATOR_KEY | GW_EP_ANSWER,
+	 .answer = chain_wait},
+	{.path = "/tells",
+	 .method = GW_METHOD_GET,
+	 .flags = GW_EP_KEY_TELLS | GW_EP_OPERATOR_KEY | GW_EP_ANSWER,
+	 .answer = chain_wait},
 	{.path = "/wait",
 	 .method = GW_METHOD_GET,
 	 .flags = GW_EP_ANSWER,
@@ -218,17 +226,18 @@ static const struct gw_endpoint chain_endpoints[] = {
 };
 
 enum {
-	CHAIN_PICK = 6
+	CHAIN_PICK = 7
 };
 
 static struct gw_stage chain_stages[] = {
 	{"accept", gw_stage_accept, GW_STAGE_ALWAYS},
 	{"authenticate", gw_stage_authenticate,
-	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY},
+	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY | GW_EP_KEY_TELLS},
 	{"admit", gw_stage_admit, GW_STAGE_ALWAYS},
 	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
 	{"answer", gw_stage_answer, GW_EP_ANSWER},
 	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
+	{"authorize", gw_stage_authorize, GW_EP_RELAY},
 	{"pick", chain_pick, GW_EP_RELAY},
 	{"forward", gw_stage_forward, GW_EP_RELAY},
 	{"stream", gw_stage_stream, GW_EP_RELAY},
