@@ -19,7 +19,7 @@ gw_answer_deregister(struct gw_request *r)
 	const char *id;
 
 	if (gw_node_id_from_wire(r->receive.document, &id, &r->err) < 0 ||
-	    gw_node_is_configured(r, id))
+	    gw_node_id_is_refused(r, id) || gw_node_is_configured(r, id))
 		return GW_FINISH;
 	if (reg_node_remove(gw_routing(r)->reg, id, &err) < 0)
 		return gw_registry_failed(r, &err, id);

@@ -36,6 +36,7 @@ gw_answer_heartbeat(struct gw_request *r)
 	const char *id;
 
 	if (gw_node_id_from_wire(r->receive.document, &id, &r->err) < 0 ||
+	    gw_node_id_is_refused(r, id) ||
 	    gw_node_metrics_from_wire(r->receive.document, &metrics, &r->err) <
 		    0)
 		return GW_FINISH;

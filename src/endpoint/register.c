@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "config/clients.h"
 #include "endpoint/shared.h"
 #include "endpoint/table.h"
 #include "nodes/node_doc.h"
@@ -86,6 +87,62 @@ store(struct gw_request *r, const struct gw_node_doc *d)
 	return GW_FINISH;
 }
 
+/* Does the key not open this role? @m: whose, by its place. */
+static bool
+role_is_refused(struct gw_request *r, size_t m, const char *role)
+{
+	char quoted[4 * GW_NODE_NAME_MAX + 3], param[64];
+	struct json_object *served;
+
+	if (gw_node_key_may_role(r->authenticate.node, role))
+		return false;
+	gw_err_set(&r->err, GW_ERR_NODE_NOT_ALLOWED, 0,
+		   "this key may not register the role %s: its entry of "
+		   "auth.nodes lists other roles",
+		   gw_log_quote(quoted, sizeof(quoted), role, strlen(role)));
+	/* As the node wrote it: the older list holds roles alone. */
+	snprintf(param, sizeof(param),
+		 json_object_object_get_ex(r->receive.document, "served_models",
+					   &served) &&
+				 served
+			 ? "served_models.%zu.roles"
+			 : "roles.%zu",
+		 m);
+	gw_err_param(&r->err, param);
+	return true;
+}
+
+static bool
+address_is_refused(struct gw_request *r, const char *base_url)
+{
+	char quoted[512];
+
+	if (gw_node_key_may_address(r->authenticate.node, base_url))
+		return false;
+	gw_err_set(&r->err, GW_ERR_NODE_NOT_ALLOWED, 0,
+		   "this key may not register the address %s: its entry of "
+		   "auth.nodes lists base_url_cidrs, and a base_url must hold "
+		   "a literal address of one of these",
+		   gw_log_quote(quoted, sizeof(quoted), base_url,
+				strlen(base_url)));
+	gw_err_param(&r->err, "base_url");
+	return true;
+}
+
+/* Does the key not open that much? */
+static bool
+is_refused(struct gw_request *r, const struct gw_node_doc *d)
+{
+	if (gw_node_id_is_refused(r, d->node_id) ||
+	    address_is_refused(r, d->base_url))
+		return true;
+	for (size_t i = 0; i < d->n_models; i++)
+		for (size_t k = 0; k < d->models[i].n_roles; k++)
+			if (role_is_refused(r, i, d->models[i].roles[k]))
+				return true;
+	return gw_node_is_configured(r, d->node_id);
+}
+
 enum gw_step
 gw_answer_register(struct gw_request *r)
 {
@@ -95,7 +152,7 @@ gw_answer_register(struct gw_request *r)
 
 	if (!d)
 		return GW_FINISH;
-	step = gw_node_is_configured(r, d->node_id) ? GW_FINISH : store(r, d);
+	step = is_refused(r, d) ? GW_FINISH : store(r, d);
 	gw_node_doc_free(d);
 	return step;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "config/clients.h"
 #include "routing/availability.h"
 #include "routing/routing.h"
 #include "serve/pipeline.h"
@@ -99,6 +100,22 @@ gw_node_is_configured(struct gw_request *r, const char *node_id)
 		   "(nodes): give this one another node_id, or take that one "
 		   "out",
 		   quoted);
+	gw_err_param(&r->err, "node_id");
+	return true;
+}
+
+bool
+gw_node_id_is_refused(struct gw_request *r, const char *node_id)
+{
+	char quoted[GW_QUOTED_NODE_ID];
+
+	if (gw_node_key_may_id(r->authenticate.node, node_id))
+		return false;
+	gw_err_set(&r->err, GW_ERR_NODE_NOT_ALLOWED, 0,
+		   "this key may not speak for the node %s: its entry of "
+		   "auth.nodes lists other node_ids",
+		   gw_log_quote(quoted, sizeof(quoted), node_id,
+				strlen(node_id)));
 	gw_err_param(&r->err, "node_id");
 	return true;
 }

@@ -45,6 +45,14 @@ GW_MUSTCHECK bool gw_node_is_configured(struct gw_request *r,
 					const char *node_id);
 
 /*
+ * gw_node_id_is_refused - does the key that came not open this node id? Asked
+ * before anything else about the node: whose id it is not learns nothing of it.
+ * True: r->err is set.
+ */
+GW_MUSTCHECK bool gw_node_id_is_refused(struct gw_request *r,
+					const char *node_id);
+
+/*
  * gw_usable_object - an entry of /v1/models; the caller puts it.
  * @u  what was found out about @m
  */

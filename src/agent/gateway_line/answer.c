@@ -43,7 +43,12 @@ ag_gateway_answer_explain(struct json_object *doc, int status, bool registering,
 	char said[SAID_BYTES];
 
 	quote_message(doc, said, sizeof(said));
-	if (status == 401 || status == 403)
+	if (status == 403)
+		snprintf(out, cap,
+			 "it does not take that from this node (HTTP 403, %s): "
+			 "see the key's entry of its auth.nodes",
+			 said);
+	else if (status == 401)
 		snprintf(out, cap,
 			 "it refuses the key (HTTP %d, %s): dispatcher_api_key "
 			 "must be one of its auth.node_api_keys",
