@@ -161,6 +161,15 @@ void gw_output_on_flush(struct ev_loop *loop, ev_prepare *w, int revents);
 /* All parameters are there. 0, or -1: libfcgi must not see them. Sets `clean`. */
 int gw_params_check(struct gw_fcgi_conn *c);
 
+/* ---- peer.c -------------------------------------------------------------- */
+
+struct sockaddr_storage;
+
+/* Is the other end of a connection a process of this host: is it a unix socket, or
+ * its address a loopback one or the connection's own address here? */
+bool gw_peer_is_here(const struct sockaddr_storage *peer,
+		     const struct sockaddr_storage *own);
+
 /* ---- fresh.c ------------------------------------------------------------- */
 
 /* Begin a request's time on the list of those too young to be watched; end it:

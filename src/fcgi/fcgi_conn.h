@@ -125,6 +125,14 @@ const char *gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name);
 bool gw_fcgi_params_clean(const struct gw_fcgi_conn *c);
 
 /*
+ * gw_fcgi_is_from_here - does the web server that sent the request run on this
+ * host? True on a unix socket, and on TCP where its address is a loopback one or
+ * the one it connected to. Two system calls on TCP, none else; false when they
+ * fail.
+ */
+bool gw_fcgi_is_from_here(const struct gw_fcgi_conn *c);
+
+/*
  * gw_fcgi_asks_admission - is it a question (FastCGI's authorizer) whether a
  * request may come whose body the web server has not read? A 200 says yes.
  */
