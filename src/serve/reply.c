@@ -87,7 +87,7 @@ cors_headers(const struct gw_request *r, struct gw_buf *b)
 		"Vary: Origin\r\n"
 		"Access-Control-Expose-Headers: X-Request-Id, "
 		"X-RoleMesh-Model, X-RoleMesh-Node, X-RoleMesh-Attempts, "
-		"Retry-After\r\n",
+		"Retry-After, " GW_RATE_TOLD_NAMES "\r\n",
 		r->accept.cors_origin);
 }
 
@@ -255,6 +255,7 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 			"\r\nX-Request-Id: ", r->accept.id, "\r\n", NULL) < 0 ||
 	    body_headers(content_type, length, stream, &b) < 0 ||
 	    route_headers(r, &b) < 0 || error_headers(r, status, &b) < 0 ||
+	    gw_rate_told_headers(&r->rate, &b) < 0 ||
 	    connection_headers(r, &b) < 0 || cors_headers(r, &b) < 0 ||
 	    preflight_headers(r, &b) < 0 || gw_buf_puts(&b, "\r\n") < 0)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,

@@ -30,6 +30,7 @@
 #include "resume/resume.h"
 #include "serve/cache_told.h"
 #include "serve/endpoint.h"
+#include "serve/rate_told.h"
 #include "serve/step.h"
 #include "serve/turns.h"
 #include "serve/via.h"
@@ -291,6 +292,7 @@ struct gw_request {
 	struct gw_progress progress;
 	struct gw_accepted accept;
 	struct gw_authenticated authenticate;
+	struct gw_rate_told rate; /* stage limit_client */
 	struct gw_received receive;
 	struct gw_resolved resolve;
 	struct gw_target target;
