@@ -49,7 +49,8 @@ gw_run() {
 # (GW_HOST, 127.0.0.1) and port come from the command line unless GW_PORT_FROM_CONFIG=1. GW_WORKERS
 # (2) sets --workers, empty: the configuration does. On a port that someone else just took: another port.
 # A node stays fresh for hours, however slow its test is, unless ROLE_MESH_NODE_STALE_AFTER_S
-# says otherwise; empty: for as long as the gateway finds right.
+# says otherwise; empty: for as long as the gateway finds right. GW_DATADIR names another
+# folder of templates.
 gw_start() {
   local tries
   for tries in 1 2 3; do
@@ -77,7 +78,7 @@ _gw_launch() {
     [[ -n $ROLE_MESH_NODE_STALE_AFTER_S ]] || unset ROLE_MESH_NODE_STALE_AFTER_S
     TMPDIR="$GW_DIR/run" XDG_RUNTIME_DIR="$GW_DIR/run" \
       ROLEMESH_RESPONDER="$TOP_BUILDDIR/rolemesh-responder" \
-      ROLEMESH_DATADIR="$TOP_SRCDIR/lighttpd" \
+      ROLEMESH_DATADIR="${GW_DATADIR:-$TOP_SRCDIR/lighttpd}" \
       ${GW_VIA:-} "$TOP_BUILDDIR/rolemesh-gateway" --config "$GW_CONFIG" "${where[@]}" "$@" \
       >"$GW_DIR/gateway.out" 2>>"$GW_DIR/gateway.log" &
     gw_track gateway "$!"

@@ -14,11 +14,14 @@ WEB_MAX_BODY=$((9 * 1024 * 1024))
 WEB_MAX_KIB=$((WEB_MAX_BODY / 1024 + 1))
 
 # web_start KIND - lighttpd, fcgid, proxy or nginx. WEB_WORKERS (2) sets the
-# size of the inference pool, WEB_POOL another address for it than its socket.
+# size of the inference pool, WEB_POOL another address for it than its socket,
+# WEB_USERS a file of users that the web server lets in, as the configurations show
+# it.
 web_start() {
   export WEB_KIND=$1 WEB_OWNER=$$
   case $WEB_KIND in
   lighttpd)
+    _web_lighttpd_users
     GW_WORKERS=${WEB_WORKERS:-2} gw_start
     return
     ;;
@@ -98,6 +101,23 @@ _web_render() {
     "MAX_REQUEST_KIB=$WEB_MAX_KIB" "MAX_REQUEST_BYTES=$((WEB_MAX_KIB * 1024))"
 }
 
+# _web_users - a configuration with what it has for users of the web server's own,
+# where there are any; a filter.
+_web_users() {
+  if [[ -n ${WEB_USERS:-} ]]; then
+    sed -E "s#^([[:space:]]*)\#user\# ?#\1#; s#/etc/rolemesh/users#$WEB_USERS#"
+  else
+    cat
+  fi
+}
+
+_web_lighttpd_users() {
+  [[ -n ${WEB_USERS:-} ]] || return 0
+  export GW_DATADIR=$GW_DIR/templates
+  cp -r "$TOP_SRCDIR/lighttpd" "$GW_DATADIR"
+  _web_users <"$TOP_SRCDIR/lighttpd/gateway.conf.in" >"$GW_DATADIR/gateway.conf.in"
+}
+
 # web_server_start - the web server itself; in a session of its own, so that
 # what it leaves behind can be told by its group.
 web_server_start() {
@@ -108,7 +128,8 @@ web_server_start() {
     fcgid) _web_render apache/mod_fcgid.conf.in ;;
     proxy) _web_render apache/mod_proxy_fcgi.conf.in ;;
     nginx) _web_render nginx/gateway.conf.in ;;
-    esac >"$GW_DIR/web.conf" || return 1
+    esac >"$GW_DIR/web.conf.all" || return 1
+    _web_users <"$GW_DIR/web.conf.all" >"$GW_DIR/web.conf"
     if [[ -n ${WEB_POOL:-} ]]; then
       sed -i "s#\"unix:$WEB_DIR/sockets/inference\"#$WEB_POOL#" "$GW_DIR/web.conf"
     fi
