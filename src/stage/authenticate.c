@@ -2,7 +2,8 @@
 /*
  * authenticate.c - who asks: is a configured key among those that the request
  * carries, and whose? Keys are looked up by their hash, in constant time, and
- * never logged.
+ * never logged. Or has the web server let a user in whom the configuration
+ * knows?
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "base/line.h"
 #include "config/clients.h"
 #include "fcgi/fcgi_conn.h"
+#include "serve/credentials.h"
 #include "serve/worker.h"
 #include "stage/stage.h"
 
@@ -62,45 +64,73 @@ is_known(struct gw_request *r, const char *key)
 {
 	uint8_t digest[GW_DIGEST_BYTES];
 
-	if (!key || !*key)
-		return false;
 	gw_digest(key, strlen(key), digest);
 	if (r->accept.endpoint->flags & GW_EP_NODE_KEY)
 		return is_node_key(r, digest);
 	return is_client_key(r, digest) || is_operator_key(r, digest);
 }
 
-static const char *
-bearer(const char *authorization)
+/* Whom the web server let in has no need of a key; but one that is sent as well
+ * is the one to go by. */
+static bool
+is_known_user(struct gw_request *r)
 {
-	if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0)
-		return NULL;
-	return authorization + 7 + strspn(authorization + 7, " ");
+	struct gw_authenticated *a = &r->authenticate;
+	const char *user = gw_user_let_in(r);
+
+	a->client = user ? gw_client_of_user(r->config, user) : NULL;
+	if (!a->client)
+		return false;
+	gw_identity("user", user, a->who);
+	/* One entry may stand for many. */
+	gw_copy_text(a->name, sizeof(a->name),
+		     strcmp(a->client->user, "*") == 0 ? user
+						       : a->client->name);
+	return true;
+}
+
+static bool
+is_anybody_known(struct gw_request *r, size_t *n_keys)
+{
+	const char *keys[GW_KEYS_SENT_MAX];
+
+	*n_keys = gw_keys_sent(r, keys);
+	for (size_t i = 0; i < *n_keys; i++)
+		if (is_known(r, keys[i]))
+			return true;
+	return *n_keys == 0 && is_known_user(r);
+}
+
+static void
+refuse(struct gw_request *r, size_t n_keys)
+{
+	bool node = r->accept.endpoint->flags & GW_EP_NODE_KEY;
+	const char *what =
+		n_keys || gw_fcgi_param(r->conn, "HTTP_AUTHORIZATION")
+			? "the key is not one of those configured"
+		: gw_user_let_in(r) ? "the user is none of those configured"
+				    : "a key is required";
+
+	gw_err_set(&r->err, GW_ERR_INVALID_API_KEY, 0,
+		   "%s; send a %s key as 'Authorization: Bearer KEY' or '%s: "
+		   "KEY'",
+		   what, node ? "node" : "client",
+		   node ? "X-RoleMesh-Node-Key" : "X-Api-Key");
 }
 
 enum gw_step
 gw_stage_authenticate(struct gw_request *r)
 {
 	bool node = r->accept.endpoint->flags & GW_EP_NODE_KEY;
-	const char *authorization =
-		gw_fcgi_param(r->conn, "HTTP_AUTHORIZATION");
-	const char *header = gw_fcgi_param(
-		r->conn, node ? "HTTP_X_ROLEMESH_NODE_KEY" : "HTTP_X_API_KEY");
+	size_t n_keys;
 
 	if (node ? gw_nodes_open(r->config) : gw_clients_open(r->config)) {
 		gw_identity("address", r->accept.client, r->authenticate.who);
 		return GW_NEXT;
 	}
-	if (is_known(r, bearer(authorization)) || is_known(r, header) ||
+	if (is_anybody_known(r, &n_keys) ||
 	    r->accept.endpoint->flags & GW_EP_KEY_TELLS)
 		return GW_NEXT;
-	gw_err_set(&r->err, GW_ERR_INVALID_API_KEY, 0,
-		   "%s; send a %s key as 'Authorization: Bearer KEY' or '%s: "
-		   "KEY'",
-		   authorization || header
-			   ? "the key is not one of those configured"
-			   : "a key is required",
-		   node ? "node" : "client",
-		   node ? "X-RoleMesh-Node-Key" : "X-Api-Key");
+	refuse(r, n_keys);
 	return GW_FINISH;
 }

@@ -13,6 +13,7 @@
 #include "config/clients.h"
 #include "config/url.h"
 #include "fcgi/fcgi_conn.h"
+#include "serve/credentials.h"
 #include "serve/worker.h"
 #include "stage/stage.h"
 
@@ -73,21 +74,33 @@ is_foreign(const struct gw_request *r)
 	       !any_origin_listed(&r->config->gateway.cors_origins);
 }
 
+/* A browser sends a name and a password that it was given for this host with
+ * what any page asks of it; a key is the page's own. */
+static bool
+is_users(const struct gw_request *r)
+{
+	const char *keys[GW_KEYS_SENT_MAX];
+
+	return gw_user_let_in(r) && gw_keys_sent(r, keys) == 0;
+}
+
 enum gw_step
 gw_stage_check_origin(struct gw_request *r)
 {
 	unsigned flags = r->accept.endpoint->flags;
+	const char *origins = r->worker->keys.cors_origins;
 	bool open = flags & GW_EP_NODE_KEY ? gw_nodes_open(r->config)
 					   : gw_clients_open(r->config);
 
-	if (!open || flags & GW_EP_ANYONE || !is_foreign(r))
+	if (!(open || is_users(r)) || flags & GW_EP_ANYONE || !is_foreign(r))
 		return GW_NEXT;
 	gw_err_set(&r->err, GW_ERR_FORBIDDEN_ORIGIN, 0,
-		   "web pages of other origins are not served where no keys "
-		   "are configured; configure keys%s%s",
-		   r->worker->keys.cors_origins ? " or list the origin in "
-						: "",
-		   r->worker->keys.cors_origins ? r->worker->keys.cors_origins
-						: "");
+		   "web pages of other origins are not served where %s; %s "
+		   "keys%s%s",
+		   open ? "no keys are configured"
+			: "the web server lets its users in",
+		   open ? "configure" : "send",
+		   origins ? " or list the origin in " : "",
+		   origins ? origins : "");
 	return GW_FINISH;
 }

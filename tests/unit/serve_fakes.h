@@ -56,6 +56,7 @@ struct gw_fcgi_conn {
 	bool fills;	/* and what is written adds to it */
 	bool full;	/* writes fail */
 	bool asks_admission;
+	bool elsewhere; /* the web server runs on another host */
 	char out[OUT_MAX];
 	size_t out_len;
 	unsigned finished, aborted;
@@ -106,6 +107,12 @@ gw_fcgi_params_clean(const struct gw_fcgi_conn *c)
 		    strpbrk(c->param[i][1], "\r\n"))
 			return false;
 	return true;
+}
+
+bool
+gw_fcgi_is_from_here(const struct gw_fcgi_conn *c)
+{
+	return !c->elsewhere;
 }
 
 bool
