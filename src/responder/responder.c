@@ -302,8 +302,10 @@ on_moving(void *arg, struct reg *to)
 {
 	struct gw_responder *p = arg;
 
-	for (struct gw_request *r = p->worker->requests; r; r = r->next)
+	for (struct gw_request *r = p->worker->requests; r; r = r->next) {
+		gw_limit_client_move(r, to);
 		gw_pick_move(r, to);
+	}
 }
 
 static void

@@ -20,6 +20,7 @@ static const struct gw_stage stages[] = {
 	{"authenticate", gw_stage_authenticate,
 	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY | GW_EP_KEY_TELLS},
 	{"admit", gw_stage_admit, GW_STAGE_ALWAYS},
+	{"limit_client", gw_stage_limit_client, GW_EP_RELAY},
 	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},
 	{"answer", gw_stage_answer, GW_EP_ANSWER},
 	{"resolve_role", gw_stage_resolve_role, GW_EP_RELAY},
@@ -66,4 +67,5 @@ const struct gw_pipeline gw_pipeline = {
 	.may_leave = gw_failover_may_leave,
 	.failover = &gw_failover,
 	.release = release,
+	.ended = gw_limit_client_release,
 };

@@ -79,8 +79,15 @@ struct gw_picked {
 	struct gw_history *history; /* NULL: nothing went wrong yet */
 };
 
+/* stage limit_client: the place of the request among its client's. */
+struct gw_limited {
+	bool leased; /* `lease` is to be dropped */
+	int32_t lease;
+};
+
 /* One a request: its `own`. */
 struct gw_routed {
+	struct gw_limited limited;
 	struct gw_picked pick;
 	struct gw_availability *availability; /* endpoints: models, ready */
 	struct gw_listing *listing;	      /* endpoint models */

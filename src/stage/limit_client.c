@@ -53,7 +53,6 @@ too_often(struct gw_request *r, uint32_t per_minute, uint64_t next_us)
 	uint64_t s = next_us / 1000000 + (next_us % 1000000 != 0);
 
 	gw_counters_count(&r->worker->counters, GW_COUNT_RATE_LIMITED, 1);
-	gw_limit_client_release(r); /* what is refused counts nothing */
 	gw_err_set(&r->err, GW_ERR_RATE_LIMITED, 0,
 		   "this client may ask %u time%s a minute "
 		   "(requests_per_minute); the next request may come in %u s",

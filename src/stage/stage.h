@@ -21,6 +21,7 @@ enum gw_step gw_stage_accept(struct gw_request *r);
 enum gw_step gw_stage_check_origin(struct gw_request *r);
 enum gw_step gw_stage_authenticate(struct gw_request *r);
 enum gw_step gw_stage_admit(struct gw_request *r);
+enum gw_step gw_stage_limit_client(struct gw_request *r);
 enum gw_step gw_stage_receive(struct gw_request *r);
 enum gw_step gw_stage_answer(struct gw_request *r);
 enum gw_step gw_stage_resolve_role(struct gw_request *r);
@@ -63,5 +64,13 @@ void gw_pick_move(struct gw_request *r, struct reg *to);
 /* gw_pick_release - let the candidate go that pick_node chose, if any; a trial
  * that it was ends without a verdict. */
 void gw_pick_release(struct gw_request *r);
+
+/* gw_limit_client_move - the registry moves: have the request hold its place among
+ * its client's in @to. */
+void gw_limit_client_move(struct gw_request *r, struct reg *to);
+
+/* gw_limit_client_release - its client has one request less under way; safe
+ * twice. */
+void gw_limit_client_release(struct gw_request *r);
 
 #endif

@@ -3,7 +3,7 @@
 // load.mjs - many small requests at once from one process: where a test needs
 // a thousand answers, a thousand curls would be most of its time.
 //
-//   node load.mjs URL COUNT AT_ONCE BODY
+//   node load.mjs URL COUNT AT_ONCE BODY [KEY]
 //
 // POSTs BODY, each @I@ in it replaced by the number of the request (0 ..), over
 // AT_ONCE kept connections. Prints what came back as one JSON object:
@@ -12,7 +12,7 @@
 // same node as the one before. Exits with 1 when a request got no answer.
 import http from "node:http";
 
-const [url, count, atOnce, body] = process.argv.slice(2);
+const [url, count, atOnce, body, key] = process.argv.slice(2);
 const agent = new http.Agent({ keepAlive: true, maxSockets: Number(atOnce) });
 const seen = { status: {}, node: {}, repeats: 0, failed: 0 };
 let lastNode;
@@ -29,6 +29,7 @@ function post(text) {
       headers: {
         "Content-Type": "application/json",
         "Content-Length": Buffer.byteLength(text),
+        ...(key && { Authorization: `Bearer ${key}` }),
       },
     });
     request.on("response", (response) => {
