@@ -123,7 +123,8 @@ start_fastapi() {
   app[fastapi]=$(tree_of "${pids[-1]}")
 }
 
-# write_config FILE UPSTREAM - all that a careful operator switches on
+# write_config FILE UPSTREAM [KEYS] - all that a careful operator switches on;
+# KEYS are further ones of the model
 write_config() {
   cat >"$1" <<YAML
 default_model: planner
@@ -133,17 +134,18 @@ models:
   planner:
     type: proxy
     proxy_url: http://$2
-    defaults: {top_p: 0.9}
+    defaults: {top_p: 0.9}${3:+
+    $3}
   big:
     type: proxy
     proxy_url: http://${upstream[big]:-$2}
 YAML
 }
 
-# start_gateway NAME PORT UPSTREAM BUILDDIR SRCDIR
+# start_gateway NAME PORT UPSTREAM BUILDDIR SRCDIR [KEYS]
 start_gateway() {
   local name=$1 port=$2
-  write_config "$dir/$name.yaml" "$3"
+  write_config "$dir/$name.yaml" "$3" "${6:-}"
   mkdir -m 700 "$dir/$name.run"
   TMPDIR=$dir/$name.run XDG_RUNTIME_DIR=$dir/$name.run \
     ROLE_MESH_SHM=/rolemesh-bench-$$-$name \

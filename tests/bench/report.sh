@@ -119,6 +119,11 @@ MD
 Very many: $(all many_streams gateway) streams at 1 token/s behind $gateways gateways, $(all many_broken gateway) broken or lost,
 $(number "$(all many_rate gateway)") tokens/s, p99 of the delay $(number "$(calc 'u / 1000' u="$(all many_p99_us gateway)")") ms.
 MD
+  [[ -z $(all slot_ms gateway) ]] || cat <<MD
+
+Freed slots: the next of $QUEUE_CONNECTIONS requests is at the upstream after $(medians slot_ms gateway) ms (p99 $(medians slot_p99_ms gateway) ms),
+$(medians slots gateway) of them in $QUEUE_S seconds; $QUEUE_RESPONDERS responders.
+MD
   [[ -z ${call_list:-} ]] || printf '\nSystem calls of a responder for a chat: %s.\n' "$call_list"
   sort -u "$dir/notes" | sed 's/^/\nNote: /'
   [[ ! -s $dir/results.svg ]] || printf '\n![The same as a plot](results.svg)\n'

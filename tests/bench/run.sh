@@ -4,7 +4,7 @@
 # run.sh - how much the gateway costs, beside nginx, HAProxy and a gateway of
 # FastAPI and httpx.
 #
-#   make bench [BENCH_FLAGS='--quick | --only chat|streams|many|big | --against DIR']
+#   make bench [BENCH_FLAGS='--quick | --only chat|streams|many|big|queue | --against DIR']
 #
 # Same upstream, same client, same number of workers, taking turns within each
 # round, so that a busy machine disturbs all alike. What counts are ratios;
@@ -24,7 +24,7 @@ set -u
 TOP_BUILDDIR=${TOP_BUILDDIR:-$PWD}
 TOP_SRCDIR=${TOP_SRCDIR:-$(cd "$(dirname "$0")/../.." && pwd)}
 PATH=$PATH:/usr/sbin:/sbin
-for part in lib fronts chat streams targets report; do
+for part in lib fronts chat streams queue targets report; do
   # shellcheck source=/dev/null
   . "$TOP_SRCDIR/tests/bench/$part.sh" || exit 2
 done
@@ -44,6 +44,10 @@ MANY_STREAMS=10000
 MANY_S=6
 BIG_STREAMS=200
 BIG_S=3
+QUEUE_RESPONDERS=4
+QUEUE_CONNECTIONS=32 # all but one of them wait
+QUEUE_ANSWER_MS=5
+QUEUE_S=2
 export BENCH_KEY=bench-key-0123456789abcdef
 
 only=all before='' whole=1
@@ -56,7 +60,7 @@ while (($#)); do
   esac
   shift
 done
-[[ $only == @(all|chat|streams|many|big) ]] || die '--only chat, streams, many or big'
+[[ $only == @(all|chat|streams|many|big|queue) ]] || die '--only chat, streams, many, big or queue'
 
 wanted() { [[ $only == all || $only == "$1" ]]; }
 
@@ -94,7 +98,8 @@ jq -c '. + {stream: true}' <<<"$question" >"$dir/stream.json"
 
 ulimit -n "$(ulimit -Hn)"
 MANY_PORT=6 # the first of two
-mapfile -t ports < <("$TOP_BUILDDIR/tests/fake/free_port" 8)
+QUEUE_PORT=8
+mapfile -t ports < <("$TOP_BUILDDIR/tests/fake/free_port" 9)
 start_upstream main
 start_upstream big
 url[direct]=http://${upstream[main]} stream_url[direct]=http://${upstream[main]}
@@ -163,6 +168,7 @@ if [[ -z $before ]]; then
     done
   fi
   ! wanted many || many_streams
+  ! wanted queue || freed_slots
 fi
 took=$((SECONDS - started))
 

@@ -32,6 +32,10 @@ targets() {
   target many 'memory of the responders for one of them' KiB "$(all many_kib gateway)" max 20
   target big '30 MiB once a second: p99 of the other streams moves by' ms \
     "$(median < <(all big_ms gateway))" max 10
+  target queue "a freed slot is used, $QUEUE_RESPONDERS responders: median" ms \
+    "$(median < <(all slot_ms gateway))" max 10
+  target queue 'requests at a time where one is allowed' '' \
+    "$(all slot_most gateway | sort -n | tail -n 1)" max 1
 }
 
 # With --against: no more than 3 % more than before.

@@ -116,6 +116,7 @@ event(const struct fake_conn *c, const char *name)
 	gw_json_set_int(o, "id", (int64_t)c->x.id);
 	gw_json_set_int(o, "conn", (int64_t)c->id);
 	gw_json_set_int(o, "t_ms", (int64_t)gw_mono_ms());
+	gw_json_set_int(o, "t_us", (int64_t)gw_mono_us());
 	return o;
 }
 
