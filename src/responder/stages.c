@@ -11,7 +11,7 @@
 
 /* The place of the stage that REPICK goes to; a stage in front of it moves it. */
 enum {
-	PICK_NODE = 8
+	PICK_NODE = 9
 };
 
 static const struct gw_stage stages[] = {
