@@ -7,6 +7,7 @@
 
 load helpers/all
 load helpers/webservers
+load helpers/netns
 
 setup() {
   gw_setup
@@ -33,8 +34,11 @@ YAML
 }
 
 teardown() {
+  local status=0
   rm -f "$WEB_USERS"
-  web_teardown
+  web_teardown || status=1
+  netns_teardown || status=1
+  return "$status"
 }
 
 # served_as NAME [CURL ARGS] - a chat, and whose it is by the log.
@@ -147,4 +151,28 @@ nobody_of() {
   refused_by_web_server
   refused_by_gateway -u alice:wonder
   served_as robot -u alice:wonder -H 'X-Api-Key: robot-key'
+}
+
+# lets_in HOST PARAM... - the status that a web server of that host gets which says
+# to have let alice in.
+lets_in() {
+  local host=$1
+  shift
+  netns_exec "$host" node "$TOP_SRCDIR/tests/bats/helpers/fcgi.mjs" \
+    "$(netns_address gw)" "$port" REQUEST_METHOD=GET REQUEST_URI=/v1/models \
+    REMOTE_USER=alice AUTH_TYPE=Basic "$@" | tr -d '\r' | sed -n 's/^Status: \([0-9]*\).*/\1/p'
+}
+
+@test "users: over TCP from another host -> not believed" {
+  gw_requires node
+  netns_start gw box
+  port=$(free_ports 1)
+  netns_spawn pool-tcp gw "$TOP_BUILDDIR/rolemesh-responder" --config "$GW_CONFIG" \
+    --listen "$(netns_address gw):$port" --workers 1
+  wait_until 10 grep -q event=start "$GW_DIR/pool-tcp.out"
+  assert_equal "$(lets_in gw)" 200 'to the address of this host'
+  assert_equal "$(lets_in box)" 401 'from another host'
+  # its word that the client is of this host is worth nothing, either
+  assert_equal "$(lets_in box REMOTE_ADDR=127.0.0.1 SERVER_ADDR=127.0.0.1)" 401 'the same'
+  assert_equal "$(lets_in box HTTP_X_API_KEY=robot-key)" 200 'with a key'
 }
