@@ -106,10 +106,11 @@ refuse(struct gw_request *r, size_t n_keys)
 {
 	bool node = r->accept.endpoint->flags & GW_EP_NODE_KEY;
 	const char *what =
-		n_keys || gw_fcgi_param(r->conn, "HTTP_AUTHORIZATION")
+		!n_keys && gw_user_let_in(r)
+			? "the user is none of those configured"
+		: n_keys || gw_fcgi_param(r->conn, "HTTP_AUTHORIZATION")
 			? "the key is not one of those configured"
-		: gw_user_let_in(r) ? "the user is none of those configured"
-				    : "a key is required";
+			: "a key is required";
 
 	gw_err_set(&r->err, GW_ERR_INVALID_API_KEY, 0,
 		   "%s; send a %s key as 'Authorization: Bearer KEY' or '%s: "

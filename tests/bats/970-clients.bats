@@ -4,7 +4,7 @@
 # 970-clients.bats - clients of auth.clients: who they are, and how many requests
 # each may have under way, over all processes, whatever becomes of those.
 #
-# shellcheck disable=SC2030,SC2031,SC2154 # helpers set variables; a test is a subshell
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # helpers set variables; a test is a subshell
 
 load helpers/all
 

@@ -7,7 +7,7 @@
 # A bucket is refilled while a test runs, so each counts what it may have got
 # meanwhile: a machine that stands still may see more served, never less.
 #
-# shellcheck disable=SC2030,SC2031,SC2154 # helpers set variables; a test is a subshell
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154,SC2218 # helpers set variables; a test is a subshell
 
 load helpers/all
 load helpers/webservers

@@ -4,6 +4,8 @@
 # 974-web-server-users.bats - users whom the web server lets in, with what the
 # shipped configurations show for it: they are clients without a key, and no header
 # makes anybody one of them.
+#
+# shellcheck disable=SC2154 # helpers set variables
 
 load helpers/all
 load helpers/webservers

@@ -262,7 +262,7 @@ test_identities(void)
 static void
 test_words(void)
 {
-	static const char *const bob[] = {LET_IN("bob"), NULL};
+	static const char *const bob[] = {LET_IN("bob"), BASIC, NULL};
 	static const char *const page[] = {LET_IN("bob"), "HTTP_ORIGIN",
 					   "https://other.example", NULL};
 
