@@ -417,10 +417,15 @@ cut_lounge() {
   assert_status 200
   config | sed 's/"coder-\*"/"coder-b*"/' | gw_config
   wait_until 5 coder_is 403
-  as coders gw_get /v1/models
-  assert_json '[.data[].id]' '["coder-big"]'
+  wait_until 5 coders_see '["coder-big"]'
   config | gw_config
   wait_until 5 coder_is 200
+  wait_until 5 coders_see '["coder-big","coder-small"]'
+}
+
+coders_see() {
+  as coders gw_get /v1/models >/dev/null
+  [[ $(jq -c '[.data[].id]' <<<"$body") == "$1" ]]
 }
 
 coder_is() {
