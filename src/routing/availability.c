@@ -63,12 +63,30 @@ add_all_nodes(struct gw_availability *a)
 }
 
 static int
+add_model(struct gw_availability *a, const struct gw_model *m)
+{
+	return m->type == GW_MODEL_DISCOVERED
+		       ? add_nodes_of_role(a, m->role)
+		       : add(a, (struct gw_asked){.proxy = m});
+}
+
+/* A model, and whoever stands in for it. */
+static int
+add_model_and_fallbacks(struct gw_availability *a, const struct gw_model *m)
+{
+	if (add_model(a, m) < 0)
+		return -1;
+	for (size_t i = 0; i < m->n_fallbacks; i++)
+		if (add_model(a, m->fallbacks[i]) < 0)
+			return -1;
+	return 0;
+}
+
+static int
 collect(struct gw_availability *a)
 {
-	if (a->only && a->only->type == GW_MODEL_DISCOVERED)
-		return add_nodes_of_role(a, a->only->role);
 	if (a->only)
-		return add(a, (struct gw_asked){.proxy = a->only});
+		return add_model_and_fallbacks(a, a->only);
 	for (size_t i = 0; i < a->config->n_models; i++) {
 		const struct gw_model *m = &a->config->models[i];
 
@@ -95,7 +113,8 @@ prepare(struct gw_availability *a, struct gw_err *err)
 				  on_answered, a, err);
 	if (!a->run)
 		return -1;
-	if (a->ask == GW_ASK_ANY)
+	/* A fallback that answers first does not make the model itself down. */
+	if (a->ask == GW_ASK_ANY && !(a->only && a->only->n_fallbacks))
 		gw_probe_run_any(a->run);
 	return 0;
 out_of_memory:

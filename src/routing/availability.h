@@ -56,9 +56,11 @@ enum gw_ask {
  * gw_availability_new - find out, probing only what the answer needs; many nodes
  * in pieces, between which the process does other things.
  * @config   a reference is kept
- * @only     the one model that matters, of @config; NULL = all models and nodes
+ * @only     the one model that matters, of @config, with those that stand in for
+ *           it; NULL = all models and nodes
  * @ask      NOBODY: it is done when this returns. ANY: what is not known by the
- *           time that one is usable may count as unreachable
+ *           time that one is usable may count as unreachable; but where there
+ *           are fallbacks all of them are waited for
  * @on_done  called once on the event loop when everything is known; never
  *           before this returns, and not at all when it is known already
  * @err      INTERNAL (no memory)

@@ -261,6 +261,25 @@ YAML
   assert_error 503 no_available_node
 }
 
+@test "ready: the default model's upstream is down, one that stands in for it is not -> 200 that says which" {
+  local path
+  gw_setup
+  fake_start gamma
+  gw_config <<YAML
+default_model: planner
+models:
+  planner: {type: proxy, proxy_url: "http://127.0.0.1:$DEAD_PORT", fallback: [reviewer, spare]}
+  reviewer: {type: discovered}
+  spare: {type: proxy, proxy_url: "$FAKE_URL_gamma"}
+YAML
+  gw_start
+  for path in /ready /v1/models/planner; do
+    gw_get "$path"
+    assert_status 200
+    assert_json .via spare
+  done
+}
+
 @test "ready: HEAD -> the status alone" {
   gw_request HEAD /ready
   assert_status 200
