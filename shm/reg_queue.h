@@ -52,7 +52,7 @@ int reg_wake_fd(struct reg *r);
 bool reg_wake_drain(struct reg *r);
 
 /*
- * reg_wake - wake the process that has a row. Two stores and one sendto(2) that
+ * reg_wake - wake the process that has a row. One store and one sendto(2) that
  * never waits: one that does not run (it was stopped) has it when it goes on.
  * @row, @row_generation  as reg_queue_read() tells them
  * False: nobody of that generation is there, or it has no descriptor.
@@ -101,8 +101,9 @@ bool reg_queue_any(const struct reg *r);
  * reg_queue_join - wait.
  * @w  in: queue, client, share, rank (more than 3 is 3), came_ms, number
  *     out: all else of it
- * Returns w->ref: none when REG_WAITERS_MAX wait already. The caller leaves; so
- * does reg_close(). Others see all of it, or nothing.
+ * Returns w->ref: none when REG_WAITERS_MAX wait already, or did when this
+ * process searched in vain, less than 50 ms ago. The caller leaves; so does
+ * reg_close(). Others see all of it, or nothing.
  * Crash: whoever died waiting is read for at most 50 ms after (that is how long
  * a "still alive" is believed), and its entry is free again after the next
  * reg_lease_sweep(). One that died inside of this was never seen; its entry is

@@ -21,6 +21,8 @@ test_join(void)
 {
 	struct reg *r, *second;
 	struct reg_waiter w, one, two;
+	struct reg_place *p;
+	uint64_t load;
 
 	seg_new();
 	r = seg_open(REG_SEGMENT_MIN);
@@ -69,9 +71,18 @@ test_join(void)
 	   "join: its own number; of an entry that was given away: none");
 	is_int((long long)reg_queue_read(r, seen, 2), 2, "read: room for two");
 	is_int((long long)reg_queue_read(r, seen, 0), 0, "read: room for none");
+	w.share.tag = candidate(r, 1).tag;
+	reg_queue_join(r, &w);
+	is_int(read_of(r, w.ref).share_in_flight, 2, "join: ... of it: two");
+	p = reg_candidate_at(r, w.share);
+	load = atomic_load(&p->load);
+	atomic_store(&p->load, load + 1); /* it is being given away */
+	is_int(read_of(r, w.ref).share_in_flight, 0,
+	       "join: ... of one that is about to be: none");
+	atomic_store(&p->load, load);
 	ok(reg_verify(r, &err) == 0, "join: verifies");
 	reg_close(second);
-	is_int((long long)read_all(r), 2, "close: its waiters are gone");
+	is_int((long long)read_all(r), 3, "close: its waiters are gone");
 	is_int(waiters_of_others(r), 0, "close: ... and free");
 	reg_close(r);
 }
@@ -374,6 +385,20 @@ leave_victim(void)
 }
 
 static void
+clear_mine(void)
+{
+	reg_queue_clear(me);
+}
+
+static const char *
+judge_cleared(void)
+{
+	if (reg_queue_displaced(me, 11) || read_all(me) || reg_queue_any(me))
+		return "something of mine is left";
+	return NULL;
+}
+
+static void
 others_displace_mine(void)
 {
 	struct reg_waiter w = {.ref = mine[1], .row = me->row};
@@ -491,6 +516,8 @@ others_join_and_look(void)
 static const struct overtaking overtakings[] = {
 	{"join: others come and go", prepare_none, others_come_and_go,
 	 join_three, judge_all},
+	{"join: another one joins", prepare_none, others_join_one, join_three,
+	 judge_all},
 	{"join: others go", prepare_theirs, others_go, join_three, judge_all},
 	{"join: others sweep", prepare_none, others_sweep, join_three,
 	 judge_all},
@@ -502,6 +529,8 @@ static const struct overtaking overtakings[] = {
 	 judge_all},
 	{"leave: it is displaced", prepare_mine, others_displace_mine,
 	 leave_victim, judge_left},
+	{"clear: one is displaced", prepare_mine, others_displace_mine,
+	 clear_mine, judge_cleared},
 	{"read: one leaves, another has its entry", prepare_theirs,
 	 others_change_places, read_them, judge_read},
 	{"displace: another one does", prepare_theirs, others_displace_one,
