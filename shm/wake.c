@@ -87,19 +87,25 @@ reg_wake_fd(struct reg *r)
 	return fd;
 }
 
-bool
-reg_wake_drain(struct reg *r)
+static void
+take_messages(struct reg *r)
 {
 	char byte;
 
-	if (!r->wake_number)
-		return false;
 	for (int n = 0; n < REG_WAKES_MAX; n++) {
 		if (recv(r->wake_fd, &byte, sizeof(byte), MSG_DONTWAIT) < 0 &&
 		    errno != EINTR)
 			break;
 		REG_STOP_POINT();
 	}
+}
+
+bool
+reg_wake_drain(struct reg *r)
+{
+	if (!r->wake_number)
+		return false;
+	take_messages(r);
 	REG_STOP_POINT();
 	return atomic_exchange(&r->seg->rows[r->row].woken, 0);
 }
