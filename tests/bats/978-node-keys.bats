@@ -214,3 +214,13 @@ assert_refused() { # assert_refused PARAM
   gw_log_has 'path="/v1/nodes/heartbeat" status=404 .* key=box-b '
   run ! grep -E 'key-of-(a|b|roles|lan|plain)' "$GW_DIR/gateway.log"
 }
+
+@test "node keys: an agent with another node's key -> its log says what was refused, and where that is written" {
+  NODE_KEY=key-of-b agent_node c <<YAML
+models: [{model_id: m1, path: $(fake_model m1), roles: [light]}]
+YAML
+  agent_start c
+  wait_until 15 agent_log_has c 'does not take that from this node .HTTP 403, .*the node .*auth\.nodes'
+  assert_equal "$(nodes)" ''
+  agent_stop c
+}
