@@ -36,6 +36,7 @@ teardown() {
 @test "apache fcgid: a Range header -> the whole answer" { core_test_range; }
 @test "apache fcgid: the key in either header -> 200" { core_test_keys; }
 @test "apache fcgid: a wrong key or none -> the gateway's 401 with WWW-Authenticate" { core_test_wrong_key; }
+@test "apache fcgid: a key that opens little -> its own models, and the gateway's 403 for the rest" { core_test_own_models; }
 @test "apache fcgid: unknown paths and models -> the gateway's 404" { core_test_not_found; }
 @test "apache fcgid: addresses put together by hand, compression, a WebSocket -> as at any other" { core_test_spellings; }
 @test "apache fcgid: a method that does not fit -> the gateway's 405 with Allow" { core_test_wrong_method; }

@@ -26,6 +26,8 @@ gateway:
 auth:
   client_api_keys: [sesame]
   node_api_keys: [nodekey]
+  clients: [{name: few, key: key-of-few, models: [planner]}]
+  nodes: [{name: box, key: key-of-box, node_ids: ["box-*"]}]
 models:
   planner:
     type: proxy
@@ -171,6 +173,26 @@ core_test_wrong_key() {
     assert_header WWW-Authenticate '/^Bearer/'
     assert_header X-Request-Id '/^req_/'
   done
+}
+
+# a key that opens one model, and one that speaks for some nodes
+core_test_own_models() {
+  local GW_KEY=key-of-few
+  gw_chat planner
+  assert_status 200
+  gw_get /v1/models
+  assert_json '[[.data[].id], .rolemesh.unavailable_models, .rolemesh.nodes]' '[["planner"],[],[]]'
+  gw_get /v1/models/team%2Fwriter
+  assert_error 404 model_not_found model
+  gw_chat team/writer
+  assert_error 403 model_not_allowed model
+  assert_header X-Request-Id '/^req_/'
+  refute_header X-RoleMesh-Model
+  GW_KEY=key-of-box
+  gw_post /v1/nodes/heartbeat '{"node_id": "other"}'
+  assert_error 403 node_not_allowed node_id
+  gw_post /v1/nodes/heartbeat '{"node_id": "box-1"}'
+  assert_error 404 node_not_registered
 }
 
 # --- refusals of the gateway, unchanged by the web server ---
