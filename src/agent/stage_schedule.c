@@ -10,6 +10,7 @@
 #include "agent/agent.h"
 #include "agent/model/listening.h"
 #include "agent/queue/ticket.h"
+#include "base/clock.h"
 #include "body/body.h"
 #include "serve/deadline.h"
 #include "stage/stage.h"
@@ -42,7 +43,18 @@ take_ticket(struct gw_request *r)
 	gw_deadline_begin(r);
 	*ticket = ag_ticket_take(a->scheduler, &a->models.model[index],
 				 on_answered, r, &r->err);
-	return *ticket ? 0 : -1;
+	if (!*ticket)
+		return -1;
+	r->queue.begun_ms = gw_mono_ms();
+	return 0;
+}
+
+/* Its turn has come: what it waited is for the record. */
+static void
+end_wait(struct gw_request *r)
+{
+	r->queue.waited_ms += gw_mono_ms() - r->queue.begun_ms;
+	r->queue.begun_ms = 0;
 }
 
 /* llama-server serves one model and does not look at `model`: it stays as the
@@ -78,8 +90,10 @@ wait_for_turn(struct gw_request *r)
 	}
 	if (!own(r)->ticket && take_ticket(r) < 0)
 		return GW_FINISH;
-	if (own(r)->ticket->state == AG_TICKET_GRANTED)
+	if (own(r)->ticket->state == AG_TICKET_GRANTED) {
+		end_wait(r);
 		return set_target(r);
+	}
 	if (own(r)->ticket->state == AG_TICKET_REFUSED) {
 		r->err = own(r)->ticket->err;
 		return GW_FINISH;

@@ -32,9 +32,16 @@ gw_keepalive_has_place(const struct gw_request *r)
 }
 
 int
-gw_keepalive_send(struct gw_request *r)
+gw_keepalive_comment(struct gw_request *r, const char *text, size_t n)
 {
 	if (!r->reply.committed && gw_reply_early(r, GW_SSE_TYPE) < 0)
 		return -1;
-	return gw_reply_body(r, GW_SSE_KEEPALIVE, sizeof(GW_SSE_KEEPALIVE) - 1);
+	return gw_reply_body(r, text, n);
+}
+
+int
+gw_keepalive_send(struct gw_request *r)
+{
+	return gw_keepalive_comment(r, GW_SSE_KEEPALIVE,
+				    sizeof(GW_SSE_KEEPALIVE) - 1);
 }

@@ -6,6 +6,7 @@
 #define GW_SERVE_KEEPALIVE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 
@@ -29,5 +30,10 @@ bool gw_keepalive_has_place(const struct gw_request *r);
  * Returns 0, or -1 with r->err set: the request must end.
  */
 GW_MUSTCHECK int gw_keepalive_send(struct gw_request *r);
+
+/* gw_keepalive_comment - the same with @n bytes of another comment, its empty line
+ * included. */
+GW_MUSTCHECK int gw_keepalive_comment(struct gw_request *r, const char *text,
+				      size_t n);
 
 #endif

@@ -56,7 +56,7 @@ enum gw_phase {
 	GW_PHASE_ACCEPT,
 	GW_PHASE_RECEIVE,
 	GW_PHASE_ANSWER,
-	GW_PHASE_QUEUE,		/* the node agent's: waits for its model */
+	GW_PHASE_QUEUE,		/* waits for a slot, for its model */
 	GW_PHASE_CONNECT,
 	GW_PHASE_FIRST_BYTE,
 	GW_PHASE_STREAM,
@@ -141,6 +141,12 @@ struct gw_target {
 	char *owned_url;     /* base_url's storage, or NULL */
 	const char *key_place; /* where `api_key` is configured, static; NULL:
 				* it is the alias's own */
+};
+
+/* The same: what it waited until its turn came. */
+struct gw_queued_for {
+	uint64_t begun_ms;  /* it waits since; 0 = not now */
+	uint64_t waited_ms; /* before that */
 };
 
 /* stage answer, the endpoints' side of it (src/endpoint). */
@@ -296,6 +302,7 @@ struct gw_request {
 	struct gw_received receive;
 	struct gw_resolved resolve;
 	struct gw_target target;
+	struct gw_queued_for queue;
 	struct gw_answering answer;
 	struct gw_long_answer long_answer;
 	struct gw_forwarding forward;

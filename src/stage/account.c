@@ -125,6 +125,15 @@ put_attempts(struct gw_line *l, const struct gw_request *r,
 			    last_result(r, o), gw_mono_us() - f->begun_us);
 }
 
+static uint64_t
+queue_ms(const struct gw_request *r)
+{
+	const struct gw_queued_for *q = &r->queue;
+
+	return q->waited_ms +
+	       (q->begun_ms ? gw_mono_ms() - q->begun_ms : 0);
+}
+
 static void
 put_error(struct gw_line *l, const struct gw_err *err)
 {
@@ -185,6 +194,7 @@ write_record(const struct gw_request *r, const struct outcome *o)
 	put_time(&l, " first_byte_ms=", r, r->reply.first_us);
 	put_time(&l, " ms=", r, gw_mono_us());
 	put_attempts(&l, r, o);
+	put_number(&l, " queue_ms=", queue_ms(r));
 	put_number(&l, " stream=", r->stream.events);
 	put_number(&l, " broken=", o->broken);
 	put_error(&l, &r->err);

@@ -209,7 +209,7 @@ record(void)
 			"node=n1 upstream_status=200 key=f44e64e7 "
 			"client=192.0.2.7 bytes_in=32 "),
 	   "record: who, what and where");
-	ok(strstr(line, " first_byte_ms=0.0 ms=5.0 attempts=n1:ok:5.0 stream=0 "
+	ok(strstr(line, " first_byte_ms=0.0 ms=5.0 attempts=n1:ok:5.0 queue_ms=0 stream=0 "
 			"broken=0 error=-\n"),
 	   "record: how long and how it ended");
 	ok(strchr(line, '\n') == line + strlen(line) - 1,
