@@ -73,7 +73,8 @@ on_look(struct ev_loop *loop, ev_timer *t, int revents)
 	(void)loop;
 	(void)revents;
 	gw_follow_now(f);
-	reg_lease_sweep(f->reg, gw_mono_ms());
+	if (reg_lease_sweep(f->reg, gw_mono_ms()) > 0 && f->on_swept)
+		f->on_swept(f->arg);
 }
 
 static void

@@ -29,6 +29,8 @@ struct gw_follow {
 	void (*on_moving)(void *arg, struct reg *to);
 	/* `reg` is the new segment: forget what was read from it before. */
 	void (*on_moved)(void *arg);
+	/* What dead processes held is free; NULL = never mind. */
+	void (*on_swept)(void *arg);
 	void *arg;
 
 	ev_timer look;

@@ -81,6 +81,7 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 	}
 	gw_node_view_configure(p->routing.nodes, fresh);
 	gw_worker_configure(w, fresh);
+	gw_waiting_freed(&p->routing); /* there may be more slots now */
 }
 
 /* ---- life and end -------------------------------------------------------- */
@@ -302,6 +303,7 @@ on_moving(void *arg, struct reg *to)
 {
 	struct gw_responder *p = arg;
 
+	gw_waiting_moving(&p->routing);
 	for (struct gw_request *r = p->worker->requests; r; r = r->next) {
 		gw_limit_client_move(r, to);
 		gw_pick_move(r, to);
@@ -315,6 +317,14 @@ on_moved(void *arg)
 
 	gw_node_view_moved(p->routing.nodes);
 	gw_policies_release(&p->routing);
+}
+
+static void
+on_swept(void *arg)
+{
+	struct gw_responder *p = arg;
+
+	gw_waiting_freed(&p->routing);
 }
 
 static int
@@ -347,11 +357,13 @@ attach(struct gw_responder *p, struct gw_instance *in, struct gw_err *err)
 				  "out of memory");
 	gw_node_view_configure(routing->nodes, w->config);
 	gw_config_watch_since(p->watch, w->config->fingerprint);
+	gw_waiting_start(routing);
 	p->follow = (struct gw_follow){.loop = w->loop,
 				       .reg = routing->reg,
 				       .name = in->shm_name,
 				       .on_moving = on_moving,
 				       .on_moved = on_moved,
+				       .on_swept = on_swept,
 				       .arg = p};
 	gw_follow_start(&p->follow);
 	ev_timer_init(&p->states, on_states, GW_STATES_LOOK_S,
@@ -404,6 +416,7 @@ gw_responder_free(struct gw_responder *p)
 		gw_follow_stop(&p->follow);
 		ev_timer_stop(w->loop, &p->states);
 		gw_states_stop(&p->routing);
+		gw_waiting_stop(&p->routing);
 		gw_prober_free(p->routing.prober);
 		gw_config_watch_free(p->watch);
 		if (p->routing.nodes)

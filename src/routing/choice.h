@@ -53,6 +53,7 @@ struct gw_choice {
 	bool ejected;		/* whatever its state is called */
 	bool unreachable;	/* the last probe says so */
 	bool waits_for_trial;	/* ejected, its pause is over, and nobody tries */
+	bool no_slot;		/* max_concurrency requests are there */
 };
 
 /* How readily a choice is asked; a later one only where no earlier one is. */
@@ -62,6 +63,7 @@ enum gw_rank {
 	GW_RANK_LOADING,
 	GW_RANK_FULL,
 	GW_RANK_EJECTED,
+	GW_RANK_NO_SLOT, /* cannot be asked now, but is worth waiting for */
 	GW_RANK_NEVER
 };
 

@@ -73,6 +73,7 @@ meet(struct gw_routing *routing, const struct gw_place_keys *keys,
 	reg_candidate_read(routing->reg, c->ref, now_ms, &met->model);
 	reg_candidate_read(routing->reg, c->address, now_ms, &met->address);
 	c->in_flight = met->model.in_flight;
+	c->no_slot = c->max_concurrency && c->in_flight >= c->max_concurrency;
 }
 
 /* Its pause runs, or somebody tries it, or somebody should. */
@@ -154,12 +155,32 @@ state_of(const struct met *met, enum probed probed, uint64_t now_ms,
 		return GW_STATE_LOADING;
 	if (ejected)
 		return GW_STATE_EJECTED;
-	if (met->model.busy_until_ms > now_ms ||
+	if (c->no_slot || met->model.busy_until_ms > now_ms ||
 	    met->address.busy_until_ms > now_ms)
 		return GW_STATE_FULL;
 	if (probed == PROBED_UNREACHABLE)
 		return GW_STATE_UNREACHABLE;
 	return GW_STATE_READY;
+}
+
+/*
+ * A bound holds for all that runs there: for requests that began before a reload
+ * too, as it is now.
+ */
+static uint32_t
+bound_of(const struct gw_routing *routing, const struct gw_config *config,
+	 const struct gw_model *m)
+{
+	const struct gw_config *now = routing->worker->config;
+
+	if (config != now) {
+		const struct gw_model *same = gw_config_model_named(
+			now, m->alias, strlen(m->alias));
+
+		if (same && same->type == m->type)
+			m = same;
+	}
+	return m->max_concurrency;
 }
 
 void
@@ -169,7 +190,8 @@ gw_proxy_choice(struct gw_routing *routing, const struct gw_config *config,
 	struct gw_place_keys keys;
 	struct met met;
 
-	*c = (struct gw_choice){.weight = 1};
+	*c = (struct gw_choice){.weight = 1,
+				.max_concurrency = bound_of(routing, config, m)};
 	gw_proxy_keys(routing, config, m, &keys);
 	meet(routing, &keys, now_ms, c, &met);
 	c->state = state_of(&met, last_probe(routing, keys.probe, now_ms),
@@ -259,6 +281,8 @@ gw_choices_of(struct gw_routing *routing, const struct gw_config *config,
 enum gw_rank
 gw_choice_rank(const struct gw_choice *c)
 {
+	if (c->no_slot && c->state >= GW_STATE_LOADING)
+		return GW_RANK_NO_SLOT;
 	/* A server that answers 503 to everything seems to be loading, too. */
 	if (c->ejected && c->state == GW_STATE_LOADING)
 		return GW_RANK_EJECTED;

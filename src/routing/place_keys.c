@@ -47,6 +47,30 @@ gw_candidate_key(const uint64_t address[2], const char *model, uint64_t key[2])
 			gw_hash_more(address[i], model, strlen(model) + 1));
 }
 
+static uint64_t
+place_key(int half, const char *kind, const struct gw_model *m)
+{
+	uint64_t h = gw_hash_more(begin(half), kind, strlen(kind) + 1);
+
+	return gw_hash_more(h, m->alias, strlen(m->alias) + 1);
+}
+
+void
+gw_queue_place_key(const struct gw_model *m, uint64_t key[2])
+{
+	for (int i = 0; i < 2; i++)
+		key[i] = nonzero(place_key(i, "queue", m));
+}
+
+void
+gw_share_place_key(const struct gw_model *m, const uint64_t who[2],
+		   uint64_t key[2])
+{
+	for (int i = 0; i < 2; i++)
+		key[i] = nonzero(gw_hash_more(place_key(i, "share", m), who,
+					      2 * sizeof(who[0])));
+}
+
 static void
 compute(const char *model, const struct gw_probe_target *target,
 	struct gw_place_keys *out)

@@ -14,6 +14,7 @@
 #include "reg.h"
 #include "routing/choices.h"
 #include "routing/states.h"
+#include "routing/waiting.h"
 #include "serve/worker.h"
 
 struct gw_availability;
@@ -35,6 +36,7 @@ struct gw_routing {
 		uint64_t config; /* fingerprint */
 		struct gw_place_keys *keys; /* one a model of it */
 	} proxies; /* place_keys.c's */
+	struct gw_waiting waiting;
 };
 
 /* One that answered 500, which may have been the request's fault. */
@@ -60,15 +62,33 @@ struct gw_history {
 	unsigned n_blamed;
 };
 
+/* stage/queue.c: a request and the queues of its aliases. */
+struct gw_queue_stay {
+	uint64_t came_ms; /* the request, whatever it did since */
+	uint64_t number;  /* the registry's, since it waited first; 0 = none */
+	const struct gw_model *alias; /* whose queue it was in last */
+	uint64_t waited_ms;	      /* there, before */
+	bool entered;		      /* `lease` is its place there */
+	int32_t lease;
+	struct reg_candidate_ref place; /* what is counted so */
+	uint64_t room_until_ms; /* one was displaced for it; 0 = none */
+	const struct gw_model *refused_by; /* the last one that did, or NULL */
+	enum gw_code refused;
+	bool displaced; /* ... by another request */
+	unsigned retry_after_s;
+};
+
 /* stage pick_node, and its side of failover: the candidate of a request. */
 struct gw_picked {
 	bool chosen;
 	bool leased;	/* `lease` is to be dropped; it may be -1 */
+	bool shared;	/* so is `share`: what its client runs at the alias */
 	bool trial;	/* it is the trial of an ejected candidate */
 	bool failed, loading, lost; /* what came of it, if it is known */
 	bool in_line;	/* it had no free slot when it was chosen */
 	bool left_line;	/* for one that had; a request does that once */
 	int32_t lease;	/* reg_lease_take() */
+	int32_t share;
 	uint64_t begun_ms; /* when it was chosen */
 	uint64_t recorded_ms; /* when affinity was told of it last */
 	struct gw_config *config; /* a reference: what the target borrows from
@@ -77,6 +97,8 @@ struct gw_picked {
 	struct reg_candidate_ref ref, address;
 	const struct gw_model *alias; /* whose candidate it is */
 	struct gw_history *history; /* NULL: nothing went wrong yet */
+	struct gw_queue_stay stay;
+	struct gw_wait wait;
 };
 
 /* stage limit_client: the place of the request among its client's. */

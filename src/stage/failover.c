@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "routing/ejection.h"
+#include "routing/history.h"
 #include "routing/routing.h"
 #include "serve/deadline.h"
 #include "stage/affinity.h"
@@ -31,23 +32,6 @@ gw_failover_history(struct gw_request *r)
 	return r->forward.history;
 }
 
-bool
-gw_failover_was_tried(const struct gw_picked *p, const struct gw_model *m,
-		      const struct gw_choice *c)
-{
-	const struct gw_history *h = p->history;
-
-	for (unsigned i = 0; h && i < h->n_tried; i++)
-		if (h->tried[i].key == c->key &&
-		    (h->tried[i].lost || h->tried[i].alias == m))
-			return true;
-	/* Nor does it help to ask for another model where nobody listens. */
-	for (unsigned i = 0; h && i < h->n_unreached; i++)
-		if (h->unreached[i] == c->keys.address[0])
-			return true;
-	return false;
-}
-
 const struct gw_model *
 gw_failover_named(const struct gw_request *r)
 {
@@ -63,7 +47,7 @@ gw_failover_alias(const struct gw_request *r, size_t i)
 }
 
 static bool
-has_another(const struct gw_request *r, bool *passed_over)
+is_there_another(const struct gw_request *r, bool full_too, bool *passed_over)
 {
 	struct gw_routing *routing = gw_routing(r);
 	const struct gw_picked *p = &gw_routed(r)->pick;
@@ -84,14 +68,23 @@ has_another(const struct gw_request *r, bool *passed_over)
 		const struct gw_choice *c = &routing->choices.at[i];
 		enum gw_rank rank = gw_choice_rank(c);
 
-		if (gw_failover_was_tried(p, m, c) ||
+		if (gw_was_tried(p->history, m, c) ||
 		    (p->chosen && c->key == p->keys.candidate[0]))
 			continue;
-		found = found || rank <= last;
+		found = found || rank <= last ||
+			(full_too && rank == GW_RANK_NO_SLOT && !c->ejected);
 		*passed_over =
 			*passed_over || (rank > last && rank < GW_RANK_NEVER);
 	}
 	return found;
+}
+
+/* One that is full is waited for; but whoever waits for a model to be loaded has
+ * its place already. */
+static bool
+has_another(const struct gw_request *r, bool *passed_over)
+{
+	return is_there_another(r, !gw_routed(r)->pick.loading, passed_over);
 }
 
 bool
@@ -101,7 +94,7 @@ gw_failover_may_leave(const struct gw_request *r)
 
 	return !r->relay.head && r->forward.attempts < GW_ATTEMPTS_MAX &&
 	       r->forward.further < r->resolve.model->retry.attempts &&
-	       has_another(r, &passed_over);
+	       is_there_another(r, false, &passed_over);
 }
 
 static bool
@@ -131,7 +124,7 @@ can_be_asked(const struct gw_request *r, const struct gw_model *m)
 		return false;
 	for (size_t i = 0; i < routing->choices.n; i++)
 		if (gw_choice_rank(&routing->choices.at[i]) != GW_RANK_NEVER &&
-		    !gw_failover_was_tried(p, m, &routing->choices.at[i]))
+		    !gw_was_tried(p->history, m, &routing->choices.at[i]))
 			return true;
 	return false;
 }
@@ -362,6 +355,9 @@ leaves_line(struct gw_request *r, uint32_t *again_ms)
 	bool found = false;
 
 	*again_ms = LINE_LOOK_MS;
+	/* What became free is for those that wait, and it has its place here. */
+	if (reg_queue_any(routing->reg))
+		return false;
 	gw_node_view_refresh(routing->nodes);
 	if (gw_choices_of(routing, r->config, r->resolve.model, gw_mono_ms(),
 			  &routing->choices) < 0)
@@ -377,7 +373,7 @@ leaves_line(struct gw_request *r, uint32_t *again_ms)
 			return false;
 		found = found ||
 			(has_free_slot(c) &&
-			 !gw_failover_was_tried(p, r->resolve.model, c));
+			 !gw_was_tried(p->history, r->resolve.model, c));
 	}
 	if (!found)
 		return false;

@@ -12,10 +12,8 @@
 #include "probe/question.h"
 #include "serve/pipeline.h"
 
-struct gw_choice;
 struct gw_history;
 struct gw_model;
-struct gw_picked;
 struct gw_request;
 
 extern const struct gw_failover gw_failover;
@@ -30,12 +28,6 @@ struct gw_probe_target gw_failover_target(const struct gw_request *r);
 /* gw_failover_history - what the request met, to be added to; NULL: no memory,
  * and it is not remembered. */
 struct gw_history *gw_failover_history(struct gw_request *r);
-
-/* gw_failover_was_tried - had it an attempt of this request as the candidate of
- * that alias, or was it lost to any? Another alias has another key, other defaults
- * and limits. */
-bool gw_failover_was_tried(const struct gw_picked *p, const struct gw_model *m,
-			   const struct gw_choice *c);
 
 /* gw_failover_named - the alias that the request named, whose fallback list
  * counts; gw_failover_alias - the @i-th of that list, NULL behind the last. */

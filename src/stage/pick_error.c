@@ -6,6 +6,7 @@
 #include "routing/routing.h"
 #include "stage/attempt.h"
 #include "stage/failover.h"
+#include "stage/queue.h"
 
 static int
 none_fresh(struct gw_request *r, const struct gw_model *m)
@@ -42,6 +43,8 @@ gw_pick_error(struct gw_request *r)
 
 	if (r->forward.attempts)
 		return gw_attempt_none_left(r);
+	if (gw_queue_refused_by(r))
+		return gw_queue_error(r);
 	/* Of a fallback list the first alias is the one that people know. */
 	if (m->type == GW_MODEL_DISCOVERED)
 		return none_fresh(r, m);

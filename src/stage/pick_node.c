@@ -1,124 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pick_node.c - which candidate gets the request: of the alias that it names,
- * or of its fallback list where nobody of that alias can be asked. Also decides
- * what `model` the candidate is told.
+ * or of its fallback list where nobody of that alias can be asked. Where all
+ * are full it waits (queue.c).
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "routing/availability.h"
+#include "routing/history.h"
 #include "routing/routing.h"
+#include "serve/deadline.h"
 #include "serve/worker.h"
 #include "stage/failover.h"
 #include "stage/pick_error.h"
 #include "stage/policy.h"
+#include "stage/queue.h"
 #include "stage/rest.h"
 #include "stage/stage.h"
+#include "stage/taken.h"
 
 static int
 no_memory(struct gw_request *r)
 {
 	return gw_err_set(&r->err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
-}
-
-/* ---- the choice is made ----------------------------------------------------
- */
-
-static int
-proxy_target(struct gw_request *r)
-{
-	const struct gw_model *m = r->resolve.model;
-	struct gw_target *t = &r->target;
-
-	t->base_url = m->base_url;
-	t->api_key = m->api_key;
-	t->tls = gw_proxy_target(m).tls;
-	/* A fallback is asked as if the client had named it. */
-	if (!m->default_model_json)
-		return gw_default_model_json(r, r->forward.named != NULL);
-	t->model_json = strdup(m->default_model_json);
-	return t->model_json ? 0 : no_memory(r);
-}
-
-static int
-node_target(struct gw_request *r, const struct gw_choice *c)
-{
-	struct gw_target *t = &r->target;
-	struct gw_probe_target how;
-
-	t->node_id = strdup(c->node->doc->node_id);
-	t->owned_url = strdup(c->node->doc->base_url);
-	t->model_json = strdup(c->model->model_json);
-	if (!t->node_id || !t->owned_url || !t->model_json)
-		return no_memory(r);
-	t->base_url = t->owned_url;
-	how = gw_node_target(r->config, c->node);
-	t->api_key = how.bearer;
-	t->tls = how.tls;
-	if (c->node->config)
-		gw_routed(r)->pick.config = gw_config_ref(c->node->config);
-	if (t->api_key)
-		t->key_place = c->node->fixed && c->node->fixed->api_key
-				       ? "the node's api_key in nodes"
-				       : "auth.upstream_node_key";
-	return 0;
-}
-
-static int
-take(struct gw_request *r, const struct gw_choice *c)
-{
-	struct gw_picked *p = &gw_routed(r)->pick;
-
-	p->chosen = true;
-	p->failed = p->loading = p->lost = false;
-	p->alias = r->resolve.model;
-	p->keys = c->keys;
-	p->ref = c->ref;
-	p->address = c->address;
-	p->begun_ms = gw_mono_ms();
-	p->recorded_ms = 0;
-	p->lease = reg_lease_take(gw_routing(r)->reg, c->ref, 0, NULL);
-	p->leased = true;
-	/* A conversation waits for the node that has its prompt. */
-	p->in_line = c->step >= GW_MODEL_STEP_BUSY &&
-		     r->resolve.model->strategy != GW_AFFINITY;
-	return c->node ? node_target(r, c) : proxy_target(r);
-}
-
-void
-gw_pick_release(struct gw_request *r)
-{
-	struct gw_picked *p = &gw_routed(r)->pick;
-	struct reg *reg = gw_routing(r)->reg;
-
-	if (p->leased)
-		reg_lease_drop(reg, p->lease);
-	p->leased = false;
-	if (p->trial) {
-		reg_candidate_untry(reg, p->ref);
-		reg_candidate_untry(reg, p->address);
-	}
-	p->trial = false;
-	gw_config_unref(p->config);
-	p->config = NULL;
-}
-
-void
-gw_pick_move(struct gw_request *r, struct reg *to)
-{
-	struct gw_picked *p = &gw_routed(r)->pick;
-	uint64_t now_ms = gw_mono_ms();
-
-	if (!p->chosen)
-		return;
-	p->ref = reg_candidate_open(to, p->keys.candidate, now_ms);
-	p->address = reg_candidate_open(to, p->keys.address, now_ms);
-	/* The old lease and the old trial end with the old segment. */
-	if (p->leased)
-		p->lease = reg_lease_take(to, p->ref, 0, NULL);
-	p->trial = false;
 }
 
 /* ---- who may be chosen -----------------------------------------------------
@@ -147,7 +50,7 @@ keep_untried(const struct gw_picked *p, const struct gw_model *m,
 
 	for (size_t i = 0; i < all->n; i++)
 		if (gw_choice_rank(&all->at[i]) != GW_RANK_NEVER &&
-		    !gw_failover_was_tried(p, m, &all->at[i]))
+		    !gw_was_tried(p->history, m, &all->at[i]))
 			all->at[n++] = all->at[i];
 	return n;
 }
@@ -259,37 +162,89 @@ choose(struct gw_request *r, struct gw_choices *all, size_t n)
 /* ---- of one alias, then the next -------------------------------------------
  */
 
-/* NULL: nobody of this alias, or nobody that should be asked before its
- * fallbacks are. -1: no memory. */
+enum found {
+	FOUND,
+	ALL_FULL, /* somebody is worth waiting for */
+	NOBODY,	  /* or nobody that should be asked before its fallbacks are */
+	NO_MEMORY
+};
+
+/* One without a slot, and nothing else against it. */
+static bool
+is_awaited(const struct gw_choices *all, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (gw_choice_rank(&all->at[i]) == GW_RANK_NO_SLOT &&
+		    !all->at[i].ejected)
+			return true;
+	return false;
+}
+
 static int
-look(struct gw_request *r, const struct gw_choice **out, size_t *n)
+candidates(struct gw_request *r, const struct gw_model *m, size_t *n)
+{
+	struct gw_choices *all = &gw_routing(r)->choices;
+
+	if (gw_choices_of(gw_routing(r), r->config, m, gw_mono_ms(), all) < 0)
+		return no_memory(r);
+	*n = keep_untried(&gw_routed(r)->pick, m, all);
+	return 0;
+}
+
+static enum found
+look(struct gw_request *r, const struct gw_choice **out)
 {
 	struct gw_routing *routing = gw_routing(r);
 	struct gw_choices *all = &routing->choices;
 	enum gw_rank rank;
+	size_t n;
 
-	*out = NULL;
-	if (r->resolve.model->type == GW_MODEL_DISCOVERED)
+	if (r->resolve.model->type == GW_MODEL_DISCOVERED ||
+	    reg_queue_any(routing->reg))
 		gw_node_view_refresh(routing->nodes);
-	if (gw_choices_of(routing, r->config, r->resolve.model, gw_mono_ms(),
-			  all) < 0)
-		return no_memory(r);
-	*n = keep_untried(&gw_routed(r)->pick, r->resolve.model, all);
-	if (*n == 0)
-		return 0;
-	*out = trial(r, all, *n);
-	rank = best_rank(all, *n);
-	if (*out || rank == GW_RANK_EJECTED)
-		return 0;
-	*n = keep_rank(all, *n, rank);
-	*out = choose(r, all, *n);
-	return 0;
+	if (candidates(r, r->resolve.model, &n) < 0)
+		return NO_MEMORY;
+	*out = trial(r, all, n);
+	if (*out)
+		return FOUND;
+	rank = best_rank(all, n);
+	if (rank > GW_RANK_NOW && is_awaited(all, n))
+		return ALL_FULL;
+	if (rank >= GW_RANK_EJECTED)
+		return NOBODY;
+	n = keep_rank(all, n, rank);
+	if (rank == GW_RANK_NOW)
+		n = gw_queue_keep(r, all, n);
+	if (n == 0)
+		return ALL_FULL;
+	*out = choose(r, all, n);
+	return FOUND;
 }
 
-/* All are ejected, and no fallback is left: the one whose pause ends first, of
- * the alias that was named and of those that stand in for it. */
-static int
-last_resort(struct gw_request *r)
+static enum gw_step
+wait_in_queue(struct gw_request *r)
+{
+	switch (gw_queue_wait(r)) {
+	case GW_QUEUED_WAITS:
+		return GW_WAIT;
+	case GW_QUEUED_REFUSED:
+		return GW_NEXT;
+	case GW_QUEUED_FAILED:
+		break;
+	}
+	return GW_FINISH;
+}
+
+static enum gw_step
+nobody(struct gw_request *r)
+{
+	return gw_pick_error(r) < 0 ? GW_FINISH : GW_NEXT;
+}
+
+/* Whose candidates are all ejected: the one whose pause ends first, or, of
+ * those that are full as well, any. */
+static const struct gw_model *
+best_ejected(struct gw_request *r, enum gw_rank rank)
 {
 	struct gw_choices *all = &gw_routing(r)->choices;
 	const struct gw_model *best = NULL, *m = gw_failover_named(r);
@@ -297,40 +252,85 @@ last_resort(struct gw_request *r)
 	size_t n;
 
 	for (size_t i = 0; m; m = gw_failover_alias(r, i++)) {
-		if (gw_choices_of(gw_routing(r), r->config, m, gw_mono_ms(),
-				  all) < 0)
-			return no_memory(r);
-		n = keep_untried(&gw_routed(r)->pick, m, all);
-		n = keep_rank(all, n, GW_RANK_EJECTED);
+		if (candidates(r, m, &n) < 0 || is_awaited(all, n))
+			continue;
+		n = keep_rank(all, n, rank);
 		if (n && soonest(all, n)->pause_ends_ms < ends_ms) {
 			ends_ms = soonest(all, n)->pause_ends_ms;
 			best = m;
 		}
 	}
-	if (!best)
-		return gw_pick_error(r);
-	r->resolve.model = best;
-	gw_resolve_stream(r);
-	if (gw_choices_of(gw_routing(r), r->config, best, gw_mono_ms(), all) <
-	    0)
-		return no_memory(r);
-	n = keep_untried(&gw_routed(r)->pick, best, all);
-	n = keep_rank(all, n, GW_RANK_EJECTED);
-	return n ? take(r, soonest(all, n)) : gw_pick_error(r);
+	return best;
 }
 
-static int
-pick(struct gw_request *r)
+/* All are ejected, and no fallback is left: the one whose pause ends first, of
+ * the alias that was named and of those that stand in for it. */
+static enum gw_step
+last_resort(struct gw_request *r)
 {
-	const struct gw_choice *c;
+	struct gw_choices *all = &gw_routing(r)->choices;
+	const struct gw_model *best = best_ejected(r, GW_RANK_EJECTED);
 	size_t n;
 
-	note_tried(r);
+	while (best) {
+		r->resolve.model = best;
+		gw_resolve_stream(r);
+		if (candidates(r, best, &n) < 0)
+			return GW_FINISH;
+		n = keep_rank(all, n, GW_RANK_EJECTED);
+		if (n == 0)
+			break;
+		switch (gw_pick_take(r, soonest(all, n))) {
+		case GW_TAKEN:
+			return GW_NEXT;
+		case GW_TAKE_FAILED:
+			return GW_FINISH;
+		case GW_TAKE_FULL:
+			best = best_ejected(r, GW_RANK_EJECTED);
+		}
+	}
+	best = gw_queue_refused_by(r) ? NULL : best_ejected(r, GW_RANK_NO_SLOT);
+	if (best) {
+		enum gw_step step;
+
+		r->resolve.model = best;
+		gw_resolve_stream(r);
+		step = wait_in_queue(r);
+		if (step != GW_NEXT)
+			return step;
+	}
+	return nobody(r);
+}
+
+static enum gw_step
+pick(struct gw_request *r)
+{
+	const struct gw_choice *c = NULL;
+	enum gw_step step;
+
 	for (;;) {
-		if (look(r, &c, &n) < 0)
-			return -1;
-		if (c)
-			return take(r, c);
+		switch (look(r, &c)) {
+		case NO_MEMORY:
+			return GW_FINISH;
+		case FOUND:
+			switch (gw_pick_take(r, c)) {
+			case GW_TAKEN:
+				return GW_NEXT;
+			case GW_TAKE_FULL:
+				continue;
+			case GW_TAKE_FAILED:
+				break;
+			}
+			return GW_FINISH;
+		case ALL_FULL:
+			step = wait_in_queue(r);
+			if (step != GW_NEXT)
+				return step;
+			break;
+		case NOBODY:
+			gw_queue_leave(r);
+			break;
+		}
 		if (!next_alias(r))
 			return last_resort(r);
 		gw_failover.fall_back(r);
@@ -340,10 +340,20 @@ pick(struct gw_request *r)
 enum gw_step
 gw_stage_pick_node(struct gw_request *r)
 {
-	if (pick(r) < 0)
+	enum gw_step step;
+
+	if (r->err.code)
 		return GW_FINISH;
-	if (r->relay.done) /* nobody: an earlier answer is relayed */
-		return GW_NEXT;
+	if (r->deadline.hit) {
+		gw_limit_error(r, r->deadline.hit);
+		return GW_FINISH;
+	}
+	note_tried(r);
+	gw_queue_arrive(r);
+	step = pick(r);
+	if (step != GW_NEXT || r->relay.done) /* nobody: an earlier answer is
+					       * relayed */
+		return step;
 	if (gw_rest_of_alias(r) < 0 ||
 	    gw_body_edit(r->receive.body, r->target.model_json,
 			 r->resolve.model, &r->err) < 0)

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/* queue.c - see queue.h; who is next, routing/queue_order.h says. */
+#include "stage/queue.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "fcgi/fcgi_conn.h"
+#include "routing/place_keys.h"
+#include "routing/routing.h"
+#include "serve/deadline.h"
+#include "serve/keepalive.h"
+#include "serve/worker.h"
+
+static struct gw_queue_stay *
+stay(const struct gw_request *r)
+{
+	return &gw_routed(r)->pick.stay;
+}
+
+static struct gw_wait *
+wait_of(const struct gw_request *r)
+{
+	return &gw_routed(r)->pick.wait;
+}
+
+static bool
+is_waiting(const struct gw_request *r)
+{
+	return wait_of(r)->link.next != NULL;
+}
+
+/* ---- what a client runs -----------------------------------------------------
+ */
+
+static struct reg_candidate_ref
+share_in(const struct gw_request *r, const struct gw_model *m, struct reg *reg,
+	 uint64_t key[2])
+{
+	gw_share_place_key(m, r->authenticate.who, key);
+	return reg_candidate_open(reg, key, gw_mono_ms());
+}
+
+static void
+share_begin(struct gw_request *r, struct reg *reg)
+{
+	struct gw_picked *p = &gw_routed(r)->pick;
+	uint64_t key[2];
+
+	p->share =
+		reg_lease_take(reg, share_in(r, p->alias, reg, key), 0, NULL);
+	p->shared = true;
+}
+
+void
+gw_share_take(struct gw_request *r)
+{
+	share_begin(r, gw_routing(r)->reg);
+}
+
+void
+gw_share_move(struct gw_request *r, struct reg *to)
+{
+	if (gw_routed(r)->pick.shared)
+		share_begin(r, to);
+}
+
+void
+gw_share_drop(struct gw_request *r)
+{
+	struct gw_picked *p = &gw_routed(r)->pick;
+
+	if (p->shared)
+		reg_lease_drop(gw_routing(r)->reg, p->share);
+	p->shared = false;
+}
+
+/* ---- how it stands with the others ------------------------------------------
+ */
+
+void
+gw_queue_arrive(struct gw_request *r)
+{
+	if (!stay(r)->came_ms)
+		stay(r)->came_ms = gw_mono_ms();
+}
+
+/* As the registry knows one that waits. */
+static void
+describe(const struct gw_request *r, struct reg *reg, struct reg_waiter *as,
+	 uint64_t share_key[2])
+{
+	const struct gw_client *client = r->authenticate.client;
+	const struct gw_model *m = r->resolve.model;
+	struct reg_candidate runs;
+
+	*as = (struct reg_waiter){
+		.ref = {.index = REG_WAITERS_MAX},
+		.mine = true,
+		.queue = m->key,
+		.client = r->authenticate.who[0],
+		.share = share_in(r, m, reg, share_key),
+		.rank = client ? client->priority : GW_NORMAL,
+		.came_ms = stay(r)->came_ms,
+		.number = stay(r)->number,
+	};
+	reg_candidate_read(reg, as->share, gw_mono_ms(), &runs);
+	as->share_in_flight = runs.in_flight;
+}
+
+static size_t
+keep_unbounded(struct gw_choices *all, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!all->at[i].max_concurrency)
+			all->at[kept++] = all->at[i];
+	return kept;
+}
+
+static size_t
+keep_candidate(struct gw_choices *all, size_t n, uint64_t key)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (all->at[i].key == key)
+			all->at[kept++] = all->at[i];
+	return kept;
+}
+
+size_t
+gw_queue_keep(struct gw_request *r, struct gw_choices *all, size_t n)
+{
+	struct gw_routing *routing = gw_routing(r);
+	struct gw_wait *w = wait_of(r);
+	struct reg_waiter as;
+	uint64_t where = 0, share_key[2];
+	size_t unbounded;
+
+	if (!reg_queue_any(routing->reg))
+		return n;
+	/* Nobody waits for those. */
+	unbounded = keep_unbounded(all, n);
+	if (unbounded)
+		return unbounded;
+	if (w->may_take) {
+		where = w->where;
+	} else {
+		describe(r, routing->reg, &as, share_key);
+		if (!gw_waiting_may_take(routing, r, is_waiting(r) ? NULL : &as,
+					 &where))
+			return 0;
+	}
+	return where ? keep_candidate(all, n, where) : n;
+}
+
+/* ---- to come and to go ------------------------------------------------------
+ */
+
+static void
+open_place(const struct gw_request *r, struct reg *reg)
+{
+	uint64_t key[2];
+
+	gw_queue_place_key(stay(r)->alias, key);
+	stay(r)->place = reg_candidate_open(reg, key, gw_mono_ms());
+}
+
+void
+gw_queue_leave(struct gw_request *r)
+{
+	struct gw_routing *routing = gw_routing(r);
+	struct gw_queue_stay *s = stay(r);
+
+	if (is_waiting(r)) {
+		uint64_t ms = gw_mono_ms() - wait_of(r)->since_ms;
+
+		s->waited_ms += ms;
+		r->queue.waited_ms += ms;
+		r->queue.begun_ms = 0;
+		r->deadline.wake_ms = 0;
+		gw_waiting_leave(routing, wait_of(r));
+	}
+	if (s->entered)
+		reg_lease_drop(routing->reg, s->lease);
+	s->entered = false;
+	s->room_until_ms = 0;
+}
+
+void
+gw_queue_served(struct gw_request *r)
+{
+	if (is_waiting(r))
+		reg_queue_moved(gw_routing(r)->reg, stay(r)->place,
+				wait_of(r)->since_ms, gw_mono_ms());
+	gw_queue_leave(r);
+}
+
+static enum gw_queued
+refuse(struct gw_request *r, enum gw_code code)
+{
+	struct gw_routing *routing = gw_routing(r);
+	struct gw_queue_stay *s = stay(r);
+	struct reg_waiter as;
+	uint64_t share_key[2];
+
+	s->displaced = is_waiting(r) && wait_of(r)->displaced;
+	gw_queue_leave(r);
+	describe(r, routing->reg, &as, share_key);
+	s->retry_after_s =
+		gw_slots_retry_after_s(&routing->waiting.slots, routing->reg,
+				       &as, s->place, gw_mono_ms());
+	s->refused = code;
+	s->refused_by = r->resolve.model;
+	gw_counters_count(&r->worker->counters,
+			  code == GW_ERR_QUEUE_TIMEOUT ? GW_COUNT_QUEUE_TIMEOUTS
+						       : GW_COUNT_QUEUE_FULL,
+			  1);
+	return GW_QUEUED_REFUSED;
+}
+
+static bool
+may_wait(const struct gw_model *m)
+{
+	return m->queue.max && m->queue.timeout_ms;
+}
+
+/* A place is taken by one who waits, or about to be: whoever was displaced
+ * needs a moment to give it back. */
+static enum gw_queued
+find_room(struct gw_request *r, const struct reg_waiter *as)
+{
+	struct gw_queue_stay *s = stay(r);
+	uint64_t now_ms = gw_mono_ms();
+
+	if (!s->room_until_ms) {
+		if (!gw_waiting_displace(gw_routing(r), as))
+			return refuse(r, GW_ERR_QUEUE_FULL);
+		s->room_until_ms = now_ms + GW_QUEUE_ROOM_MS;
+	} else if (now_ms >= s->room_until_ms) {
+		return refuse(r, GW_ERR_QUEUE_FULL);
+	}
+	gw_deadline_wake(r, now_ms + GW_QUEUE_ROOM_LOOK_MS);
+	return GW_QUEUED_WAITS;
+}
+
+static enum gw_queued
+enter(struct gw_request *r)
+{
+	struct gw_routing *routing = gw_routing(r);
+	const struct gw_model *m = r->resolve.model;
+	struct gw_queue_stay *s = stay(r);
+	struct gw_wait *w = wait_of(r);
+	struct reg_waiter as;
+	bool full = false;
+
+	if (s->alias != m) {
+		s->alias = m;
+		s->waited_ms = 0;
+	}
+	open_place(r, routing->reg);
+	if (!may_wait(m))
+		return refuse(r, GW_ERR_QUEUE_FULL);
+	describe(r, routing->reg, &as, w->share);
+	s->lease = reg_lease_take(routing->reg, s->place, m->queue.max, &full);
+	if (full)
+		return find_room(r, &as);
+	if (s->lease < 0)
+		return refuse(r, GW_ERR_QUEUE_FULL);
+	s->entered = true;
+	if (!gw_waiting_join(routing, r, w, &as))
+		return refuse(r, GW_ERR_QUEUE_FULL);
+	s->number = as.number;
+	gw_fcgi_limit_client(r->conn, m->timeouts.client_idle_ms);
+	r->queue.begun_ms = w->since_ms;
+	gw_counters_count(&r->worker->counters, GW_COUNT_QUEUED, 1);
+	return GW_QUEUED_WAITS;
+}
+
+/* ---- while it waits ---------------------------------------------------------
+ */
+
+static int
+tell(struct gw_request *r)
+{
+	struct gw_wait *w = wait_of(r);
+	char text[64];
+	int n;
+
+	w->tell = false;
+	w->told_ms = gw_mono_ms();
+	if (!gw_keepalive_has_place(r))
+		return 0;
+	w->told_position = w->position;
+	n = snprintf(text, sizeof(text), ": queued position=%u wait_s=%u\n\n",
+		     (unsigned)w->position, (unsigned)w->wait_s);
+	return gw_keepalive_comment(r, text, (size_t)n);
+}
+
+enum gw_queued
+gw_queue_wait(struct gw_request *r)
+{
+	struct gw_wait *w = wait_of(r);
+	uint64_t end_ms;
+
+	w->may_take = false;
+	r->phase = GW_PHASE_QUEUE;
+	gw_deadline_begin(r);
+	if (!is_waiting(r)) {
+		enum gw_queued entered = enter(r);
+
+		if (!is_waiting(r))
+			return entered;
+	}
+	if (w->displaced)
+		return refuse(r, GW_ERR_QUEUE_FULL);
+	end_ms = w->since_ms + stay(r)->alias->queue.timeout_ms;
+	end_ms -= stay(r)->waited_ms < end_ms ? stay(r)->waited_ms : end_ms;
+	if (gw_mono_ms() >= end_ms)
+		return refuse(r, GW_ERR_QUEUE_TIMEOUT);
+	if (w->tell && tell(r) < 0)
+		return GW_QUEUED_FAILED;
+	gw_deadline_wake(r, end_ms);
+	return GW_QUEUED_WAITS;
+}
+
+void
+gw_queue_move(struct gw_request *r, struct reg *to)
+{
+	struct gw_queue_stay *s = stay(r);
+	struct reg_waiter as;
+
+	if (!s->entered)
+		return;
+	open_place(r, to);
+	s->lease = reg_lease_take(to, s->place, 0, NULL);
+	describe(r, to, &as, wait_of(r)->share);
+	gw_waiting_move(gw_routing(r), wait_of(r), to, &as);
+}
+
+/* ---- what is told -----------------------------------------------------------
+ */
+
+const struct gw_model *
+gw_queue_refused_by(const struct gw_request *r)
+{
+	return stay(r)->refused_by;
+}
+
+static void
+say_full(struct gw_request *r, const struct gw_model *m)
+{
+	if (stay(r)->displaced)
+		gw_err_set(&r->err, GW_ERR_QUEUE_FULL, 0,
+			   "as many requests wait for model '%s' as may "
+			   "(queue.max = %u), and one of a better class, or of "
+			   "a client with fewer waiting, needs the place",
+			   m->alias, (unsigned)m->queue.max);
+	else if (may_wait(m))
+		gw_err_set(&r->err, GW_ERR_QUEUE_FULL, 0,
+			   "everything that serves model '%s' is busy, and as "
+			   "many requests wait for it as may (queue.max = %u)",
+			   m->alias, (unsigned)m->queue.max);
+	else
+		gw_err_set(&r->err, GW_ERR_QUEUE_FULL, 0,
+			   "everything that serves model '%s' is busy, and no "
+			   "request may wait for it (queue.%s = 0)",
+			   m->alias, m->queue.max ? "timeout_s" : "max");
+}
+
+int
+gw_queue_error(struct gw_request *r)
+{
+	const struct gw_queue_stay *s = stay(r);
+	const struct gw_model *m = s->refused_by;
+
+	r->resolve.model = m;
+	if (s->refused == GW_ERR_QUEUE_TIMEOUT)
+		gw_err_set(&r->err, GW_ERR_QUEUE_TIMEOUT, 0,
+			   "everything that serves model '%s' was busy for "
+			   "queue.timeout_s = %.10g s",
+			   m->alias, m->queue.timeout_ms / 1000.0);
+	else
+		say_full(r, m);
+	r->err.retry_after_s = s->retry_after_s;
+	return -1;
+}

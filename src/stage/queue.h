@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.h - how a request waits while every candidate of its alias is full, and
+ * what is counted of it then. Parts of stage pick_node.
+ */
+#ifndef GW_STAGE_QUEUE_H
+#define GW_STAGE_QUEUE_H
+
+#include <stddef.h>
+
+struct gw_choices;
+struct gw_model;
+struct gw_request;
+struct reg;
+
+#define GW_QUEUE_ROOM_MS 100	/* a displaced one has so long to make room */
+#define GW_QUEUE_ROOM_LOOK_MS 2 /* between two looks whether it has */
+
+enum gw_queued {
+	GW_QUEUED_WAITS,   /* it is resumed when something changed for it */
+	GW_QUEUED_REFUSED, /* gw_queue_error() says why */
+	GW_QUEUED_FAILED   /* r->err is set: it has to end */
+};
+
+/* gw_queue_arrive - the request came; what it does from now on keeps that. */
+void gw_queue_arrive(struct gw_request *r);
+
+/*
+ * gw_queue_keep - of the first @n choices, whose slots are free, those that
+ * this request may take now: others may be before it. Calls those. Returns how
+ * many, now the first of @all; 0: it has to wait.
+ */
+size_t gw_queue_keep(struct gw_request *r, struct gw_choices *all, size_t n);
+
+/* gw_queue_wait - it waits in its alias's queue, from now on or still. */
+enum gw_queued gw_queue_wait(struct gw_request *r);
+
+/* gw_queue_served - it has a slot. gw_queue_leave - it waits no longer;
+ * harmless where it does not. */
+void gw_queue_served(struct gw_request *r);
+void gw_queue_leave(struct gw_request *r);
+
+/* gw_queue_refused_by - the alias that refused it last, or NULL.
+ * gw_queue_error - set r->err to that; returns -1. */
+const struct gw_model *gw_queue_refused_by(const struct gw_request *r);
+int gw_queue_error(struct gw_request *r);
+
+/* gw_share_take, gw_share_drop - its client runs one more at this alias, in a
+ * slot that others could want; and no longer. */
+void gw_share_take(struct gw_request *r);
+void gw_share_drop(struct gw_request *r);
+void gw_share_move(struct gw_request *r, struct reg *to);
+
+/* gw_queue_move - all of it in another segment, that of before being gone. */
+void gw_queue_move(struct gw_request *r, struct reg *to);
+
+#endif
