@@ -59,7 +59,7 @@ struct gw_record {
 
 enum {
 	GW_OPTION_REQUIRED = 1,	/* no default: must be there */
-	GW_OPTION_SECRET = 2,	/* printed as "***" */
+	GW_OPTION_SECRET = 2,	/* printed as "***"; records: told as no value */
 	GW_OPTION_RESTART = 4,	/* a running instance cannot change it */
 	GW_OPTION_PUBLIC = 8,	/* shown even when it came from ${...}: clients
 				 * see it anyway, or it is one of a few words */

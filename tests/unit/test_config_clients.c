@@ -50,9 +50,17 @@ static const struct {
 	 CLIENTS("{name: a, key: k, model: [chat]}"),
 	 E "3:36: error: unknown key `auth.clients[0].model`; did you mean "
 	   "`models`?\n"},
-	{"clients: no mapping -> said once", CLIENTS("k"),
-	 E "3:18: error: auth.clients[0]: expected a mapping, found the "
-	   "string `k`\n"},
+	{"clients: a key, as in the plain list -> said once, not shown",
+	 CLIENTS("k"),
+	 E "3:18: error: auth.clients[0]: expected a mapping, found a "
+	   "string\n"},
+	{"clients: a key for the list -> not shown", AUTH("clients: k"),
+	 E "3:17: error: auth.clients: expected a list, found a string\n"},
+	{"clients: keys of nodes, as in the plain list -> not shown",
+	 AUTH("nodes: [k, 12]"),
+	 E "3:16: error: auth.nodes[0]: expected a mapping, found a string\n" E
+	   "3:19: error: auth.nodes[1]: expected a mapping, found an "
+	   "integer\n"},
 	{"clients: a mapping for the list", AUTH("clients: {a: {key: k}}"),
 	 E "3:17: error: auth.clients: expected a list, found a mapping\n"},
 	/* twice */
