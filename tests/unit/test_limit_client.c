@@ -113,16 +113,23 @@ passes(const char *key)
 	return r;
 }
 
-/* Requests that the registry counts for the client with the key "k". */
+/* Where the client with the key "k" is counted. */
+static void
+key_of_place(uint64_t key[2])
+{
+	for (int i = 0; i < 2; i++)
+		key[i] = gw_hash_more(gw_hash_text("client"),
+				      &config->auth.clients[turned].id[i], 8);
+}
+
+/* Requests that the registry counts for it. */
 static unsigned
 counted_there(const struct reg *reg)
 {
 	struct reg_candidate there;
 	uint64_t key[2];
 
-	for (int i = 0; i < 2; i++)
-		key[i] = gw_hash_more(gw_hash_text("client"),
-				      &config->auth.clients[turned].id[i], 8);
+	key_of_place(key);
 	reg_candidate_read(reg, reg_candidate_find(reg, key), clock_ms, &there);
 	return there.in_flight;
 }
@@ -217,6 +224,33 @@ rate_of_one(void)
 			ok(false, "rate: a million a minute, number %d", i);
 	clock_ms++;
 	ok(passes("k"), "rate: a million a minute -> 1,001 at once pass");
+}
+
+/* Another process, which read the time later, was faster. */
+static void
+overtaken(void)
+{
+	struct reg_rate other;
+	struct gw_request *r;
+	enum gw_step step;
+	uint64_t key[2];
+
+	begin(0, 2);
+	key_of_place(key);
+	reg_rate_take(routing.reg,
+		      reg_candidate_open(routing.reg, key, clock_ms), 2,
+		      (clock_ms + 15) * 1000, &other);
+	r = of("free");
+	r->authenticate.client = &config->auth.clients[turned];
+	memcpy(r->authenticate.who, r->authenticate.client->id,
+	       sizeof(r->authenticate.who));
+	clock_step_ms = 10;
+	step = gw_stage_limit_client(r);
+	clock_step_ms = 0;
+	ok(other.taken && step == GW_NEXT,
+	   "overtaken: by the first of two at once -> the second passes");
+	leave();
+	ok(!passes("k"), "overtaken: and no third one");
 }
 
 static void
@@ -317,6 +351,7 @@ main(void)
 	concurrency();
 	rate();
 	rate_of_one();
+	overtaken();
 	both();
 	reload();
 	move();
