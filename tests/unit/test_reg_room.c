@@ -39,6 +39,30 @@ test_slots_full(void)
 	reg_close(r);
 }
 
+/* The size that nobody chose has room for what the limits promise. */
+static void
+test_default_room(void)
+{
+	static const char bytes[900];
+	char id[32];
+	struct reg *r;
+	int failed = 0;
+
+	ok(REG_DEFAULT_BYTES <= 16u << 20, "room: 16 MiB by default");
+	seg_new();
+	r = seg_open(0);
+	for (int i = 0; i < REG_NODES_MAX; i++) {
+		snprintf(id, sizeof(id), "node-%d", i);
+		failed += reg_node_put(r, id, bytes, sizeof(bytes), 1000, 1000,
+				       NULL, &err) != 0 ||
+			  reg_node_touch(r, id, bytes, sizeof(bytes), 1000,
+					 &err) != 0;
+	}
+	is_int(failed, 0,
+	       "room: 4,096 nodes of 900 bytes, with as much of metrics");
+	reg_close(r);
+}
+
 static void
 test_blocks_full(void)
 {
@@ -150,6 +174,7 @@ int
 main(void)
 {
 	test_slots_full();
+	test_default_room();
 	test_blocks_full();
 	test_stale_newcomer();
 	test_several_evictions();
