@@ -67,14 +67,14 @@ told_is() {
 @test "told: two models take turns -> their share of what may wait, and what runs of the loaded one" {
   node '' "{model_id: a, roles: [planner], path: $(fake_model a), server_args: {parallel: 3}}" \
     "{model_id: b, roles: [coder], path: $(fake_model b)}"
-  assert_equal "$(registered)" '[7,5]'
-  assert_equal "$(told)" '[4,4]'
+  assert_equal "$(registered)" '[5,3]'
+  assert_equal "$(told)" '[2,2]'
   gw_chat planner
   assert_status 200
-  wait_until 10 told_is '[7,4]'
+  wait_until 10 told_is '[5,2]'
   gw_chat coder
   assert_status 200
-  wait_until 10 told_is '[4,5]'
+  wait_until 10 told_is '[2,3]'
 }
 
 @test "told: fewer may wait than there are models -> one of each" {
@@ -115,5 +115,5 @@ told_is() {
     "{model_id: b, roles: [coder], path: $(fake_model b)}"
   agent_chat a a
   assert_status 200
-  assert_equal "$(agent_inventory a '[.models[] | [.model_id, .max_concurrency]]')" '[["a",5],["b",4]]'
+  assert_equal "$(agent_inventory a '[.models[] | [.model_id, .max_concurrency]]')" '[["a",4],["b",3]]'
 }

@@ -82,7 +82,7 @@ answers() {
 
 @test "agent: started -> the gateway lists the node with models, roles, meta and capacity" {
   assert_equal "$(gw_node first '[.status, .reachable, .served_models]')" \
-    '["fresh",true,[{"model_id":"m-plan","roles":["planner","thinker"],"max_concurrency":3,"meta":{"quant":"Q5_K_M"}},{"model_id":"m-code","roles":["code"],"max_concurrency":3}]]'
+    '["fresh",true,[{"model_id":"m-plan","roles":["planner","thinker"],"max_concurrency":2,"meta":{"quant":"Q5_K_M"}},{"model_id":"m-code","roles":["code"],"max_concurrency":2}]]'
   assert_equal "$(gw_node first '.meta | [.agent, .capacity.max_pending_per_device,
     (.capacity.devices | length), .capacity.devices[0].id,
     .capacity.devices[0].memory_total_mib > 0]')" \
@@ -224,17 +224,17 @@ no_stream() {
   assert_status 200
 }
 
-@test "agent: the queue of its device is full -> the client gets the agent's 429 as it is" {
+@test "agent: others have filled its device's queue -> the client gets the agent's 429 as it is" {
   second_node <<YAML
 max_pending_per_device: 1
 models: [{model_id: m-second, path: $(fake_model m-second), roles: [spare]}]
 YAML
   agent_start second
   wait_until 10 answers spare 200
-  stream_to "$BATS_TEST_TMPDIR/s1" /v1/chat/completions \
-    "$(chat_json spare '{"stream": true, "fake": {"tokens": 1000000, "delay_ms": 50}}')"
+  # by others than the gateway, which would let its own wait
+  agent_stream second "$BATS_TEST_TMPDIR/s1" m-second '{"fake": {"tokens": 1000000, "delay_ms": 50}}'
   wait_until 10 stream_has "$BATS_TEST_TMPDIR/s1" 1
-  stream_to "$BATS_TEST_TMPDIR/s2" /v1/chat/completions "$(chat_json spare)"
+  agent_stream second "$BATS_TEST_TMPDIR/s2" m-second
   wait_until 10 agent_model_has second m-second .pending 1
   gw_chat spare
   assert_error 429 device_queue_full

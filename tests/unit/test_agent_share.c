@@ -13,6 +13,7 @@ struct want {
 	const char *on;	   /* "02": gpu:0 and gpu:2; NULL = on any */
 	const char *group; /* NULL = none */
 	uint64_t mib;
+	uint32_t parallel; /* 0 = not known: one */
 };
 
 static struct ag_device devices[N_DEVICES];
@@ -41,6 +42,7 @@ configure(size_t i, const struct want *w)
 {
 	configs[i].group = (char *)w->group;
 	configs[i].memory_mib = w->mib;
+	configs[i].parallel = w->parallel;
 	configs[i].devices.key = names[i];
 	for (const char *on = w->on; on && *on; on++)
 		names[i][configs[i].devices.n++] = devices[*on - '0'].id;
@@ -76,18 +78,37 @@ divides(void)
 		const char *shares;
 	} rows[] = {
 		{"a model alone", 1, 8, 1, {{0}}, "8"},
-		{"two, a device", 1, 8, 2, {{0}}, "4* 4*"},
-		{"three, a device", 1, 8, 3, {{0}}, "2* 2* 2*"},
+		{"two, a device", 1, 8, 2, {{0}}, "3* 3*"},
+		{"three, a device", 1, 9, 3, {{0}}, "2* 2* 2*"},
+		{"as many as may wait", 1, 3, 3, {{0}}, "1* 1* 1*"},
 		{"more than may wait", 1, 2, 3, {{0}}, "1* 1* 1*"},
+		{"what runs is taken off",
+		 1,
+		 20,
+		 2,
+		 {{.parallel = 4}, {.parallel = 3}},
+		 "6* 6*"},
+		{"more runs than may wait",
+		 1,
+		 8,
+		 2,
+		 {{.parallel = 16}, {.parallel = 1}},
+		 "1* 1*"},
+		{"what runs of others beside is not",
+		 1,
+		 8,
+		 2,
+		 {{.parallel = 4, .group = "g"}, {.group = "g"}},
+		 "4 4"},
 		{"one may wait", 1, 1, 2, {{0}}, "1* 1*"},
 		{"two, two devices", 2, 8, 2, {{0}}, "8 8"},
-		{"three, two devices", 2, 8, 3, {{0}}, "2* 2* 2*"},
+		{"three, two devices", 2, 9, 3, {{0}}, "2* 2* 2*"},
 		{"two of one device, one of another",
 		 2,
 		 8,
 		 3,
 		 {{.on = "0"}, {.on = "1"}, {.on = "0"}},
-		 "4* 8 4*"},
+		 "3* 8 3*"},
 		{"whoever has a choice leaves the other one's device",
 		 2,
 		 8,
@@ -98,8 +119,8 @@ divides(void)
 		 2,
 		 9,
 		 4,
-		 {{.on = "0"}, {.on = "0"}, {.on = "01"}, {.on = "1"}},
-		 "3* 3* 3* 4*"},
+		 {{.on = "1"}, {.on = "1"}, {.on = "01"}, {.on = "0"}},
+		 "2* 2* 2* 3*"},
 		{"a group that fits",
 		 1,
 		 8,
@@ -111,7 +132,7 @@ divides(void)
 		 8,
 		 2,
 		 {{.group = "g", .mib = 400}, {.group = "g", .mib = 601}},
-		 "4* 4*"},
+		 "3* 3*"},
 		{"a group of unknown sizes",
 		 1,
 		 8,
@@ -123,7 +144,7 @@ divides(void)
 		 8,
 		 2,
 		 {{.group = "g"}, {.group = "h"}},
-		 "4* 4*"},
+		 "3* 3*"},
 		{"a group, and one beside it on the other device",
 		 2,
 		 8,
@@ -135,7 +156,7 @@ divides(void)
 		 9,
 		 3,
 		 {{.group = "g"}, {.group = "g"}, {.on = NULL}},
-		 "3* 3* 3*"},
+		 "2* 2* 2*"},
 		{"too large for any device: it takes nobody's turn",
 		 1,
 		 8,
@@ -161,14 +182,14 @@ devices_change(void)
 	fresh();
 	for (size_t i = 0; i < 2; i++)
 		configure(i, &(struct want){.group = "g", .mib = 900});
-	is_str(shares(2, 1, 8), "4* 4*", "devices: 1800 MiB do not fit");
+	is_str(shares(2, 1, 8), "3* 3*", "devices: 1800 MiB do not fit");
 	devices[0].sample.memory_total_mib = AG_UNKNOWN;
 	is_str(shares(2, 1, 8), "4 4", "devices: an unknown size limits none");
 	is_str(shares(2, 2, 8), "4 4", "devices: a group stays together");
 	devices[0].sample.memory_total_mib = 1000;
 	is_str(shares(2, 2, 8), "8 8", "devices: one each");
 	devices[1].missing = true;
-	is_str(shares(2, 2, 8), "4* 4*", "devices: one of them is gone");
+	is_str(shares(2, 2, 8), "3* 3*", "devices: one of them is gone");
 }
 
 static void
@@ -180,7 +201,7 @@ how_they_stand(void)
 	list[0].running = 3;
 	list[1].waiting = 2;
 	list[1].expected = &devices[0];
-	is_str(shares(3, 2, 8), "2* 2* 2*", "now: what runs where is nothing");
+	is_str(shares(3, 2, 9), "2* 2* 2*", "now: what runs where is nothing");
 }
 
 static void
@@ -197,8 +218,31 @@ many(void)
 		     devices, 1, 10000, share);
 	for (size_t i = 0; i < AG_MODELS_MAX; i++)
 		good = good && share[i].turns &&
-		       share[i].waiting == 10000 / AG_MODELS_MAX;
+		       share[i].waiting ==
+			       (10000 - AG_MODELS_MAX) / AG_MODELS_MAX;
 	ok(good, "many: as many models as there may be share one queue");
+}
+
+/* Whoever takes turns: all that is sent there may have to wait. */
+static void
+together(void)
+{
+	static const uint32_t parallel[] = {1, 2, 5};
+
+	for (uint32_t max = 11; max < 40; max++) {
+		struct ag_share share[3];
+		uint32_t sum = 0;
+
+		fresh();
+		for (size_t i = 0; i < 3; i++)
+			configs[i].parallel = parallel[i];
+		ag_shares_of((struct ag_models){.model = list, .n = 3}, devices,
+			     1, max, share);
+		for (size_t i = 0; i < 3; i++)
+			sum += ag_share_bound(&list[i], &share[i], true);
+		ok(sum <= max && sum + 3 > max,
+		   "together: as many as may wait, %u", max);
+	}
 }
 
 static void
@@ -250,6 +294,7 @@ main(void)
 	devices_change();
 	how_they_stand();
 	many();
+	together();
 	bounds();
 	return done_testing();
 }

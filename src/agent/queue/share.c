@@ -81,36 +81,44 @@ find_turns(struct plan *p)
 	}
 }
 
-/* Models that may wait for this device, as one that takes turns or not. */
-static size_t
-rivals(const struct plan *p, bool turns, size_t device)
+/*
+ * An equal part of this device's queue for each model that takes turns there,
+ * or that has its home there. Of those that take turns what runs is taken off
+ * first: while one makes room for another, all that was sent here has to wait.
+ */
+static uint32_t
+part_of(const struct plan *p, bool turns, size_t device, uint32_t max_pending)
 {
-	size_t n = 0;
+	uint32_t n = 0, running = 0;
 
-	for (size_t i = 0; i < p->all.n; i++)
-		if (p->turns[i] == turns &&
-		    (turns ? may_be_on(p, i, device) : p->home[i] == device))
-			n++;
-	return n;
+	for (size_t i = 0; i < p->all.n; i++) {
+		if (p->turns[i] != turns ||
+		    !(turns ? may_be_on(p, i, device) : p->home[i] == device))
+			continue;
+		n++;
+		if (turns)
+			running += ag_model_parallel(&p->all.model[i]);
+	}
+	return n && max_pending > running ? (max_pending - running) / n : 0;
 }
 
-/* Of the device that most of them may wait for. */
-static size_t
-most_rivals(const struct plan *p, size_t model)
+/* Of the device where it is least, and one at least. */
+static uint32_t
+waiting_of(const struct plan *p, size_t model, uint32_t max_pending)
 {
-	size_t most = 1;
+	uint32_t least = max_pending;
 
-	if (!p->turns[model])
-		return p->home[model] == NOWHERE
-			       ? 1
-			       : rivals(p, false, p->home[model]);
 	for (size_t d = 0; d < p->n; d++) {
-		size_t n = may_be_on(p, model, d) ? rivals(p, true, d) : 0;
+		uint32_t part;
 
-		if (n > most)
-			most = n;
+		if (p->turns[model] ? !may_be_on(p, model, d)
+				    : p->home[model] != d)
+			continue;
+		part = part_of(p, p->turns[model], d, max_pending);
+		if (part < least)
+			least = part;
 	}
-	return most;
+	return least ? least : 1;
 }
 
 void
@@ -121,14 +129,11 @@ ag_shares_of(struct ag_models all, const struct ag_device *device, size_t n,
 
 	find_homes(&p);
 	find_turns(&p);
-	for (size_t i = 0; i < all.n; i++) {
-		uint32_t waiting = max_pending / (uint32_t)most_rivals(&p, i);
-
+	for (size_t i = 0; i < all.n; i++)
 		out[i] = (struct ag_share){
 			.turns = p.turns[i],
-			.waiting = waiting ? waiting : 1,
+			.waiting = waiting_of(&p, i, max_pending),
 		};
-	}
 }
 
 uint32_t

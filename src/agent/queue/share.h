@@ -22,13 +22,14 @@ struct ag_share {
 	/* Not all models find a place at one time, and one that finds none may
 	 * be put where this one is. */
 	bool turns;
-	uint32_t waiting; /* of a device's queue, 1 or more */
+	uint32_t waiting; /* of a device's queue, 1 or more; beside what it runs
+			   * when it takes turns */
 };
 
 /*
  * ag_shares_of - who takes turns, and how the queues are divided.
- * @all           1 .. AG_MODELS_MAX models; only what is configured counts, not
- *                how they stand
+ * @all           1 .. AG_MODELS_MAX models; how they stand does not count, but
+ *                for the slots that were learned
  * @device, @n    all devices of the node
  * @max_pending   requests that may wait for a device, 1 or more
  * @out           one for each model, written in full
@@ -36,6 +37,9 @@ struct ag_share {
  * who finds a device of its own, or fits beside its group, takes no turns. It
  * is a first fit, no proof: at worst a model is said to take turns that need
  * not. What may be on no device takes none.
+ * The bounds (below) of those that take turns on a device are together no more
+ * than @max_pending, where each can have one at least beside what it runs:
+ * while one makes room for another, all that was sent has to wait.
  */
 void ag_shares_of(struct ag_models all, const struct ag_device *device,
 		  size_t n, uint32_t max_pending, struct ag_share *out);
