@@ -16,19 +16,21 @@ start_slot() {
 }
 
 # turns_of - of a journal on standard input, a line for each chat that was answered to
-# its end and followed by another one: the microseconds between the two. Before
-# each a line "= N": chats at that moment, the new one included.
+# its end and followed by another one: the microseconds between the two. For each
+# chat another line, "= N": how many there are at that moment. One whose client
+# left does not count: here its end is seen a moment after the next one's begin.
 turns_of() {
-  jq -rn 'foreach (inputs | select(.event != "request" or .path == "/v1/chat/completions")) as $now
-    ({open: []};
-    if $now.event == "request" then
-      .gap = (if .open == [] and .ended then $now.t_us - .ended else null end)
-      | .ended = null | .open += [$now.id]
-    elif .open | index($now.id) then
-      .gap = null | .open -= [$now.id]
-      | .ended = (if $now.event == "response_done" then $now.t_us else null end)
-    else .gap = null end;
-    select($now.event == "request") | "= \(.open | length)", (.gap // empty))'
+  jq -rn '[inputs | select(.event != "request" or .path == "/v1/chat/completions")] as $all
+    | INDEX($all[] | select(.event == "client_closed"); .id) as $left
+    | foreach $all[] as $now ({open: []};
+        .gap = null
+        | if $left[$now.id | tostring] then .ended = null
+          elif $now.event == "request" then
+            (if .open == [] and .ended then .gap = $now.t_us - .ended else . end)
+            | .ended = null | .open += [$now.id]
+          elif .open | index($now.id) then .open -= [$now.id] | .ended = $now.t_us
+          else . end;
+        select($now.event == "request") | "= \(.open | length)", (.gap // empty))'
 }
 
 # shared_by - responders that have answered chats
