@@ -11,6 +11,7 @@
 #include "routing/routing.h"
 #include "serve/deadline.h"
 #include "stage/affinity.h"
+#include "stage/queue.h"
 #include "stage/stage.h"
 #include "stage/verdict.h"
 
@@ -356,7 +357,7 @@ leaves_line(struct gw_request *r, uint32_t *again_ms)
 
 	*again_ms = LINE_LOOK_MS;
 	/* What became free is for those that wait, and it has its place here. */
-	if (reg_queue_any(routing->reg))
+	if (gw_queue_has_any(r))
 		return false;
 	gw_node_view_refresh(routing->nodes);
 	if (gw_choices_of(routing, r->config, r->resolve.model, gw_mono_ms(),

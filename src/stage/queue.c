@@ -130,6 +130,21 @@ keep_candidate(struct gw_choices *all, size_t n, uint64_t key)
 	return kept;
 }
 
+bool
+gw_queue_has_any(const struct gw_request *r)
+{
+	struct reg *reg = gw_routing(r)->reg;
+	struct reg_candidate queue;
+	uint64_t key[2];
+
+	if (!reg_queue_any(reg))
+		return false;
+	gw_queue_place_key(r->resolve.model, key);
+	reg_candidate_read(reg, reg_candidate_find(reg, key), gw_mono_ms(),
+			   &queue);
+	return queue.in_flight > 0;
+}
+
 size_t
 gw_queue_keep(struct gw_request *r, struct gw_choices *all, size_t n)
 {
@@ -174,13 +189,15 @@ gw_queue_leave(struct gw_request *r)
 	struct gw_routing *routing = gw_routing(r);
 	struct gw_queue_stay *s = stay(r);
 
+	/* What is to be looked at again, or ended, is this wait alone. */
+	if (is_waiting(r) || s->room_until_ms)
+		r->deadline.wake_ms = 0;
 	if (is_waiting(r)) {
 		uint64_t ms = gw_mono_ms() - wait_of(r)->since_ms;
 
 		s->waited_ms += ms;
 		r->queue.waited_ms += ms;
 		r->queue.begun_ms = 0;
-		r->deadline.wake_ms = 0;
 		gw_waiting_leave(routing, wait_of(r));
 	}
 	if (s->entered)

@@ -6,6 +6,7 @@
 #ifndef GW_STAGE_QUEUE_H
 #define GW_STAGE_QUEUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct gw_choices;
@@ -24,6 +25,10 @@ enum gw_queued {
 
 /* gw_queue_arrive - the request came; what it does from now on keeps that. */
 void gw_queue_arrive(struct gw_request *r);
+
+/* gw_queue_has_any - does anybody wait at its alias? One load where nobody waits
+ * anywhere. */
+bool gw_queue_has_any(const struct gw_request *r);
 
 /*
  * gw_queue_keep - of the first @n choices, whose slots are free, those that
