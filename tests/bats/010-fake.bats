@@ -574,6 +574,50 @@ stalled() {
   assert_match "$output" '200 OK.*404 Not Found'
 }
 
+# send FD SCRIPT - a chat over that connection, kept.
+send() {
+  local text
+  text=$(chat_json m1 "{\"fake\": $2}")
+  printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s' \
+    "${#text}" "$text" >&"$1"
+}
+
+# stands_still PID - for wait_until.
+stands_still() {
+  grep -q '^State:[[:space:]]*T' "/proc/$1/status"
+}
+
+@test "fake: a client leaves, then others ask, all while it stands still -> not counted beside the one that left" {
+  local fd held pid
+  local -a fds=()
+  fake_start exact --idle-ms 600000
+  pid=$(gw_pid fake-exact)
+  # kept connections: what comes over them is heard in the same turn as the end
+  for _ in 1 2 3; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$FAKE_PORT_exact"
+    send "$fd" '{"text": "a"}'
+    wait_until 10 fake_stat_is exact .requests_total $((${#fds[@]} + 1))
+    fds+=("$fd")
+  done
+  exec {held}<>"/dev/tcp/127.0.0.1/$FAKE_PORT_exact"
+  send "$held" '{"wait_head": true}'
+  wait_until 10 fake_stat_is exact .waiting 1
+  kill -STOP "$pid"
+  wait_until 10 stands_still "$pid"
+  exec {held}>&-
+  for fd in "${fds[@]}"; do
+    send "$fd" '{}'
+  done
+  kill -CONT "$pid"
+  wait_until 10 fake_stat_is exact .requests_total 7
+  assert_equal "$(fake_stats exact .aborted)" 1 left
+  assert_equal "$(fake_stats exact .max_concurrent)" 1 'most at a time'
+  for fd in "${fds[@]}"; do
+    exec {fd}>&-
+  done
+  fake_stop exact
+}
+
 @test "fake: 400 connections at once -> all answered, counted in /fake/stats" {
   local before
   before=$(fake_stats a '.requests["/v1/chat/completions"] // 0')

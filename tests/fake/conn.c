@@ -48,6 +48,28 @@ fake_exchange_clear(struct fake_conn *c)
 	gw_buf_init(&x->rest, FAKE_OUT_MAX_BYTES);
 }
 
+/*
+ * What is heard of a request that is being answered (its client leaves) is seen
+ * before what is new, when both came while we were busy or stood still: whoever
+ * asks only once another has left is not counted beside it.
+ */
+static void
+hear_first(struct fake_conn *c, int priority)
+{
+	if (c->fd < 0 || ev_priority(&c->rd) == priority)
+		return;
+	ev_io_stop(c->srv->loop, &c->rd);
+	ev_set_priority(&c->rd, priority);
+	ev_io_start(c->srv->loop, &c->rd);
+}
+
+void
+fake_conn_begin(struct fake_conn *c)
+{
+	c->x.active = true;
+	hear_first(c, 1);
+}
+
 static void
 close_as(struct fake_conn *c, bool reset, const char *event)
 {
@@ -121,6 +143,7 @@ finish(struct fake_conn *c)
 	if (c->x.counted)
 		fake_journal_end(c, "response_done");
 	fake_exchange_clear(c);
+	hear_first(c, 0);
 	c->active_ms = gw_mono_ms();
 }
 
@@ -214,6 +237,7 @@ fake_conn_done(struct fake_conn *c)
 	if (c->x.counted)
 		fake_journal_end(c, "response_done");
 	fake_exchange_clear(c);
+	hear_first(c, 0);
 	gw_buf_clear(&c->url);
 	gw_buf_clear(&c->headers);
 	gw_buf_release(&c->body);

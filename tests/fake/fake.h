@@ -263,6 +263,9 @@ int fake_conn_waiting(const struct fake_server *srv);
 /* The answer is complete: keep the connection or close it when drained. */
 void fake_conn_done(struct fake_conn *c);
 
+/* A request is being answered from now on, until the answer is complete. */
+void fake_conn_begin(struct fake_conn *c);
+
 /* Close at once, with a FIN, or with a reset. */
 void fake_conn_close(struct fake_conn *c, bool reset);
 

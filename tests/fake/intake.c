@@ -102,7 +102,7 @@ start_exchange(struct fake_conn *c)
 	c->requests++;
 	c->complete = false;
 	fake_exchange_clear(c);
-	c->x.active = true;
+	fake_conn_begin(c);
 	c->x.id = ++c->srv->next_id;
 	c->x.started_ms = gw_mono_ms();
 	c->x.chunked = c->parser.http_major == 1 && c->parser.http_minor > 0;
