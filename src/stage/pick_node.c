@@ -18,6 +18,8 @@
 #include "stage/stage.h"
 #include "stage/taken.h"
 
+#define TRIES 16 /* to take a slot that was free a moment ago */
+
 static int
 no_memory(struct gw_request *r)
 {
@@ -272,7 +274,7 @@ last_resort(struct gw_request *r)
 	const struct gw_model *best = best_ejected(r, GW_RANK_EJECTED);
 	size_t n;
 
-	while (best) {
+	for (int tries = 0; best && tries < TRIES; tries++) {
 		r->resolve.model = best;
 		gw_resolve_stream(r);
 		if (candidates(r, best, &n) < 0)
@@ -302,35 +304,47 @@ last_resort(struct gw_request *r)
 	return nobody(r);
 }
 
+/* Of the alias at hand. NEXT: nobody, and it does not wait there. */
+static enum gw_step
+pick_of_alias(struct gw_request *r, bool *taken)
+{
+	const struct gw_choice *c = NULL;
+	enum found found;
+
+	/* Others may be faster, and then others still; but not for ever. */
+	for (int tries = 0; tries < TRIES; tries++) {
+		found = look(r, &c);
+		if (found == NO_MEMORY)
+			return GW_FINISH;
+		if (found == NOBODY) {
+			gw_queue_leave(r);
+			return GW_NEXT;
+		}
+		if (found == ALL_FULL)
+			break;
+		switch (gw_pick_take(r, c)) {
+		case GW_TAKEN:
+			*taken = true;
+			return GW_NEXT;
+		case GW_TAKE_FULL:
+			break;
+		case GW_TAKE_FAILED:
+			return GW_FINISH;
+		}
+	}
+	return wait_in_queue(r);
+}
+
 static enum gw_step
 pick(struct gw_request *r)
 {
-	const struct gw_choice *c = NULL;
-	enum gw_step step;
+	bool taken = false;
 
 	for (;;) {
-		switch (look(r, &c)) {
-		case NO_MEMORY:
-			return GW_FINISH;
-		case FOUND:
-			switch (gw_pick_take(r, c)) {
-			case GW_TAKEN:
-				return GW_NEXT;
-			case GW_TAKE_FULL:
-				continue;
-			case GW_TAKE_FAILED:
-				break;
-			}
-			return GW_FINISH;
-		case ALL_FULL:
-			step = wait_in_queue(r);
-			if (step != GW_NEXT)
-				return step;
-			break;
-		case NOBODY:
-			gw_queue_leave(r);
-			break;
-		}
+		enum gw_step step = pick_of_alias(r, &taken);
+
+		if (taken || step != GW_NEXT)
+			return step;
 		if (!next_alias(r))
 			return last_resort(r);
 		gw_failover.fall_back(r);
