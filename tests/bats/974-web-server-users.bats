@@ -101,6 +101,13 @@ users_of() {
   gw_chat planner '{}' -u alice:wonder -H 'Origin: https://other.example'
   assert_error 403 forbidden_origin
   served_as front-desk -u alice:wonder -H 'Origin: https://app.example'
+  # but asks without it whether a page may ask, and shows the page a refusal
+  gw_request OPTIONS /v1/chat/completions -H 'Origin: https://app.example' \
+    -H 'Access-Control-Request-Method: POST' -H 'Access-Control-Request-Headers: authorization'
+  assert_status 204
+  assert_header Access-Control-Allow-Origin https://app.example
+  refused_by_web_server -H 'Origin: https://app.example'
+  assert_header Access-Control-Allow-Origin https://app.example
 }
 
 registration() {
