@@ -61,6 +61,21 @@ check_user(const struct gw_config *c, struct gw_yaml *doc, const char *path,
 		      path);
 }
 
+/* A list whose last element was taken out says "any" like one that is not
+ * there. Whoever means that writes null, as --print-config does. */
+static void
+warn_emptied(struct gw_yaml *doc, const char *path,
+	     const struct gw_yaml_node *map, const char *key)
+{
+	const struct gw_yaml_node *v = gw_yaml_value(map, key);
+
+	if (v && v->kind == GW_YAML_NULL && !v->len)
+		gw_yaml_warning(doc, v,
+				"%s.%s has nothing in it and so means any; "
+				"`[]` means none",
+				path, key);
+}
+
 /* ---- aliases ------------------------------------------------------------- */
 
 static bool
@@ -128,6 +143,7 @@ check_clients(const struct gw_config *c, struct gw_yaml *doc,
 		snprintf(path, sizeof(path), "auth.clients[%zu]", at);
 		check_credential(doc, path, map, keys);
 		check_user(c, doc, path, map);
+		warn_emptied(doc, path, map, "models");
 		check_aliases(c, doc, path, map, &c->auth.clients[i]);
 	}
 }
@@ -137,6 +153,8 @@ check_nodes(const struct gw_config *c, struct gw_yaml *doc,
 	    const struct gw_yaml_node *list)
 {
 	static const char *const keys[] = {"key", "key_sha256", NULL};
+	static const char *const lists[] = {"node_ids", "roles",
+					    "base_url_cidrs"};
 	char path[PATH_BYTES];
 	size_t at = SIZE_MAX;
 
@@ -148,6 +166,8 @@ check_nodes(const struct gw_config *c, struct gw_yaml *doc,
 			continue;
 		snprintf(path, sizeof(path), "auth.nodes[%zu]", at);
 		check_credential(doc, path, map, keys);
+		for (size_t k = 0; k < GW_ARRAY_LEN(lists); k++)
+			warn_emptied(doc, path, map, lists[k]);
 	}
 }
 

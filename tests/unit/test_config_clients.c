@@ -92,6 +92,14 @@ static const struct {
 	 AUTH("client_api_keys: [j, k],\n clients: [{name: a, key: k}]"),
 	 E "4:27: error: auth.clients[0].key: the same key as "
 	   "auth.client_api_keys[1] (base.yaml:3:29)\n"},
+	{"clients: a list whose elements were taken out -> what it means",
+	 AUTH("clients: [{name: a, key: k, models: },\n {name: b, key: l, "
+	      "models: null}], nodes: [\n{name: n, key: m, roles: , node_ids: "
+	      "~, base_url_cidrs: []}]"),
+	 W "3:44: warning: auth.clients[0].models has nothing in it and so "
+	   "means any; `[]` means none\n" W
+	   "5:26: warning: auth.nodes[0].roles has nothing in it and so means "
+	   "any; `[]` means none\n"},
 	{"clients: a plain key twice", AUTH("client_api_keys: [k, j, k]"),
 	 E "3:32: error: auth.client_api_keys[2]: the same key as "
 	   "auth.client_api_keys[0] (base.yaml:3:26)\n"},
