@@ -240,7 +240,7 @@ static const struct gw_webserver_ops web_ops = {
 static void
 fail(struct run *r, const struct gw_err *err)
 {
-	gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err->msg);
+	gw_log_told(GW_EV_FATAL, "message", err->msg);
 	r->status = EXIT_FAILURE;
 	stop_models(r);
 }

@@ -322,6 +322,15 @@ gw_log(enum gw_event ev, const char *rid, const char *fmt, ...)
 }
 
 void
+gw_log_told(enum gw_event ev, const char *key, const char *value)
+{
+	char quoted[GW_LOG_LINE_BYTES];
+
+	gw_log(ev, NULL, "%s=%s", key,
+	       gw_log_quote(quoted, sizeof(quoted), value, strlen(value)));
+}
+
+void
 gw_log_limited(struct gw_log_limit *limit, enum gw_event ev, const char *rid,
 	       const char *fmt, ...)
 {

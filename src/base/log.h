@@ -62,6 +62,13 @@ void gw_log(enum gw_event ev, const char *rid, const char *fmt, ...)
 void gw_log_text(enum gw_event ev, const char *rid, const char *p, size_t n);
 
 /*
+ * gw_log_told - gw_log() for one text that somebody else put together, such as
+ * the message of an error: quotes in it do not end the value.
+ * @key  the field's name
+ */
+void gw_log_told(enum gw_event ev, const char *key, const char *value);
+
+/*
  * gw_log_collect - keep lines back, so that many leave in one write.
  * @on  true: up to GW_LOG_BATCH_BYTES wait, and no longer than until a warning
  *      or an error is written; false: what waits is written now, and each line

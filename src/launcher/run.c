@@ -93,9 +93,9 @@ report_broken(struct run *r, const struct gw_diag *diag, uint64_t fingerprint)
 	if (!reg_once(r->l->reg, ONCE_CONFIG, fingerprint))
 		return;
 	for (size_t i = 0; i < diag->n; i++)
-		gw_log(diag->items[i].warning ? GW_EV_CONFIG_WARNING
-					      : GW_EV_CONFIG_BROKEN,
-		       NULL, "finding=\"%s\"", diag->items[i].text);
+		gw_log_told(diag->items[i].warning ? GW_EV_CONFIG_WARNING
+						   : GW_EV_CONFIG_BROKEN,
+			    "finding", diag->items[i].text);
 }
 
 static void
@@ -113,9 +113,10 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 	if (gw_last_good_write(l->site.folder.path,
 			       (const char *const *)l->instance->paths,
 			       l->instance->n_paths, &err) < 0)
-		gw_log(GW_EV_CONFIG_WARNING, NULL,
-		       "finding=\"no copy of the configuration was kept: %s\"",
-		       err.msg);
+	{
+		gw_err_prefix(&err, "no copy of the configuration was kept: ");
+		gw_log_told(GW_EV_CONFIG_WARNING, "finding", err.msg);
+	}
 	if (launcher_options_apply(l->options, fresh, &err) < 0) {
 		gw_config_unref(fresh);
 		return;
@@ -180,7 +181,7 @@ launcher_run(struct launcher *l)
 	start_signals(&r);
 	if (gw_webserver_start(&r.web, r.loop, &l->site, &web_ops, &r, &err) <
 	    0) {
-		gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err.msg);
+		gw_log_told(GW_EV_FATAL, "message", err.msg);
 		return EXIT_FAILURE;
 	}
 	r.watch = gw_config_watch_new(r.loop,

@@ -138,7 +138,7 @@ serve(int listen_fd, void *arg)
 	if (p)
 		rc = gw_responder_run(p, listen_fd, &err);
 	if (rc < 0)
-		gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err.msg);
+		gw_log_told(GW_EV_FATAL, "message", err.msg);
 	gw_responder_free(p);
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -154,7 +154,7 @@ gw_pool_run(const struct gw_pool_options *o, gw_pool_serve_fn *serve, void *arg)
 	struct gw_err err = {0};
 
 	if (gw_listener_open(o, &p.listener, &err) < 0) {
-		gw_log(GW_EV_FATAL, NULL, "message=\"%s\"", err.msg);
+		gw_log_told(GW_EV_FATAL, "message", err.msg);
 		return err.code == GW_ERR_INVALID_REQUEST ? EXIT_USAGE
 							  : EXIT_FAILURE;
 	}

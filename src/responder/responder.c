@@ -54,9 +54,9 @@ report_broken(struct gw_responder *p, const struct gw_diag *diag,
 	if (!reg_once(p->routing.reg, ONCE_CONFIG, fingerprint))
 		return;
 	for (size_t i = 0; i < diag->n; i++)
-		gw_log(diag->items[i].warning ? GW_EV_CONFIG_WARNING
-					      : GW_EV_CONFIG_BROKEN,
-		       NULL, "finding=\"%s\"", diag->items[i].text);
+		gw_log_told(diag->items[i].warning ? GW_EV_CONFIG_WARNING
+						   : GW_EV_CONFIG_BROKEN,
+			    "finding", diag->items[i].text);
 }
 
 static void

@@ -246,7 +246,7 @@ gw_webserver_start(struct gw_webserver *w, struct ev_loop *loop,
 		   struct gw_site *site, const struct gw_webserver_ops *ops,
 		   void *arg, struct gw_err *err)
 {
-	char conf[PATH_MAX];
+	char conf[PATH_MAX], program[PATH_MAX + 2];
 
 	memset(w, 0, sizeof(*w));
 	/* Children of lighttpd that outlive it become ours: reaped here. */
@@ -257,7 +257,8 @@ gw_webserver_start(struct gw_webserver *w, struct ev_loop *loop,
 	if (w->child < 0)
 		return -1;
 	gw_log(GW_EV_CHILD_STARTED, NULL, "program=%s pid=%ld folder=%s",
-	       site->lighttpd, (long)w->child, site->folder.path);
+	       gw_log_word(program, sizeof(program), site->lighttpd),
+	       (long)w->child, site->folder.path);
 	w->loop = loop;
 	w->site = site;
 	w->ops = ops;

@@ -293,6 +293,24 @@ collected(int fd)
 	   "collect: of batches that are lost each line is counted");
 }
 
+/* A text with quotes of its own stays one value. */
+static void
+told(int fd)
+{
+	static char text[1 << 16], large[2 * GW_LOG_LINE_BYTES];
+
+	read_all(fd, text, sizeof(text));
+	gw_log_told(GW_EV_FATAL, "message", "no \"file\" there");
+	read_all(fd, text, sizeof(text));
+	ok(strstr(text, " event=fatal message=\"no \\x22file\\x22 there\"\n"),
+	   "log: a text of somebody else's -> its quotes are escaped");
+	memset(large, '"', sizeof(large) - 1);
+	gw_log_told(GW_EV_FATAL, "message", large);
+	ok(read_all(fd, text, sizeof(text)) <= GW_LOG_LINE_BYTES &&
+		   count(text, "\n") == 1,
+	   "log: one that is too long -> a line all the same");
+}
+
 /* A line of @n bytes; one without text has @bare. */
 static void
 line_of(size_t n, size_t bare)
@@ -412,6 +430,7 @@ main(void)
 	ok(strstr(text, "lost=") == NULL, "log: said once");
 	collected(fd);
 	batches(fd);
+	told(fd);
 	time_goes_on(fd);
 	pieces();
 	words();
