@@ -33,6 +33,10 @@ static const struct {
 static const char *const level_names[GW_LOG__MAX] = {"debug", "info", "warn",
 						     "error"};
 
+/* As syslog(3) numbers them; the journal takes them from the beginning of a
+ * line. */
+static const char *const priorities[GW_LOG__MAX] = {"<7>", "<6>", "<4>", "<3>"};
+
 static struct {
 	const char *program;
 	long pid;
@@ -41,6 +45,7 @@ static struct {
 	int own_fd;	    /* a non-blocking way to it, or -1 */
 	int spare[2];	    /* a pipe of our own, from which lines are moved */
 	unsigned long lost; /* lines since the last one written */
+	bool is_journal;
 	bool collects;
 	size_t waiting;		 /* bytes of the batch */
 	unsigned long n_waiting; /* lines */
@@ -94,6 +99,19 @@ open_own(void)
 		sink.own_fd = open_terminal();
 }
 
+/* systemd(1): "device:inode", inherited by those whose standard error is
+ * something else, too. */
+static bool
+is_journal(const struct stat *st)
+{
+	const char *told = getenv("JOURNAL_STREAM");
+	char ours[48];
+
+	snprintf(ours, sizeof(ours), "%ju:%ju", (uintmax_t)st->st_dev,
+		 (uintmax_t)st->st_ino);
+	return told && strcmp(told, ours) == 0;
+}
+
 void
 gw_log_init(const char *program)
 {
@@ -102,7 +120,10 @@ gw_log_init(const char *program)
 
 	sink.program = program;
 	sink.pid = (long)getpid();
-	sink.type = fstat(STDERR_FILENO, &st) == 0 ? st.st_mode & S_IFMT : 0;
+	if (fstat(STDERR_FILENO, &st) < 0)
+		memset(&st, 0, sizeof(st));
+	sink.type = st.st_mode & S_IFMT;
+	sink.is_journal = is_journal(&st);
 	open_own();
 	for (int i = 0; want && i < GW_LOG__MAX; i++)
 		if (strcmp(want, level_names[i]) == 0)
@@ -129,6 +150,8 @@ put_time(struct gw_line *l)
 static void
 put_head(struct gw_line *l, enum gw_event ev, const char *rid)
 {
+	if (sink.is_journal)
+		gw_line_puts(l, priorities[events[ev].level]);
 	put_time(l);
 	gw_line_puts(l, "Z ");
 	gw_line_puts(l, sink.program);

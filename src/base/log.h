@@ -2,8 +2,9 @@
 /*
  * log.h - one call, one line of key=value on standard error.
  *
- * The process manager (lighttpd, Apache, systemd, a terminal) collects it. A
- * line is written with one write(2) of at most GW_LOG_LINE_BYTES, so lines of
+ * The process manager (lighttpd, Apache, systemd, a terminal) collects it. Where
+ * that is systemd's journal, a line begins with its priority, as "<4>". A line
+ * is written with one write(2) of at most GW_LOG_LINE_BYTES, so lines of
  * several processes never mix. Logging never blocks: standard error is opened
  * once more in a mode of its own (a pipe of another user cannot be; that one is
  * asked before each line), and while nobody reads, lines are lost, and the next
@@ -39,8 +40,9 @@ enum gw_event {
 /*
  * gw_log_init - name this process in its log lines.
  * @program  static string, e.g. "rolemesh-responder"
- * Reads GW_LOG_LEVEL (debug, info, warn, error; default info). A process that
- * was forked calls it again: the process id is remembered.
+ * Reads GW_LOG_LEVEL (debug, info, warn, error; default info) and
+ * JOURNAL_STREAM, by which systemd says which stream is its journal's. A process
+ * that was forked calls it again: the process id is remembered.
  */
 void gw_log_init(const char *program);
 

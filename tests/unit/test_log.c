@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -243,6 +244,63 @@ to_a_socket(void)
 	close(ends[1]);
 }
 
+/* JOURNAL_STREAM names standard error, or @off inodes beside it. */
+static void
+tell_journal(unsigned off)
+{
+	struct stat st;
+	char text[64];
+
+	if (fstat(STDERR_FILENO, &st) < 0)
+		exit(99);
+	snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)st.st_dev,
+		 (uintmax_t)st.st_ino + off);
+	setenv("JOURNAL_STREAM", text, 1);
+	gw_log_init("test");
+}
+
+/* The journal knows by a line's beginning how serious it is. */
+static void
+journal(void)
+{
+	static const struct {
+		enum gw_event event;
+		const char *begins;
+	} cases[] = {{GW_EV_ACCESS_ROUTINE, "<7>2"},
+		     {GW_EV_START, "<6>2"},
+		     {GW_EV_NODE_STALE, "<4>2"},
+		     {GW_EV_FATAL, "<3>2"}};
+	static char text[1 << 16];
+	int fd = stderr_to_pipe();
+
+	setenv("GW_LOG_LEVEL", "debug", 1);
+	tell_journal(0);
+	for (size_t i = 0; i < GW_ARRAY_LEN(cases); i++) {
+		gw_log(cases[i].event, NULL, "a=b");
+		read_all(fd, text, sizeof(text));
+		ok(strncmp(text, cases[i].begins, 4) == 0,
+		   "journal: its stream -> %s", cases[i].begins);
+	}
+	gw_log_collect(true);
+	gw_log(GW_EV_START, NULL, "a=b");
+	gw_log(GW_EV_START, NULL, "a=b");
+	gw_log_collect(false);
+	read_all(fd, text, sizeof(text));
+	ok(strncmp(text, "<6>2", 4) == 0 && strstr(text, "\n<6>2"),
+	   "journal: lines that leave together -> each has its own");
+	tell_journal(1);
+	gw_log(GW_EV_START, NULL, "a=b");
+	read_all(fd, text, sizeof(text));
+	ok(text[0] == '2', "journal: another stream than ours -> no priority");
+	unsetenv("JOURNAL_STREAM");
+	unsetenv("GW_LOG_LEVEL");
+	gw_log_init("test");
+	gw_log(GW_EV_START, NULL, "a=b");
+	read_all(fd, text, sizeof(text));
+	ok(text[0] == '2', "journal: none -> no priority");
+	close(fd);
+}
+
 /* A turn of an event loop: lines leave together. */
 static void
 collected(int fd)
@@ -437,5 +495,6 @@ main(void)
 	several_writers();
 	pipes_of_another();
 	to_a_socket();
+	journal();
 	return done_testing();
 }
