@@ -203,7 +203,7 @@ on_up(void *arg)
 	printf("RoleMesh Node Agent %s on %s (pid %ld)\n", PACKAGE_VERSION,
 	       r->site.url, (long)getpid());
 	fflush(stdout);
-	gw_log(GW_EV_START, NULL, "url=%s node=%s models=%zu devices=%zu",
+	gw_log(GW_EV_START, NULL, "url=%s node=%s models=%zu n_devices=%zu",
 	       r->site.url, gw_log_word(node, sizeof(node), a->config->node_id),
 	       a->models.n, n_devices);
 	if (r->phase != PHASE_STARTING)

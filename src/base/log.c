@@ -14,9 +14,11 @@
 
 #include "base/clock.h"
 #include "base/line.h"
+#include "base/log_json.h"
 
 #define LIMIT_WINDOW_MS 10000
 #define LIMIT_LINES 5
+#define JSON_END ",\"cut\":true}\n"
 
 _Static_assert(GW_LOG_LINE_BYTES <= GW_LOG_BATCH_BYTES, "a line fits");
 _Static_assert(GW_LOG_BATCH_BYTES <= PIPE_BUF, "a batch is one atomic write");
@@ -41,6 +43,7 @@ static struct {
 	const char *program;
 	long pid;
 	enum gw_log_level min;
+	enum gw_log_format format;
 	mode_t type;	    /* of standard error: S_IFREG, S_IFSOCK, ... */
 	int own_fd;	    /* a non-blocking way to it, or -1 */
 	int spare[2];	    /* a pipe of our own, from which lines are moved */
@@ -130,6 +133,12 @@ gw_log_init(const char *program)
 			sink.min = (enum gw_log_level)i;
 }
 
+void
+gw_log_set_format(enum gw_log_format format)
+{
+	sink.format = format;
+}
+
 static void
 put_time(struct gw_line *l)
 {
@@ -147,8 +156,9 @@ put_time(struct gw_line *l)
 	gw_line_uint(l, (uint64_t)now.tv_nsec / 1000000, 3);
 }
 
+/* What a line of text begins with, before its fields. */
 static void
-put_head(struct gw_line *l, enum gw_event ev, const char *rid)
+put_origin(struct gw_line *l, enum gw_event ev)
 {
 	if (sink.is_journal)
 		gw_line_puts(l, priorities[events[ev].level]);
@@ -157,7 +167,15 @@ put_head(struct gw_line *l, enum gw_event ev, const char *rid)
 	gw_line_puts(l, sink.program);
 	gw_line_puts(l, "[");
 	gw_line_uint(l, (uint64_t)sink.pid, 1);
-	gw_line_puts(l, "] level=");
+	gw_line_puts(l, "] ");
+}
+
+static void
+put_head(struct gw_line *l, enum gw_event ev, const char *rid)
+{
+	if (sink.format == GW_LOG_TEXT)
+		put_origin(l, ev);
+	gw_line_puts(l, "level=");
 	gw_line_puts(l, level_names[events[ev].level]);
 	gw_line_puts(l, " event=");
 	gw_line_puts(l, events[ev].word);
@@ -293,8 +311,33 @@ begin_line(struct gw_line *l, enum gw_event ev, const char *rid,
 }
 
 static void
+take_as_json(const struct gw_line *fields, enum gw_event ev)
+{
+	char text[GW_LOG_LINE_BYTES];
+	struct gw_line l = {.text = text,
+			    .cap = sizeof(text) - (sizeof(JSON_END) - 1)};
+	bool whole = fields->len < fields->cap;
+
+	gw_line_puts(&l, "{\"time\":\"");
+	put_time(&l);
+	gw_line_puts(&l, "Z\",\"process\":\"");
+	gw_line_puts(&l, sink.program);
+	gw_line_puts(&l, "\",\"process_id\":");
+	gw_line_uint(&l, (uint64_t)sink.pid, 1);
+	if (!gw_log_json_members(&l, fields->text, fields->len))
+		whole = false;
+	l.cap = sizeof(text);
+	gw_line_puts(&l, whole ? "}\n" : JSON_END);
+	take_line(ev, l.text, l.len);
+}
+
+static void
 end_line(struct gw_line *l, enum gw_event ev)
 {
+	if (sink.format == GW_LOG_JSON) {
+		take_as_json(l, ev);
+		return;
+	}
 	l->text[l->len++] = '\n';
 	take_line(ev, l->text, l->len);
 }

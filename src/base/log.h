@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log.h - one call, one line of key=value on standard error.
+ * log.h - one call, one line of key=value on standard error, or the same as one
+ * JSON object.
  *
  * The process manager (lighttpd, Apache, systemd, a terminal) collects it. Where
  * that is systemd's journal, a line begins with its priority, as "<4>". A line
@@ -34,6 +35,8 @@ enum gw_event {
 	GW_EV__MAX
 };
 
+enum gw_log_format { GW_LOG_TEXT, GW_LOG_JSON };
+
 #define GW_LOG_LINE_BYTES 3072
 #define GW_LOG_BATCH_BYTES 4096 /* a pipe takes so much whole, or nothing */
 
@@ -47,11 +50,20 @@ enum gw_event {
 void gw_log_init(const char *program);
 
 /*
+ * gw_log_set_format - what lines look like from now on; text at first.
+ * GW_LOG_JSON: one object a line, with `time`, `process`, `process_id` and the
+ * fields of log_fields.def, typed as there; `"cut":true` in one that had to be
+ * shortened to GW_LOG_LINE_BYTES. Without priorities, journal or not: programs
+ * read it. Kept by a process that is forked.
+ */
+void gw_log_set_format(enum gw_log_format format);
+
+/*
  * gw_log - write one line.
  * @ev   a row of events.def; its level decides whether the line is written
  * @rid  request id or NULL
- * @fmt  `key=value` pairs separated by blanks; quote untrusted values with
- *       gw_log_quote() first
+ * @fmt  `key=value` pairs separated by blanks, each key a row of log_fields.def;
+ *       quote untrusted values with gw_log_quote() first
  * Keeps errno. Not signal-safe.
  */
 void gw_log(enum gw_event ev, const char *rid, const char *fmt, ...)

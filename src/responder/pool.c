@@ -151,6 +151,7 @@ int
 gw_pool_run(const struct gw_pool_options *o, gw_pool_serve_fn *serve, void *arg)
 {
 	struct pool p = {.options = o, .serve = serve, .arg = arg};
+	char address[512];
 	struct gw_err err = {0};
 
 	if (gw_listener_open(o, &p.listener, &err) < 0) {
@@ -158,9 +159,10 @@ gw_pool_run(const struct gw_pool_options *o, gw_pool_serve_fn *serve, void *arg)
 		return err.code == GW_ERR_INVALID_REQUEST ? EXIT_USAGE
 							  : EXIT_FAILURE;
 	}
-	gw_log(GW_EV_START, NULL, "listen=%s workers=%u", o->address,
-	       o->workers);
+	gw_log(GW_EV_START, NULL, "listen=%s workers=%u",
+	       gw_log_word(address, sizeof(address), o->address), o->workers);
 	supervise(&p);
-	gw_log(GW_EV_STOP, NULL, "listen=%s", o->address);
+	gw_log(GW_EV_STOP, NULL, "listen=%s",
+	       gw_log_word(address, sizeof(address), o->address));
 	return EXIT_SUCCESS;
 }

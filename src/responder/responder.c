@@ -251,7 +251,7 @@ load_config(struct gw_instance *in, struct gw_err *err)
 	c = load_last_good(in);
 	if (c)
 		gw_log(GW_EV_CONFIG_BROKEN, NULL,
-		       "errors=%zu using=\"the last files that loaded\"",
+		       "errors=%zu doing=\"using the last files that loaded\"",
 		       diag.errors);
 	else
 		gw_err_set(err, GW_ERR_INVALID_REQUEST, 0,

@@ -289,7 +289,7 @@ named_devices(void)
 	answers_file("nvidia-two.csv", 0);
 	devices_are("gpu:1/1 cpu:0/0 gpu:7/0! gpu:0,9/0!",
 		    "discover: names -> in their order, unlisted ones missing");
-	logged("event=device_missing device=gpu:7 tool=nvidia-smi listed=0,1",
+	logged("event=device_missing device=gpu:7 tool=nvidia-smi indexes=0,1",
 	       "discover: unlisted -> a warning that says what is listed");
 	ok(device(1)->sample.memory_total_mib > 0,
 	   "discover: the CPU among GPUs -> sampled");
@@ -316,7 +316,7 @@ named_devices(void)
 	answers_file("nvidia-none.txt", 6);
 	is_not_installed();
 	devices_are("gpu:0/0!", "discover: names, none listed -> missing");
-	logged("listed=none", "discover: names, none listed -> said");
+	logged("indexes=none", "discover: names, none listed -> said");
 	end();
 
 	begin("cpu:0");
@@ -487,7 +487,7 @@ lost_and_back(void)
 	ok(device(1)->missing && !device(0)->missing &&
 		   device(1)->sample.memory_free_mib == AG_UNKNOWN,
 	   "refresh: a GPU is not listed any more -> missing");
-	logged("event=device_missing device=gpu:1 tool=nvidia-smi listed=0",
+	logged("event=device_missing device=gpu:1 tool=nvidia-smi indexes=0",
 	       "refresh: a GPU is not listed any more -> said");
 	ag_devices_refresh(devices, 0);
 	answers("index, memory.free [MiB]\n0, 5 MiB\n", 0);

@@ -51,6 +51,6 @@ ag_device_log_missing(const struct ag_device *d, const char *tool,
 		if (gw_buf_printf(&text, "%s%u", i ? "," : "",
 				  list->sample[i].index) < 0)
 			break;
-	gw_log(GW_EV_DEVICE_MISSING, NULL, "device=%s tool=%s listed=%s", d->id,
+	gw_log(GW_EV_DEVICE_MISSING, NULL, "device=%s tool=%s indexes=%s", d->id,
 	       tool, list->n > 0 && text.data ? text.data : "none");
 }
