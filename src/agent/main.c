@@ -127,6 +127,7 @@ act(const struct options *o, const char *config, struct ag_config *c)
 		printf("%s: ok\n", config);
 	if (o->print_config || o->dry_run || o->check)
 		return status;
+	gw_log_set_format(c->log_format);
 	return ag_run(c);
 }
 

@@ -35,6 +35,9 @@ static const struct {
 static const char *const level_names[GW_LOG__MAX] = {"debug", "info", "warn",
 						     "error"};
 
+const char *const gw_log_formats[] = {
+	[GW_LOG_TEXT] = "text", [GW_LOG_JSON] = "json", NULL};
+
 /* As syslog(3) numbers them; the journal takes them from the beginning of a
  * line. */
 static const char *const priorities[GW_LOG__MAX] = {"<7>", "<6>", "<4>", "<3>"};

@@ -36,6 +36,8 @@ enum gw_event {
 };
 
 enum gw_log_format { GW_LOG_TEXT, GW_LOG_JSON };
+/* Their words in a configuration, in this order; NULL at the end. */
+extern const char *const gw_log_formats[];
 
 #define GW_LOG_LINE_BYTES 3072
 #define GW_LOG_BATCH_BYTES 4096 /* a pipe takes so much whole, or nothing */

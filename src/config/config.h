@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "config/diag.h"
 #include "config/keys.h"
 #include "config/node_limits.h"
@@ -180,6 +181,7 @@ struct gw_config {
 		uint32_t shutdown_grace_ms;
 		uint32_t sse_keepalive_ms; /* 0 = off */
 		struct gw_keys cors_origins;
+		enum gw_log_format log_format;
 		struct {
 			uint32_t failures; /* in a row, >= 1 */
 			uint32_t pause_ms;

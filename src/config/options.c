@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "config/option_rows.h"
 #include "reg.h"
 #include "reg_queue.h"

@@ -124,6 +124,7 @@ serve(const struct launcher_options *o, struct gw_instance *instance,
 	struct gw_err err = {0};
 	int status = EXIT_FAILURE;
 
+	gw_log_set_format(config->gateway.log_format);
 	gw_site_init(&l.site, "rolemesh-gateway", "RoleMesh-Gateway");
 	if (launcher_prepare(&l, &err) == 0)
 		status = launcher_run(&l);

@@ -121,6 +121,7 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 		gw_config_unref(fresh);
 		return;
 	}
+	gw_log_set_format(fresh->gateway.log_format);
 	if (reg_once(l->reg, ONCE_CONFIG, fingerprint))
 		gw_log(GW_EV_CONFIG_LOADED, NULL,
 		       "models=%zu fingerprint=%016llx", fresh->n_models,

@@ -168,6 +168,7 @@ check_config(const struct gw_instance *in, unsigned *workers)
 	gw_diag_print(&diag, stderr);
 	if (!c)
 		return -1;
+	gw_log_set_format(c->gateway.log_format);
 	if (!*workers)
 		*workers = c->gateway.workers;
 	gw_config_unref(c);

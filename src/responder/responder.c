@@ -70,6 +70,7 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 		report_broken(p, diag, fingerprint);
 		return;
 	}
+	gw_log_set_format(fresh->gateway.log_format);
 	if (reg_once(p->routing.reg, ONCE_CONFIG, fingerprint)) {
 		gw_log(GW_EV_CONFIG_LOADED, NULL,
 		       "models=%zu fingerprint=%016llx", fresh->n_models,
@@ -394,6 +395,8 @@ gw_responder_new(struct gw_instance *instance, struct gw_err *err)
 		return NULL;
 	}
 	setup.config = load_config(instance, err);
+	if (setup.config)
+		gw_log_set_format(setup.config->gateway.log_format);
 	if (setup.config)
 		p->worker = gw_worker_new(&setup, err);
 	gw_config_unref(setup.config);

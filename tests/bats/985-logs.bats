@@ -46,3 +46,107 @@ lines_of() {
   gw_chat planner '{}' -H 'X-Request-Id: told'
   wait_until 10 gw_log_has '^2[0-9-]+T.* rolemesh-responder\[.* event=access rid=told '
 }
+
+# --- one object a line ---
+
+# configure_odd FORMAT - an alias and a role with names that need quotes
+configure_odd() {
+  gw_config <<YAML
+gateway: {log_format: $1}
+models:
+  planner: {type: proxy, proxy_url: "$FAKE_URL_alpha"}
+  "odd \"name\" ü, a:b": {type: discovered, role: "r \"1\""}
+YAML
+}
+
+# objects - the log's lines, but for the web server's own
+objects() {
+  grep -vE '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]+: \(' "$GW_DIR/gateway.log" || true
+}
+
+# object RID - the access record, an object
+object() {
+  wait_until 10 gw_log_has "\"event\":\"access\",\"rid\":\"$1\"" || return 1
+  grep "\"event\":\"access\",\"rid\":\"$1\"" "$GW_DIR/gateway.log"
+}
+
+# assert_field RID FILTER WANTED - of an access record, with its type
+assert_field() {
+  assert_equal "$(object "$1" | jq -c "$2")" "$3" "$2 of $1"
+}
+
+@test "logs: log_format json -> each line of a busy run is an object, whatever the names in it" {
+  local alias='odd "name" ü, a:b' i line message
+  local -a askers
+  configure_odd json
+  gw_start
+  gw_post /v1/nodes/register "$(jq -nc --arg url "$FAKE_URL_alpha" \
+    '{node_id: "box \"7\" \\ ü 😀, a:b", base_url: $url, roles: ["r \"1\""]}')"
+  assert_status 200
+  gw_chat "$alias" '{}' -H 'X-Request-Id: odd'
+  assert_status 200
+  gw_chat 'no "such" model' '{}' -H 'X-Request-Id: unknown'
+  assert_error 404 model_not_found
+  message=$(jq -c .error.message <<<"$body")
+  gw_request GET "$GW_URL/v1/%22a%5C%20%FF%0A%C3%BC%3D" -H 'X-Request-Id: path'
+  assert_status 404
+  for i in {1..20}; do
+    gw_chat planner '{"stream": true}' -H "X-Request-Id: busy-$i" &
+    askers+=($!)
+  done
+  wait "${askers[@]}"
+  gw_post /v1/nodes/deregister '{"node_id": "box \"7\" \\ ü 😀, a:b"}'
+  assert_status 200
+  echo '"odd \"key": 1' >>"$GW_CONFIG"
+  wait_until 10 gw_log_has '"event":"config_broken"'
+  for i in odd unknown path busy-{1..20}; do object "$i" >/dev/null; done
+  while read -r line; do
+    jq -e 'type == "object" and has("time") and has("process") and has("process_id")
+      and has("level") and has("event")' <<<"$line" >/dev/null || fail "no object of ours: $line"
+  done < <(objects)
+
+  assert_field odd .model "$(jq -nc --arg a "$alias" '$a')"
+  assert_field odd .node '"box \"7\" \\ ü 😀, a:b"'
+  assert_field odd '.attempts | map({candidate, result, ms: (.ms | type)})' \
+    '[{"candidate":"box \"7\" \\ ü 😀, a:b","result":"ok","ms":"number"}]'
+  assert_field unknown '[.status, .model, .upstream_status, .attempts, .error]' \
+    '[404,null,0,[],"model_not_found"]'
+  assert_field unknown .message "$message"
+  assert_field path .path "$(jq -nc --arg p '/v1/"a\ \xff'$'\n''ü=' '$p')"
+  assert_field busy-1 '[.stream, .broken, (.ms | type), (.bytes_in | type), .client]' \
+    '[true,false,"number","number","127.0.0.1"]'
+}
+
+@test "logs: log_format is edited -> each process writes the other form, text as before" {
+  configure_odd text
+  gw_start
+  gw_chat planner '{}' -H 'X-Request-Id: text'
+  wait_until 10 gw_log_has 'level=info event=access rid=text method=POST '
+  configure_odd json
+  wait_until 10 gw_log_has '"event":"config_loaded"'
+  wait_until 10 asked_as_object
+  configure_odd text
+  wait_until 10 gw_log_has 'level=info event=config_loaded '
+  gw_stop
+  wait_until 10 gw_log_has ' rolemesh-gateway\[[0-9]+\] level=info event=stop '
+}
+
+asked_as_object() {
+  gw_chat planner '{}' -H 'X-Request-Id: object'
+  gw_log_has '"event":"access","rid":"object"'
+}
+
+@test "logs: json under the journal -> objects without priorities in front" {
+  configure_odd json
+  : >"$GW_DIR/gateway.log"
+  JOURNAL_STREAM=$(stat -c %d:%i "$GW_DIR/gateway.log") gw_start
+  gw_chat planner '{}' -H 'X-Request-Id: told'
+  object told | jq -e '.level == "info"'
+}
+
+@test "logs: an unknown log_format -> refused, with the choices" {
+  configure_odd xml
+  run "$TOP_BUILDDIR/rolemesh-gateway" --check --config "$GW_CONFIG"
+  assert_equal "$status" 2
+  assert_match "$output" 'gateway\.log_format.*`text`.*`json`'
+}

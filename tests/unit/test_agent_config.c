@@ -32,6 +32,7 @@ defaults(void)
 	is_str(c->dispatcher_base_url, NULL, "defaults: no gateway");
 	is_str(c->dispatcher_api_key, NULL, "defaults: no node key");
 	is_int(c->heartbeat_interval_ms, 10000, "defaults: heartbeat");
+	is_int(c->log_format, GW_LOG_TEXT, "defaults: log_format");
 	is_int((long long)c->api_keys.n, 0, "defaults: everybody may call");
 	is_str(c->llama_server_bin, "llama-server", "defaults: the program");
 	is_int(c->startup_timeout_ms, 30000, "defaults: startup timeout");
@@ -78,6 +79,7 @@ static const char every_key[] =
 	"dispatcher_base_url: http://gw.example:8000/v1\n"
 	"dispatcher_api_key: nk\n"
 	"heartbeat_interval_s: .5\n"
+	"log_format: json\n"
 	"auth: {api_keys: [a1, a2]}\n"
 	"llama_server_bin: /opt/my llama/llama-server\n"
 	"llama_server_startup_timeout_s: 1.5\n"
@@ -137,6 +139,7 @@ every_key_set(void)
 	       "values: dispatcher_base_url without /v1");
 	is_str(c->dispatcher_api_key, "nk", "values: dispatcher_api_key");
 	is_int(c->heartbeat_interval_ms, 500, "values: heartbeat");
+	is_int(c->log_format, GW_LOG_JSON, "values: log_format json");
 	is_names(&c->api_keys, "a1 a2", "values: auth.api_keys");
 	is_str(c->llama_server_bin, "/opt/my llama/llama-server",
 	       "values: a program with a blank in its path");

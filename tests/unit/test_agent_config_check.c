@@ -35,7 +35,7 @@ static const struct finding values[] = {
 	 "base.yaml:1:1: error: unknown key `bogus`; known here: `version`, "
 	 "`node_id`, `listen_host`, `listen_port`, `advertise_url`, "
 	 "`dispatcher_base_url`, `dispatcher_api_key`, `heartbeat_interval_s`, "
-	 "`auth`, `llama_server_bin`, `llama_server_startup_timeout_s`, "
+	 "`log_format`, `auth`, `llama_server_bin`, `llama_server_startup_timeout_s`, "
 	 "`llama_server_probe_interval_s`, `llama_server_port_base`, "
 	 "`max_pending_per_device`, `idle_unload_s`, `stop_timeout_s`, "
 	 "`shutdown_grace_s`, `max_body_bytes`, `max_bodies_bytes`, "

@@ -85,7 +85,7 @@ static const struct {
 	 E "1:11: error: unknown key `gateway.<<`; known here: `host`, `port`, "
 	   "`workers`, `max_body_bytes`, `max_bodies_bytes`, "
 	   "`probe_timeout_s`, `probe_ttl_s`, `shutdown_grace_s`, "
-	   "`sse_keepalive_s`, `cors_origins`, `eject`\n"},
+	   "`sse_keepalive_s`, `cors_origins`, `log_format`, `eject`\n"},
 	{"config: a merge key in itself -> refused", "gateway: &g {<<: *g}\n",
 	 NULL,
 	 E "1:18: error: the alias stands inside its own anchor: it would "
@@ -104,7 +104,7 @@ static const struct {
 	 E "1:11: error: unknown key `gateway.x-a`; known here: `host`, "
 	   "`port`, `workers`, `max_body_bytes`, `max_bodies_bytes`, "
 	   "`probe_timeout_s`, `probe_ttl_s`, `shutdown_grace_s`, "
-	   "`sse_keepalive_s`, `cors_origins`, `eject`\n" E
+	   "`sse_keepalive_s`, `cors_origins`, `log_format`, `eject`\n" E
 	   "2:1: error: unknown key `X-b`; known here: `version`, "
 	   "`default_model`, `gateway`, `auth`, `models`, `nodes`\n" E
 	   "3:1: error: unknown key `xc`; known here: `version`, "

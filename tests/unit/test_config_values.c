@@ -56,6 +56,7 @@ defaults_of_every_key(void)
 	is_int(c->gateway.shutdown_grace_ms, 10000, "values: shutdown_grace_s");
 	is_int(c->gateway.sse_keepalive_ms, 10000, "values: sse_keepalive_s");
 	is_int((long long)c->gateway.cors_origins.n, 0, "values: cors_origins");
+	is_int(c->gateway.log_format, GW_LOG_TEXT, "values: log_format");
 	is_int((long long)c->auth.client_api_keys.n, 0, "values: client keys");
 	is_int((long long)c->auth.node_api_keys.n, 0, "values: node keys");
 	is_str(c->auth.upstream_node_key, NULL, "values: upstream_node_key");
@@ -94,6 +95,7 @@ every_key_set(void)
 		"  shutdown_grace_s: 1.1\n"
 		"  sse_keepalive_s: 1e1\n"
 		"  cors_origins: [\"*\", \"https://a.example:8443\"]\n"
+		"  log_format: json\n"
 		"auth:\n"
 		"  client_api_keys: [c1, c2]\n"
 		"  node_api_keys: [n1]\n"
@@ -135,6 +137,7 @@ every_key_set(void)
 	is_int(c->gateway.sse_keepalive_ms, 10000, "values: 1e1 s");
 	is_keys(&c->gateway.cors_origins, "* https://a.example:8443",
 		"values: cors_origins");
+	is_int(c->gateway.log_format, GW_LOG_JSON, "values: log_format json");
 	is_keys(&c->auth.client_api_keys, "c1 c2", "values: client keys");
 	is_keys(&c->auth.node_api_keys, "n1", "values: node keys");
 	is_str(c->auth.upstream_node_key, "up", "values: upstream key");

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "config/diag.h"
 #include "config/keys.h"
@@ -66,6 +67,7 @@ struct ag_config {
 	char *dispatcher_base_url; /* the gateway, or NULL = none */
 	char *dispatcher_api_key;  /* node key for it, or NULL */
 	uint32_t heartbeat_interval_ms;
+	enum gw_log_format log_format;
 	struct gw_keys api_keys;   /* auth.api_keys: who may call; empty = all */
 	char *llama_server_bin;
 	uint32_t startup_timeout_ms;

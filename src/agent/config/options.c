@@ -7,6 +7,7 @@
 #include "agent/config/internal.h"
 
 #include "agent/device/device.h"
+#include "base/log.h"
 #include "config/option_rows.h"
 #include "nodes/node_doc.h"
 #include "reg.h"
