@@ -47,16 +47,21 @@ struct gw_responder {
 /* ---- configuration ------------------------------------------------------- */
 
 static void
-report_broken(struct gw_responder *p, const struct gw_diag *diag,
-	      uint64_t fingerprint)
+log_findings(const struct gw_diag *diag)
 {
-	/* One of the processes says it, not each of them. */
-	if (!reg_once(p->routing.reg, ONCE_CONFIG, fingerprint))
-		return;
 	for (size_t i = 0; i < diag->n; i++)
 		gw_log_told(diag->items[i].warning ? GW_EV_CONFIG_WARNING
 						   : GW_EV_CONFIG_BROKEN,
 			    "finding", diag->items[i].text);
+}
+
+static void
+report_broken(struct gw_responder *p, const struct gw_diag *diag,
+	      uint64_t fingerprint)
+{
+	/* One of the processes says it, not each of them. */
+	if (reg_once(p->routing.reg, ONCE_CONFIG, fingerprint))
+		log_findings(diag);
 }
 
 static void
@@ -248,15 +253,19 @@ load_config(struct gw_instance *in, struct gw_err *err)
 
 	if (c)
 		return c;
-	gw_diag_print(&diag, stderr);
 	c = load_last_good(in);
-	if (c)
-		gw_log(GW_EV_CONFIG_BROKEN, NULL,
-		       "errors=%zu doing=\"using the last files that loaded\"",
-		       diag.errors);
-	else
+	if (!c) {
+		gw_diag_print(&diag, stderr);
 		gw_err_set(err, GW_ERR_INVALID_REQUEST, 0,
 			   "the configuration has %zu error(s)", diag.errors);
+		return NULL;
+	}
+	/* Others read it long since. */
+	gw_log_set_format(c->gateway.log_format);
+	log_findings(&diag);
+	gw_log(GW_EV_CONFIG_BROKEN, NULL,
+	       "errors=%zu doing=\"using the last files that loaded\"",
+	       diag.errors);
 	return c;
 }
 

@@ -102,7 +102,7 @@ assert_field() {
   for i in odd unknown path busy-{1..20}; do object "$i" >/dev/null; done
   while read -r line; do
     jq -e 'type == "object" and has("time") and has("process") and has("process_id")
-      and has("level") and has("event")' <<<"$line" >/dev/null || fail "no object of ours: $line"
+      and has("level") and has("event")' <<<"$line" >/dev/null || _fail "no object of ours: $line"
   done < <(objects)
 
   assert_field odd .model "$(jq -nc --arg a "$alias" '$a')"
@@ -142,6 +142,38 @@ asked_as_object() {
   JOURNAL_STREAM=$(stat -c %d:%i "$GW_DIR/gateway.log") gw_start
   gw_chat planner '{}' -H 'X-Request-Id: told'
   object told | jq -e '.level == "info"'
+}
+
+@test "logs: a responder that starts while an edit is broken -> its findings are objects, too" {
+  local one
+  configure_odd json
+  gw_start
+  echo '"odd \"key": 1' >>"$GW_CONFIG"
+  wait_until 10 gw_log_has '"event":"config_broken"'
+  one=$(gw_responders inference | head -n 1)
+  kill -KILL "$one"
+  wait_until 10 asked_as_object
+  wait_until 10 gw_log_has '"event":"config_broken".*"doing":"using the last files that loaded"'
+  while read -r line; do
+    jq -e 'type == "object"' <<<"$line" >/dev/null || _fail "no object of ours: $line"
+  done < <(objects)
+}
+
+@test "logs: an agent with log_format json -> each of its lines is an object" {
+  agent_node a <<YAML
+log_format: json
+models: [{model_id: "m 1", path: $(fake_model m), roles: [r]}]
+YAML
+  agent_start a
+  agent_chat a 'm 1'
+  assert_status 200
+  agent_stop a
+  while read -r line; do
+    jq -e 'type == "object" and .process == "rolemesh-node-agent"' <<<"$line" >/dev/null ||
+      _fail "no object of ours: $line"
+  done < <(grep -vE '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]+: \(' "$GW_DIR/agent-a.log")
+  jq -se '[.[] | select(.event == "model_state") | [.model, (.port | type)]] | unique ==
+    [["m 1", "number"]]' < <(grep '^{' "$GW_DIR/agent-a.log")
 }
 
 @test "logs: an unknown log_format -> refused, with the choices" {
