@@ -232,6 +232,13 @@ whole_lines(void)
 	is_int(too_long, 0, "json: never longer than a line");
 	is_int(bad, 0, "json: too much for a line -> JSON all the same");
 	ok(strstr(line, "...\",\"cut\":true}\n"), "json: and says so");
+	/* As text it has room. */
+	memset(value, 1, 600);
+	value[600] = '\0';
+	gw_log_told(GW_EV_FATAL, "message", value);
+	line = last_line(f);
+	ok(is_json(line) && strstr(line, "\\u0001...\",\"cut\":true}\n"),
+	   "json: what is longer as JSON alone -> cut, and says so");
 	gw_log_set_format(GW_LOG_TEXT);
 	gw_log(GW_EV_START, NULL, "n=1");
 	ok(strstr(last_line(f), "level=info event=start n=1\n"),
