@@ -45,7 +45,7 @@ take_ticket(struct gw_request *r)
 				 on_answered, r, &r->err);
 	if (!*ticket)
 		return -1;
-	r->queue.begun_ms = gw_mono_ms();
+	r->queue.begun_us = gw_mono_us();
 	return 0;
 }
 
@@ -53,8 +53,8 @@ take_ticket(struct gw_request *r)
 static void
 end_wait(struct gw_request *r)
 {
-	r->queue.waited_ms += gw_mono_ms() - r->queue.begun_ms;
-	r->queue.begun_ms = 0;
+	r->queue.waited_us += gw_mono_us() - r->queue.begun_us;
+	r->queue.begun_us = 0;
 }
 
 /* llama-server serves one model and does not look at `model`: it stays as the

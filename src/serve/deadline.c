@@ -64,8 +64,8 @@ next_limit(const struct gw_request *r, enum gw_limit *which)
 	if (r->relay.last_ms)
 		sooner(after(r->relay.last_ms, t->idle_ms), GW_LIMIT_IDLE,
 		       &next, which);
-	else if (r->relay.connected_ms)
-		sooner(after(r->relay.connected_ms, t->first_byte_ms),
+	else if (r->relay.connected_us)
+		sooner(after(r->relay.connected_us / 1000, t->first_byte_ms),
 		       GW_LIMIT_FIRST_BYTE, &next, which);
 	return next;
 }

@@ -47,7 +47,7 @@ on_connected(void *arg)
 {
 	struct gw_request *r = arg;
 
-	r->relay.connected_ms = gw_mono_ms();
+	r->relay.connected_us = gw_mono_us();
 	r->phase = GW_PHASE_FIRST_BYTE;
 	gw_deadline_update(r);
 }
@@ -98,6 +98,8 @@ on_done(void *arg, enum gw_transfer_result result, const char *detail)
 	if (result == GW_TRANSFER_OK && r->relay.opened && r->relay.coding &&
 	    !gw_coding_is_whole(r->relay.coding))
 		result = GW_TRANSFER_BROKEN;
+	if (r->relay.head && !r->relay.opened)
+		gw_relay_note(r); /* its end, where it is held */
 	r->relay.transfer = NULL;
 	r->relay.done = true;
 	r->relay.failure = (int)result;
@@ -183,7 +185,7 @@ start(struct gw_request *r)
 	r->phase = GW_PHASE_CONNECT;
 	gw_fcgi_limit_client(r->conn,
 			     r->resolve.model->timeouts.client_idle_ms);
-	r->relay.connected_ms = r->relay.last_ms = 0;
+	r->relay.connected_us = r->relay.last_ms = 0;
 	gw_deadline_begin(r);
 	if (gw_buf_join(&url, r->target.base_url, r->accept.endpoint->path,
 			NULL) < 0 ||

@@ -169,6 +169,14 @@ lead(struct gw_request *r, const char *p, size_t n)
 	return 1;
 }
 
+void
+gw_relay_note(struct gw_request *r)
+{
+	r->relay.got_us = gw_mono_us();
+	if (!r->relay.first_us)
+		r->relay.first_us = r->relay.got_us;
+}
+
 /* The first byte is there: from now on idle_s counts, which may be shorter. */
 static void
 note_held(struct gw_request *r)
@@ -193,12 +201,16 @@ before_open(struct gw_request *r, const char *p, size_t n, bool *took)
 	else
 		rc = hold(r, p, n);
 	if (rc == 0) {
-		if (r->relay.mode != GW_RELAY_PASS)
+		if (r->relay.mode != GW_RELAY_PASS) {
 			note_held(r);
+			gw_relay_note(r);
+		}
 		return true;
 	}
 	*took = rc > 0 && r->relay.taken == n;
 	r->relay.taken = 0;
+	if (rc > 0)
+		gw_relay_note(r);
 	if (rc > 0 && r->relay.mode == GW_RELAY_KEEP)
 		r->relay.held_cut = true;
 	r->relay.first = rc > 0;

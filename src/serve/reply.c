@@ -13,6 +13,7 @@
 #include "base/line.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/request.h"
+#include "serve/server_timing.h"
 #include "serve/shown.h"
 #include "serve/worker.h"
 #include "sse/sse.h"
@@ -87,7 +88,8 @@ cors_headers(const struct gw_request *r, struct gw_buf *b)
 		"Vary: Origin\r\n"
 		"Access-Control-Expose-Headers: X-Request-Id, "
 		"X-RoleMesh-Model, X-RoleMesh-Node, X-RoleMesh-Attempts, "
-		"Retry-After, " GW_RATE_TOLD_NAMES "\r\n",
+		"Retry-After, " GW_SERVER_TIMING_HEADER
+		", " GW_RATE_TOLD_NAMES "\r\n",
 		r->accept.cors_origin);
 }
 
@@ -256,6 +258,7 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 	    body_headers(content_type, length, stream, &b) < 0 ||
 	    route_headers(r, &b) < 0 || error_headers(r, status, &b) < 0 ||
 	    gw_rate_told_headers(&r->rate, &b) < 0 ||
+	    gw_server_timing(r, &b) < 0 ||
 	    connection_headers(r, &b) < 0 || cors_headers(r, &b) < 0 ||
 	    preflight_headers(r, &b) < 0 || gw_buf_puts(&b, "\r\n") < 0)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,

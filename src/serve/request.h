@@ -123,6 +123,8 @@ struct gw_received {
 	struct json_object *document;	/* GW_EP_DOCUMENT */
 	bool complete;
 	uint64_t bytes;
+	uint64_t begun_us; /* since when it is read */
+	uint64_t done_us;  /* when it was complete */
 };
 
 /* stage resolve_role: which alias serves it. */
@@ -145,8 +147,8 @@ struct gw_target {
 
 /* The same: what it waited until its turn came. */
 struct gw_queued_for {
-	uint64_t begun_ms;  /* it waits since; 0 = not now */
-	uint64_t waited_ms; /* before that */
+	uint64_t begun_us;  /* it waits since; 0 = not now */
+	uint64_t waited_us; /* before that */
 };
 
 /* stage answer, the endpoints' side of it (src/endpoint). */
@@ -188,6 +190,9 @@ struct gw_forwarding {
 	unsigned again;	   /* waits before the same candidate was asked again */
 	uint8_t once[GW_MISHAPS_MAX]; /* further ones, by the kind of mishap */
 	uint64_t begun_us;	      /* of the attempt under way */
+	uint64_t first_us;	      /* when the first attempt began */
+	uint64_t asked_us;	      /* ... and the last one, over or not */
+	uint64_t queued_us;	      /* it had waited before the first one */
 	uint64_t loading_ms;	      /* since when it loads; 0 = it does not */
 	bool failed;		      /* what the client gets tells a failure */
 	bool waiting;		      /* to ask the same candidate again */
@@ -239,7 +244,9 @@ struct gw_relayed {
 					 * decoded all the same */
 	bool paused;	       /* the client reads slower than it gets */
 	uint64_t paused_ms;    /* since when */
-	uint64_t connected_ms; /* 0 = not yet */
+	uint64_t connected_us; /* 0 = not yet */
+	uint64_t first_us;     /* first byte, comments aside; 0 = none */
+	uint64_t got_us;       /* the last one before it was opened */
 	uint64_t last_ms;      /* last byte from upstream; 0 = none */
 	uint64_t told_ms;      /* when that was told last */
 };

@@ -130,8 +130,9 @@ queue_ms(const struct gw_request *r)
 {
 	const struct gw_queued_for *q = &r->queue;
 
-	return q->waited_ms +
-	       (q->begun_ms ? gw_mono_ms() - q->begun_ms : 0);
+	return (q->waited_us +
+		(q->begun_us ? gw_mono_us() - q->begun_us : 0)) /
+	       1000;
 }
 
 static void

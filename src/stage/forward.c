@@ -255,7 +255,7 @@ came_to_nothing(struct gw_request *r, enum gw_mishap mishap)
 static enum gw_step
 without_failover(struct gw_request *r, enum gw_mishap mishap)
 {
-	bool connected = r->relay.connected_ms != 0;
+	bool connected = r->relay.connected_us != 0;
 
 	gw_attempt_over(r, gw_mishap_word(mishap));
 	if (!r->worker->pipeline->picks_again || connected ||
@@ -280,7 +280,11 @@ start(struct gw_request *r)
 	if (!r->forward.loading_ms)
 		r->forward.attempts++;
 	r->forward.waiting = false;
-	r->forward.begun_us = gw_mono_us();
+	r->forward.begun_us = r->forward.asked_us = gw_mono_us();
+	if (!r->forward.first_us) {
+		r->forward.first_us = r->forward.begun_us;
+		r->forward.queued_us = r->queue.waited_us;
+	}
 	return gw_relay_start(r) == 0;
 }
 

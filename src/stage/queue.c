@@ -196,8 +196,8 @@ gw_queue_leave(struct gw_request *r)
 		uint64_t ms = gw_mono_ms() - wait_of(r)->since_ms;
 
 		s->waited_ms += ms;
-		r->queue.waited_ms += ms;
-		r->queue.begun_ms = 0;
+		r->queue.waited_us += gw_mono_us() - r->queue.begun_us;
+		r->queue.begun_us = 0;
 		gw_waiting_leave(routing, wait_of(r));
 	}
 	if (s->entered)
@@ -291,7 +291,7 @@ enter(struct gw_request *r)
 		return refuse(r, GW_ERR_QUEUE_FULL);
 	s->number = as.number;
 	gw_fcgi_limit_client(r->conn, m->timeouts.client_idle_ms);
-	r->queue.begun_ms = w->since_ms;
+	r->queue.begun_us = gw_mono_us();
 	gw_counters_count(&r->worker->counters, GW_COUNT_QUEUED, 1);
 	return GW_QUEUED_WAITS;
 }

@@ -95,6 +95,7 @@ begin(struct gw_request *r)
 	uint64_t expected = announced(r);
 
 	r->phase = GW_PHASE_RECEIVE;
+	r->receive.begun_us = gw_mono_us();
 	if (check_encoding(r) < 0)
 		return -1;
 	if (expected > limit(r))
@@ -166,6 +167,7 @@ void
 gw_receive_end(struct gw_request *r)
 {
 	r->receive.complete = true;
+	r->receive.done_us = gw_mono_us();
 	gw_pipeline_resume(r);
 }
 

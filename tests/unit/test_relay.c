@@ -178,7 +178,8 @@ facts(void)
 
 	pass(10);
 	up_connected();
-	ok(r->relay.connected_ms == clock_ms && r->phase == GW_PHASE_FIRST_BYTE,
+	ok(r->relay.connected_us == clock_ms * 1000 &&
+		   r->phase == GW_PHASE_FIRST_BYTE,
 	   "relay facts: connected, and when");
 	is_int(resumed, 1, "relay facts: that is no reason to run a stage");
 	up_head(201, "text/plain", 7);
@@ -639,7 +640,7 @@ reset(void)
 	   "relay reset: no limit applies meanwhile");
 	pass(10);
 	gw_pipeline_resume(r);
-	ok(started == 2 && r->relay.connected_ms == 0 &&
+	ok(started == 2 && r->relay.connected_us == 0 &&
 		   r->phase == GW_PHASE_CONNECT,
 	   "relay reset: the next transfer is not connected yet");
 	ok(r->deadline.begun_ms == clock_ms - 10,
