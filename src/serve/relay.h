@@ -53,6 +53,13 @@ GW_MUSTCHECK int gw_relay_open(struct gw_request *r);
  */
 GW_MUSTCHECK int gw_relay_decode_held(struct gw_request *r);
 
+/*
+ * gw_relay_look - the next bytes of a whole answer are for the client: what they
+ * tell of tokens is remembered. For whoever takes them from what is held; it
+ * does nothing with events, errors and compressed bytes.
+ */
+void gw_relay_look(struct gw_request *r, const char *p, size_t n);
+
 /* gw_relay_writable - the client takes bytes again. */
 void gw_relay_writable(struct gw_request *r);
 

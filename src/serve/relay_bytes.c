@@ -24,6 +24,14 @@ no_memory(struct gw_request *r)
 			  "no memory for the answer");
 }
 
+void
+gw_relay_look(struct gw_request *r, const char *p, size_t n)
+{
+	if (!r->relay.is_sse && !r->relay.content_encoding[0] &&
+	    r->relay.status >= 200 && r->relay.status < 300)
+		gw_tokens_feed(&r->relay.watch.tokens, p, n);
+}
+
 static int
 pass_on(struct gw_request *r, const char *p, size_t n)
 {
@@ -32,6 +40,8 @@ pass_on(struct gw_request *r, const char *p, size_t n)
 	gw_sse_feed(&r->relay.sse, p, n);
 	if (r->relay.is_sse && !r->relay.content_encoding[0])
 		gw_sse_watch_feed(&r->relay.watch, p, n);
+	else
+		gw_relay_look(r, p, n);
 	return 0;
 }
 
@@ -260,9 +270,6 @@ gw_relay_take(void *arg, const char *p, size_t n)
 		return true;
 	if (is_client_full(r))
 		return pause_for_client(r);
-	if (r->resolve.model->strategy == GW_AFFINITY &&
-	    !r->relay.content_encoding[0])
-		gw_cache_told_feed(&r->relay.cache, p, n);
 	if (!r->relay.opened && (!before_open(r, p, n, &took) || took))
 		return true;
 	note_byte(r, p, n);

@@ -28,7 +28,6 @@
 #include "body/body.h"
 #include "config/config.h"
 #include "resume/resume.h"
-#include "serve/cache_told.h"
 #include "serve/endpoint.h"
 #include "serve/rate_told.h"
 #include "serve/step.h"
@@ -235,8 +234,8 @@ struct gw_relayed {
 	char retry_after[64];
 	int64_t content_length;		/* -1 = unknown */
 	struct gw_sse sse;		/* client side: between events? */
-	struct gw_sse_watch watch;	/* has the upstream told an error? */
-	struct gw_cache_told cache;	/* strategy affinity */
+	struct gw_sse_watch watch;	/* has the upstream told an error, and
+					 * its tokens (whole answers', too)? */
 	struct gw_buf held;		/* what came before it was opened */
 	bool held_cut;			/* ... and that was not all of it */
 	struct gw_coding *coding;	/* the bytes are decoded, or NULL */

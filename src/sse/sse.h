@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "sse/tokens.h"
 
 #define GW_SSE_TYPE "text/event-stream"
 
@@ -78,10 +79,16 @@ size_t gw_sse_comments(const char *p, size_t n, bool *event);
 #define GW_SSE_WATCHED_MAX 4096u /* bytes of a line that are looked at */
 #define GW_SSE_WORD_MAX 64u	 /* bytes of an error's code */
 
-/* Looks for error events of an upstream's own; see sse_watch.c. */
+/* Looks for error events of an upstream's own, and for what it tells of its
+ * tokens; see sse_watch.c. */
 struct gw_sse_watch {
 	struct gw_buf line; /* the current one, its beginning */
+	struct gw_buf plain; /* one before it with none of the words */
+	size_t head, tail;   /* bytes that both have in common */
 	bool in_error;	    /* an `event:` line said that its data is one */
+	bool is_long;	    /* the line is longer than what is kept of it ... */
+	bool is_data;	    /* ... and its field is `data:` */
+	struct gw_tokens tokens;
 	bool found;
 	char word[GW_SSE_WORD_MAX]; /* its code, or its type; "" = neither */
 };
@@ -91,7 +98,8 @@ struct gw_sse_watch {
  * Sets `found` with the first error event: `event: error` (or
  * `response.failed`), data that has an `error` or is of that type, or
  * llama-server's `error:` line. Text that speaks of errors is none. Never
- * fails; a line over GW_SSE_WATCHED_MAX is judged by its beginning.
+ * fails; a line over GW_SSE_WATCHED_MAX is judged by its beginning. Tokens are
+ * found in lines of any length. Behind an error nothing is looked for.
  */
 void gw_sse_watch_init(struct gw_sse_watch *w);
 void gw_sse_watch_feed(struct gw_sse_watch *w, const char *p, size_t n);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sse_watch.c - does an upstream tell an error in its stream?
+ * sse_watch.c - does an upstream tell an error in its stream, or how many
+ * tokens there were?
  *
- * Runs for every token: a line is copied and searched for one word in quotes,
- * which no text can hold (its quotes are escaped). Only what has it is parsed.
+ * Runs for every token: a line is copied and searched for a few words in
+ * quotes, which no text can hold (its quotes are escaped). Only what has one is
+ * parsed.
  */
 #include "sse/sse.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -18,13 +21,15 @@
 void
 gw_sse_watch_init(struct gw_sse_watch *w)
 {
-	*w = (struct gw_sse_watch){.line = GW_BUF_INIT(GW_SSE_WATCHED_MAX)};
+	*w = (struct gw_sse_watch){.line = GW_BUF_INIT(GW_SSE_WATCHED_MAX),
+				   .plain = GW_BUF_INIT(GW_SSE_WATCHED_MAX)};
 }
 
 void
 gw_sse_watch_release(struct gw_sse_watch *w)
 {
 	gw_buf_release(&w->line);
+	gw_buf_release(&w->plain);
 }
 
 /* The value behind a field's name, or NULL when it is another field. */
@@ -133,6 +138,140 @@ judge_data(struct gw_sse_watch *w, const char *data, size_t len, bool certain)
 		found(w, doc);
 }
 
+/* ---- tokens ---------------------------------------------------------------
+ */
+
+/* A member of this name that is an object: some servers say `"usage":null` with
+ * every token. */
+static bool
+has_object(const char *data, const char *quoted)
+{
+	const char *p = data;
+
+	while ((p = strstr(p, quoted))) {
+		p += strlen(quoted);
+		p += strspn(p, " \t:");
+		if (*p == '{')
+			return true;
+	}
+	return false;
+}
+
+static void
+look_for_tokens(struct gw_sse_watch *w, const char *data)
+{
+	if (!has_object(data, "\"usage\"") && !has_object(data, "\"timings\""))
+		return;
+	gw_tokens_begin(&w->tokens);
+	gw_tokens_feed(&w->tokens, data, strlen(data));
+}
+
+/* What is kept of a line is full: from now on its bytes are looked at as they
+ * come, those that are kept first. */
+static void
+look_at_rest(struct gw_sse_watch *w, const char *p, size_t n)
+{
+	const char *data;
+
+	if (!w->is_long) {
+		data = value_of(w->line.data, "data:");
+		w->is_long = true;
+		w->is_data = data != NULL;
+		gw_tokens_begin(&w->tokens);
+		if (data)
+			gw_tokens_feed(&w->tokens, data, strlen(data));
+	}
+	if (w->is_data)
+		gw_tokens_feed(&w->tokens, p, n);
+}
+
+/* ---- a line ----------------------------------------------------------------
+ */
+
+/* What is looked for in data, its longest word but one byte. */
+#define WORD_REST (sizeof("\"timings\"") - 2)
+#define TOKEN_BYTES 48u /* in which lines that differ by a token do */
+
+static bool
+is_same(const char *a, const char *b)
+{
+	return memcmp(a, b, sizeof(uint64_t)) == 0;
+}
+
+/* How much of the line is as in the one before it. */
+static void
+compare(struct gw_sse_watch *w, size_t both)
+{
+	const char *p = w->line.data, *end = p + w->line.len;
+	const char *q = w->plain.data, *q_end = q + w->plain.len;
+	const size_t step = sizeof(uint64_t);
+	size_t head = 0, tail = 0;
+
+	while (head + step <= both && is_same(p + head, q + head))
+		head += step;
+	while (head + tail + step <= both &&
+	       is_same(end - tail - step, q_end - tail - step))
+		tail += step;
+	w->head = head;
+	w->tail = tail;
+}
+
+/* Nearly always it is as much as it was the last time, and not less than it
+ * could be. */
+static bool
+is_as_before(const struct gw_sse_watch *w, size_t both)
+{
+	const char *end = w->line.data + w->line.len;
+	const char *plain_end = w->plain.data + w->plain.len;
+
+	return w->head + w->tail <= both &&
+	       w->head + w->tail + TOKEN_BYTES >= both &&
+	       memcmp(w->line.data, w->plain.data, w->head) == 0 &&
+	       memcmp(end - w->tail, plain_end - w->tail, w->tail) == 0;
+}
+
+/*
+ * Has the line one of the words? The events of a stream are alike but for the
+ * token: what a line has in common with one before it, at its beginning and at
+ * its end, had none, and is not searched again.
+ */
+static bool
+has_word(struct gw_sse_watch *w)
+{
+	char *p = w->line.data, *end = p + w->line.len, behind;
+	bool found;
+	size_t both = w->line.len < w->plain.len ? w->line.len : w->plain.len;
+
+	if (both == 0)
+		w->head = w->tail = 0;
+	else if (!is_as_before(w, both))
+		compare(w, both);
+	p += w->head > WORD_REST ? w->head - WORD_REST : 0;
+	end -= w->tail > WORD_REST ? w->tail - WORD_REST : 0;
+	behind = *end;
+	*end = '\0';
+	found = strstr(p, "\"error\"") || strstr(p, "\"usage\"") ||
+		strstr(p, "\"timings\"");
+	*end = behind;
+	return found;
+}
+
+static void
+look_at_data(struct gw_sse_watch *w, const char *data)
+{
+	struct gw_buf line = w->line;
+
+	if (!w->in_error && !has_word(w)) {
+		w->line = w->plain;
+		w->plain = line;
+		return;
+	}
+	if (w->in_error || strstr(data, "\"error\""))
+		judge_data(w, data, strlen(data), w->in_error);
+	if (!w->is_long)
+		look_for_tokens(w, data);
+}
+
 static void
 end_line(struct gw_sse_watch *w)
 {
@@ -142,14 +281,14 @@ end_line(struct gw_sse_watch *w)
 		w->line.data[--w->line.len] = '\0';
 	if (w->line.len == 0)
 		w->in_error = false;
+	else if ((value = value_of(line, "data:")))
+		look_at_data(w, value);
 	else if ((value = value_of(line, "event:")))
 		w->in_error = strcmp(value, "error") == 0 ||
 			      strcmp(value, "response.failed") == 0;
 	else if ((value = value_of(line, "error:")))
 		judge_data(w, value, strlen(value), true);
-	else if ((value = value_of(line, "data:")) &&
-		 (w->in_error || strstr(value, "\"error\"")))
-		judge_data(w, value, strlen(value), w->in_error);
+	w->is_long = false;
 	gw_buf_clear(&w->line);
 }
 
@@ -164,6 +303,8 @@ gw_sse_watch_feed(struct gw_sse_watch *w, const char *p, size_t n)
 		/* Without memory it is not seen: the stream goes on. */
 		if (gw_buf_append(&w->line, p, len < room ? len : room) < 0)
 			return;
+		if (len > room)
+			look_at_rest(w, p + room, len - room);
 		if (!end)
 			return;
 		end_line(w);

@@ -16,6 +16,7 @@ struct outcome {
 	int status;
 	bool client_gone;
 	bool broken;
+	struct gw_tokens_told tokens;
 };
 
 static struct outcome
@@ -30,6 +31,7 @@ judge(const struct gw_request *r)
 			       : r->reply.status,
 		.client_gone = gone,
 		.broken = r->reply.broken || cut_off || r->relay.watch.found,
+		.tokens = gw_tokens_told(&r->relay.watch.tokens),
 	};
 }
 
@@ -50,10 +52,11 @@ count(const struct gw_request *r, const struct outcome *o)
 		gw_counters_count(c, GW_COUNT_ANSWERED_2XX, 1);
 	if (o->broken)
 		gw_counters_count(c, GW_COUNT_STREAM_BROKEN, 1);
-	if (r->relay.cache.told)
+	if (o->tokens.cached_told &&
+	    r->resolve.model->strategy == GW_AFFINITY)
 		gw_counters_count(c,
-				  r->relay.cache.tokens ? GW_COUNT_CACHE_HITS
-							: GW_COUNT_CACHE_MISSES,
+				  o->tokens.cached ? GW_COUNT_CACHE_HITS
+						   : GW_COUNT_CACHE_MISSES,
 				  1);
 }
 
@@ -135,6 +138,24 @@ queue_ms(const struct gw_request *r)
 	       1000;
 }
 
+/* A number that nobody may have told. */
+static void
+put_told(struct gw_line *l, const char *name, bool told, uint64_t n)
+{
+	if (told)
+		put_number(l, name, n);
+	else
+		put_word(l, name, "-");
+}
+
+static void
+put_tokens(struct gw_line *l, const struct gw_tokens_told *t)
+{
+	put_told(l, " tokens_in=", t->told, t->prompt);
+	put_told(l, " tokens_out=", t->told, t->completion);
+	put_told(l, " tokens_cached=", t->cached_told, t->cached);
+}
+
 static void
 put_error(struct gw_line *l, const struct gw_err *err)
 {
@@ -196,6 +217,7 @@ write_record(const struct gw_request *r, const struct outcome *o)
 	put_time(&l, " ms=", r, gw_mono_us());
 	put_attempts(&l, r, o);
 	put_number(&l, " queue_ms=", queue_ms(r));
+	put_tokens(&l, &o->tokens);
 	put_number(&l, " stream=", r->stream.events);
 	put_number(&l, " broken=", o->broken);
 	put_error(&l, &r->err);

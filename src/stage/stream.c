@@ -54,6 +54,8 @@ end_held(struct gw_request *r)
 	if (gw_reply_head(r, r->relay.status, type_of(r),
 			  (int64_t)r->relay.held.len) < 0)
 		return -1;
+	if (r->relay.held.len)
+		gw_relay_look(r, r->relay.held.data, r->relay.held.len);
 	return gw_reply_body(r, r->relay.held.data, r->relay.held.len);
 }
 
@@ -88,6 +90,8 @@ end_as_events(struct gw_request *r)
 			"the upstream of '%s' did not stream, and its "
 			"whole answer is over %u bytes",
 			r->resolve.model->alias, GW_WHOLE_MAX);
+	if (len)
+		gw_relay_look(r, r->relay.held.data, len);
 	rc = gw_sse_from_whole(&events, r->accept.endpoint->dialect,
 			       len ? r->relay.held.data : "", len);
 	if (rc == 0)

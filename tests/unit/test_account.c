@@ -209,7 +209,8 @@ record(void)
 			"node=n1 upstream_status=200 key=f44e64e7 "
 			"client=192.0.2.7 bytes_in=32 "),
 	   "record: who, what and where");
-	ok(strstr(line, " first_byte_ms=0.0 ms=5.0 attempts=n1:ok:5.0 queue_ms=0 stream=0 "
+	ok(strstr(line, " first_byte_ms=0.0 ms=5.0 attempts=n1:ok:5.0 queue_ms=0 "
+			"tokens_in=- tokens_out=- tokens_cached=- stream=0 "
 			"broken=0 error=-\n"),
 	   "record: how long and how it ended");
 	ok(strchr(line, '\n') == line + strlen(line) - 1,
@@ -305,9 +306,9 @@ caches(void)
 		{GW_AFFINITY, "application/json", "", "{\"usage\":{}}", -1, 0,
 		 0, "nothing is said"},
 		{GW_AFFINITY, "application/json", "gzip",
-		 "{\"cached_tokens\":7}", -1, 0, 0, "compressed"},
+		 "{\"usage\":{\"cached_tokens\":7}}", -1, 0, 0, "compressed"},
 		{GW_ROUND_ROBIN, "application/json", "",
-		 "{\"cached_tokens\":7}", -1, 0, 0, "another strategy"},
+		 "{\"usage\":{\"cached_tokens\":7}}", -1, 0, 0, "another strategy"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -326,6 +327,85 @@ caches(void)
 	}
 }
 
+#define USAGE "{\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2}}"
+
+/* An answer of this text, in two pieces. */
+static void
+relay_text(const char *type, const char *coding, int64_t length, int status,
+	   const char *text)
+{
+	char half[200];
+	size_t n = strlen(text) / 2;
+
+	memcpy(half, text, n);
+	half[n] = '\0';
+	up_encoding = coding;
+	up_head(status, type, length);
+	up_encoding = "";
+	up_data(half);
+	up_data(text + n);
+	logged();
+	up_done(GW_TRANSFER_OK);
+}
+
+/* What was told of tokens, wherever the bytes passed. */
+static void
+tokens(void)
+{
+	static const struct {
+		const char *type, *coding, *text;
+		int status;
+		int64_t length;
+		const char *want, *title;
+	} rows[] = {
+		{JSON, "", USAGE, 200, sizeof(USAGE) - 1,
+		 " tokens_in=4 tokens_out=2 tokens_cached=- ",
+		 "an answer that is held"},
+		{"text/plain", "", USAGE, 200, -1,
+		 " tokens_in=4 tokens_out=2 tokens_cached=- ",
+		 "one that is not"},
+		{"text/event-stream", "",
+		 "data: {\"timings\":{\"cache_n\":8,\"prompt_n\":1,"
+		 "\"predicted_n\":7}}\n\n",
+		 200, -1, " tokens_in=9 tokens_out=7 tokens_cached=8 ",
+		 "a stream"},
+		{JSON, "x-odd", USAGE, 200, sizeof(USAGE) - 1,
+		 " tokens_in=- tokens_out=- tokens_cached=- ", "compressed"},
+		{JSON, "", USAGE, 400, sizeof(USAGE) - 1,
+		 " tokens_in=- tokens_out=- tokens_cached=- ", "an error"},
+		{JSON, "", "{}", 200, 2,
+		 " tokens_in=- tokens_out=- tokens_cached=- ", "nothing"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		chain_set_up();
+		ask(CHAT, CHAT_P);
+		relay_text(rows[i].type, rows[i].coding, rows[i].length,
+			   rows[i].status, rows[i].text);
+		ok(strstr(logged(), rows[i].want) &&
+			   strcmp(got_body(), rows[i].text) == 0,
+		   "tokens: %s", rows[i].title);
+	}
+	/* A client that has its 200 gets it as events. */
+	chain_set_up();
+	config->gateway.sse_keepalive_ms = 100;
+	ask(CHAT, STREAM_P);
+	pass(101);
+	relay_text(JSON, "", sizeof(USAGE) - 1, 200, USAGE);
+	ok(last.early && strstr(logged(), " tokens_in=4 tokens_out=2 "),
+	   "tokens: a whole answer behind an early 200");
+	/* Those of an attempt that came to nothing are not told. */
+	chain_set_up();
+	ask(CHAT, CHAT_D);
+	up_head(200, JSON, 100);
+	up_data(USAGE);
+	up_done(GW_TRANSFER_BROKEN);
+	logged();
+	answer(200, "{}");
+	ok(picks == 2 && strstr(logged(), " tokens_in=- "),
+	   "tokens: only of the answer that the client gets");
+}
+
 int
 main(void)
 {
@@ -341,6 +421,7 @@ main(void)
 	record();
 	attempts();
 	caches();
+	tokens();
 	tear_down();
 	return done_testing();
 }

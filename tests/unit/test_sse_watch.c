@@ -142,6 +142,37 @@ long_lines(void)
 	long_beginnings();
 }
 
+/* Only what a line has of its own is searched: a word at each place of it, in
+ * lines that are alike but for a part of the word. */
+static void
+alike(void)
+{
+	static const char *const others[] = {"errox", "xrror", "erXor", "er",
+					     "a-long-one-before"};
+	char text[2000];
+	unsigned missed = 0, wrong = 0, n = 0;
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(others) * 40 * 40; i++) {
+		const char *other = others[i / 1600];
+		int before = (int)(i / 40 % 40), behind = (int)(i % 40);
+		size_t len = 0;
+
+		for (int k = 0; k < 4; k++) {
+			wrong += k && feed(text, len, 1000);
+			len += (size_t)snprintf(
+				text + len, sizeof(text) - len,
+				"data: {\"a\":\"%0*d\",\"%s\":1,\"b\":\"%0*d\"}\n",
+				before, k == 1, k < 3 ? other : "error", behind,
+				0);
+		}
+		missed += !feed(text, len, 1000);
+		n++;
+	}
+	ok(n == 8000 && missed == 0,
+	   "watch: a word in a line that is like those before it");
+	ok(wrong == 0, "watch: and none where there is none");
+}
+
 int
 main(void)
 {
@@ -153,6 +184,7 @@ main(void)
 	recorded("messages-stream");
 	recorded("responses-stream");
 	long_lines();
+	alike();
 	gw_sse_watch_release(&w);
 	return done_testing();
 }
