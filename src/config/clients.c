@@ -60,6 +60,13 @@ gw_nodes_open(const struct gw_config *c)
 	return !c->auth.node_api_keys.n && !c->auth.n_nodes;
 }
 
+bool
+gw_config_has_keys(const struct gw_config *c)
+{
+	return !gw_clients_open(c) || !gw_nodes_open(c) ||
+	       c->auth.operator_keys.n;
+}
+
 const struct gw_client *
 gw_client_of_key(const struct gw_config *c,
 		 const uint8_t digest[static GW_DIGEST_BYTES])

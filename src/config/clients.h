@@ -21,6 +21,10 @@
 bool gw_clients_open(const struct gw_config *c);
 bool gw_nodes_open(const struct gw_config *c);
 
+/* gw_config_has_keys - is any key or user configured with which somebody could
+ * ask this gateway: a client's, a node's, an operator's? */
+bool gw_config_has_keys(const struct gw_config *c);
+
 /*
  * gw_client_of_key - whose key is it?
  * @digest  of what was sent

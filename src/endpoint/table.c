@@ -10,6 +10,7 @@
 #define LISTED (GW_EP_CLIENT_KEY | GW_EP_OPERATOR_KEY | GW_EP_ANSWER)
 #define KEY_TELLS (GW_EP_KEY_TELLS | GW_EP_OPERATOR_KEY | GW_EP_ANSWER)
 #define FOR_NODES (GW_EP_NODE_KEY | GW_EP_DOCUMENT | GW_EP_ANSWER)
+#define FOR_OPERATORS (GW_EP_OPERATOR | GW_EP_ANSWER)
 
 /* tests/dev/check-openapi.sh reads path and method of these rows. */
 /* clang-format off */
@@ -26,6 +27,9 @@ const struct gw_endpoint gw_endpoints[] = {
 	  GW_SSE_OPENAI, "one model, if it is usable" },
 
 #include "endpoint/relayed.def"
+
+	{ "/rolemesh/status", GW_METHOD_GET, FOR_OPERATORS, gw_answer_status,
+	  GW_SSE_OPENAI, "how the gateway is doing" },
 
 	{ "/v1/nodes/register", GW_METHOD_POST, FOR_NODES, gw_answer_register,
 	  GW_SSE_OPENAI, "a node says where it is and what it serves" },

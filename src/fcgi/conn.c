@@ -226,3 +226,9 @@ gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name)
 {
 	return c->exchange ? gw_exchange_param(c->exchange, name) : NULL;
 }
+
+bool
+gw_fcgi_has_param(const struct gw_fcgi_conn *c, const char *prefix)
+{
+	return c->exchange && gw_exchange_has_param(c->exchange, prefix);
+}

@@ -175,6 +175,17 @@ gw_exchange_param(const struct gw_exchange *x, const char *name)
 	return x->all_indexed ? NULL : FCGX_GetParam(name, x->fcgx.envp);
 }
 
+bool
+gw_exchange_has_param(const struct gw_exchange *x, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	for (char **entry = x->fcgx.envp; *entry; entry++)
+		if (strncmp(*entry, prefix, len) == 0)
+			return true;
+	return false;
+}
+
 /* ---- an exchange --------------------------------------------------------- */
 
 struct gw_exchange *

@@ -60,6 +60,9 @@ void gw_exchange_read_all(struct gw_exchange *x);
  */
 const char *gw_exchange_param(const struct gw_exchange *x, const char *name);
 
+/* gw_exchange_has_param - is there one whose name begins with @prefix? */
+bool gw_exchange_has_param(const struct gw_exchange *x, const char *prefix);
+
 /*
  * gw_exchange_write - write bytes of the answer now, in one write(2).
  * @n     at most GW_EXCHANGE_CHUNK

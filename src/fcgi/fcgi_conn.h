@@ -117,6 +117,12 @@ unsigned gw_fcgi_unfinished(const struct gw_fcgi_front *f);
 const char *gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name);
 
 /*
+ * gw_fcgi_has_param - does the request have a parameter whose name begins so?
+ * @prefix  "HTTP_X_FORWARDED_": also of no value. Looks at all of them.
+ */
+bool gw_fcgi_has_param(const struct gw_fcgi_conn *c, const char *prefix);
+
+/*
  * gw_fcgi_params_clean - may parameters be put into a header or a log line?
  * False when one of what the client sent (HTTP_*, CONTENT_*, REQUEST_*)
  * holds a control byte other than a tab. No web server lets that

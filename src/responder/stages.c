@@ -11,7 +11,7 @@
 
 /* The place of the stage that REPICK goes to; a stage in front of it moves it. */
 enum {
-	PICK_NODE = 9
+	PICK_NODE = 10
 };
 
 static const struct gw_stage stages[] = {
@@ -19,6 +19,7 @@ static const struct gw_stage stages[] = {
 	{"check_origin", gw_stage_check_origin, GW_STAGE_ALWAYS},
 	{"authenticate", gw_stage_authenticate,
 	 GW_EP_CLIENT_KEY | GW_EP_NODE_KEY | GW_EP_KEY_TELLS},
+	{"check_operator", gw_stage_check_operator, GW_EP_OPERATOR},
 	{"admit", gw_stage_admit, GW_STAGE_ALWAYS},
 	{"limit_client", gw_stage_limit_client, GW_EP_RELAY},
 	{"receive", gw_stage_receive, GW_EP_DOCUMENT | GW_EP_RELAY},

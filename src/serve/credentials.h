@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/cleanup.h"
+
 struct gw_request;
 
 #define GW_KEYS_SENT_MAX 2
@@ -24,6 +26,17 @@ struct gw_request;
  */
 size_t gw_keys_sent(const struct gw_request *r,
 		    const char *keys[GW_KEYS_SENT_MAX]);
+
+/*
+ * gw_password_sent - the password of HTTP Basic, whatever the user's name, where
+ * a request carries no key (gw_keys_sent() is 0). A browser that has asked its
+ * user for it sends it by itself with whatever any page asks of this gateway.
+ * @out, @cap  gets it, with a zero byte; one of @cap bytes or more is none, nor
+ *             is an empty one or one with a zero byte in it
+ * True: there is one. The caller wipes @out, also where there is none.
+ */
+GW_MUSTCHECK bool gw_password_sent(const struct gw_request *r, char *out,
+				   size_t cap);
 
 /*
  * gw_user_let_in - the user whom the web server let in, or NULL: none, or what

@@ -35,8 +35,11 @@ enum gw_endpoint_flag {
 	GW_EP_PROBED = 1 << 9,	   /* the same, where a gateway asks */
 	GW_EP_OPERATOR_KEY = 1 << 10, /* authenticate: an operator's key will
 				       * do as well as a client's */
-	GW_EP_KEY_TELLS = 1 << 11 /* authenticate: needs no key, but who shows
-				   * one is told more */
+	GW_EP_KEY_TELLS = 1 << 11, /* authenticate: needs no key, but who shows
+				    * one is told more */
+	GW_EP_OPERATOR = 1 << 12 /* check_operator: an operator's key and no
+				  * other, or this host where no keys are
+				  * configured; no CORS */
 };
 
 /* What the rows of relayed.def have in common. */

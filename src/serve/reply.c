@@ -143,12 +143,30 @@ retry_after(const struct gw_err *err, struct gw_buf *b)
 	return seconds ? gw_buf_printf(b, "Retry-After: %u\r\n", seconds) : 0;
 }
 
+static bool
+is_operators(const struct gw_request *r)
+{
+	return r->accept.endpoint &&
+	       r->accept.endpoint->flags & GW_EP_OPERATOR;
+}
+
+/* What an operator sees stays with whoever showed the key. */
+static int
+operator_headers(const struct gw_request *r, struct gw_buf *b)
+{
+	return is_operators(r)
+		       ? gw_buf_puts(b, "Cache-Control: no-store\r\n"
+					"X-Content-Type-Options: nosniff\r\n")
+		       : 0;
+}
+
 static int
 error_headers(const struct gw_request *r, int status, struct gw_buf *b)
 {
 	if (status == 401 && r->err.code == GW_ERR_INVALID_API_KEY &&
-	    gw_buf_puts(b, "WWW-Authenticate: Bearer realm=\"rolemesh\"\r\n") <
-		    0)
+	    gw_buf_join(b, "WWW-Authenticate: ",
+			is_operators(r) ? "Basic" : "Bearer",
+			" realm=\"rolemesh\"\r\n", NULL) < 0)
 		return -1;
 	if (status == 405 && r->accept.allow[0] &&
 	    gw_buf_printf(b, "Allow: %s\r\n", r->accept.allow) < 0)
@@ -259,6 +277,7 @@ gw_reply_head(struct gw_request *r, int status, const char *content_type,
 	    route_headers(r, &b) < 0 || error_headers(r, status, &b) < 0 ||
 	    gw_rate_told_headers(&r->rate, &b) < 0 ||
 	    gw_server_timing(r, &b) < 0 ||
+	    operator_headers(r, &b) < 0 ||
 	    connection_headers(r, &b) < 0 || cors_headers(r, &b) < 0 ||
 	    preflight_headers(r, &b) < 0 || gw_buf_puts(&b, "\r\n") < 0)
 		return gw_err_set(&r->err, GW_ERR_INTERNAL, 0,

@@ -163,6 +163,25 @@ is_websocket(const struct gw_request *r)
 	       gw_fcgi_param(r->conn, "HTTP_SEC_WEBSOCKET_VERSION");
 }
 
+/* Is what is found there an operator's, whatever the method? No page of another
+ * origin has any use for its answers. */
+static bool
+is_operators(const struct gw_request *r)
+{
+	static const enum gw_method served[] = {GW_METHOD_GET, GW_METHOD_POST};
+	char allow[sizeof(r->accept.allow)];
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(served); i++) {
+		const struct gw_endpoint *e = gw_endpoint_find(
+			r->worker->endpoints, r->worker->n_endpoints,
+			r->accept.path, served[i], allow, sizeof(allow));
+
+		if (e && e->flags & GW_EP_OPERATOR)
+			return true;
+	}
+	return false;
+}
+
 static enum gw_step
 no_endpoint(struct gw_request *r)
 {
@@ -174,7 +193,9 @@ no_endpoint(struct gw_request *r)
 			   "there is no endpoint at %s", path);
 		return GW_FINISH;
 	}
-	if (is_preflight(r)) {
+	if (is_operators(r))
+		r->accept.cors_origin = NULL;
+	else if (is_preflight(r)) {
 		if (gw_reply_head(r, 204, NULL, -1) == 0)
 			gw_reply_end(r);
 		return GW_FINISH;
@@ -186,7 +207,7 @@ no_endpoint(struct gw_request *r)
 			   path);
 		return GW_FINISH;
 	}
-	if (r->accept.method == GW_METHOD_OPTIONS &&
+	if (r->accept.method == GW_METHOD_OPTIONS && !is_operators(r) &&
 	    r->worker->keys.cors_origins)
 		gw_err_set(&r->err, GW_ERR_METHOD_NOT_ALLOWED, 0,
 			   "%s answers OPTIONS only to a preflight from one of "
@@ -220,6 +241,8 @@ gw_stage_accept(struct gw_request *r)
 		r->accept.method, r->accept.allow, sizeof(r->accept.allow));
 	if (!r->accept.endpoint)
 		return no_endpoint(r);
+	if (r->accept.endpoint->flags & GW_EP_OPERATOR)
+		r->accept.cors_origin = NULL;
 	/* Before any key is asked for: our own request may well lack one. */
 	return gw_via_read(gw_fcgi_param(r->conn, "HTTP_X_ROLEMESH_VIA"),
 			   r->worker->via, r->accept.via, &r->err) < 0

@@ -11,45 +11,11 @@
 #include <strings.h>
 
 #include "config/clients.h"
-#include "config/url.h"
 #include "fcgi/fcgi_conn.h"
 #include "serve/credentials.h"
+#include "serve/web_page.h"
 #include "serve/worker.h"
 #include "stage/stage.h"
-
-#define HOST_MAX 256
-
-/* Behind the host of an origin stands a port or nothing. */
-static bool
-ends_there(const char *p)
-{
-	return !*p ||
-	       (*p == ':' && p[1] && !p[1 + strspn(p + 1, "0123456789")]);
-}
-
-/* SCHEME://HOST[:PORT]; a page of this machine may do what its user may. */
-static bool
-is_local(const char *origin)
-{
-	const char *host = strstr(origin, "://");
-	char name[HOST_MAX];
-	size_t len;
-
-	if (!host || host == origin)
-		return false;
-	host += 3;
-	len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
-	if (len >= sizeof(name) || len > strlen(host) ||
-	    !ends_there(host + len))
-		return false;
-	if (len > 0 && host[len - 1] == '.') /* of a name that is absolute */
-		len--;
-	memcpy(name, host, len);
-	name[len] = '\0';
-	/* RFC 6761: browsers ask nobody for names below localhost. */
-	return gw_host_is_loopback(name) ||
-	       (len > 10 && strcasecmp(name + len - 10, ".localhost") == 0);
-}
 
 static bool
 any_origin_listed(const struct gw_keys *allowed)
@@ -69,7 +35,7 @@ is_foreign(const struct gw_request *r)
 	const char *site = gw_fcgi_param(r->conn, "HTTP_SEC_FETCH_SITE");
 
 	if (origin)
-		return !r->accept.cors_origin && !is_local(origin);
+		return !r->accept.cors_origin && !gw_origin_is_local(origin);
 	return site && strcasecmp(site, "cross-site") == 0 &&
 	       !any_origin_listed(&r->config->gateway.cors_origins);
 }
@@ -92,7 +58,9 @@ gw_stage_check_origin(struct gw_request *r)
 	bool open = flags & GW_EP_NODE_KEY ? gw_nodes_open(r->config)
 					   : gw_clients_open(r->config);
 
-	if (!(open || is_users(r)) || flags & GW_EP_ANYONE || !is_foreign(r))
+	/* Those for operators have rules of their own. */
+	if (!(open || is_users(r)) || flags & (GW_EP_ANYONE | GW_EP_OPERATOR) ||
+	    !is_foreign(r))
 		return GW_NEXT;
 	gw_err_set(&r->err, GW_ERR_FORBIDDEN_ORIGIN, 0,
 		   "web pages of other origins are not served where %s; %s "

@@ -20,6 +20,7 @@ struct reg;
 enum gw_step gw_stage_accept(struct gw_request *r);
 enum gw_step gw_stage_check_origin(struct gw_request *r);
 enum gw_step gw_stage_authenticate(struct gw_request *r);
+enum gw_step gw_stage_check_operator(struct gw_request *r);
 enum gw_step gw_stage_admit(struct gw_request *r);
 enum gw_step gw_stage_limit_client(struct gw_request *r);
 enum gw_step gw_stage_receive(struct gw_request *r);

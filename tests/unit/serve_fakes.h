@@ -136,6 +136,15 @@ gw_fcgi_param(const struct gw_fcgi_conn *c, const char *name)
 	return NULL;
 }
 
+bool
+gw_fcgi_has_param(const struct gw_fcgi_conn *c, const char *prefix)
+{
+	for (size_t i = 0; i < c->n_params; i++)
+		if (strncmp(c->param[i][0], prefix, strlen(prefix)) == 0)
+			return true;
+	return false;
+}
+
 int
 gw_fcgi_write(struct gw_fcgi_conn *c, const void *p, size_t n)
 {

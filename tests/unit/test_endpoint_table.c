@@ -18,6 +18,7 @@ STAND_IN(gw_answer_health)
 STAND_IN(gw_answer_ready)
 STAND_IN(gw_answer_models)
 STAND_IN(gw_answer_model)
+STAND_IN(gw_answer_status)
 STAND_IN(gw_answer_register)
 STAND_IN(gw_answer_heartbeat)
 STAND_IN(gw_answer_deregister)
@@ -60,6 +61,9 @@ each_row_is_found_and_consistent(void)
 		ok((strncmp(path, "/v1/nodes/", 10) == 0) ==
 			   !!(e->flags & GW_EP_NODE_KEY),
 		   "table: %s takes a node key only below /v1/nodes/", path);
+		ok((strncmp(path, "/rolemesh/", 10) == 0) ==
+			   !!(e->flags & GW_EP_OPERATOR),
+		   "table: %s is for operators only below /rolemesh/", path);
 	}
 }
 
