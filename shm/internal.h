@@ -317,6 +317,12 @@ void reg_queue_clear(struct reg *r);
 /* Numbers go on where they were: who moves keeps his. */
 void reg_queue_carry(const struct reg *from, struct reg *to);
 
+/* ---- recorder.c
+ * -------------------------------------------------------------- */
+
+/* Records keep their numbers; where the new segment has one, that stays. */
+void reg_recorder_carry(const struct reg *from, struct reg *to);
+
 /* ---- wake.c
  * ------------------------------------------------------------------ */
 

@@ -20,12 +20,13 @@
 #include "words_queue.h"
 
 #define REG_MAGIC UINT64_C(0x31474552484d4c52) /* "RLMHREG1" in memory */
-#define REG_LAYOUT_VERSION 4u
+#define REG_LAYOUT_VERSION 5u
 #define REG_READY UINT64_C(0x5944414552474552) /* "REGREADY" in memory */
 
 #define REG_GAUGES_MAX 8
 #define REG_ONCE_MAX 16
 #define REG_BLOCK_WORDS 63 /* 64-bit words of payload in one block */
+#define REG_RECORD_WORDS 61 /* 64-bit words of bytes in one record */
 #define REG_PREFIX_WAYS 8  /* entries that a hash can have */
 #define REG_LINE_BYTES 64  /* what two writers must not share */
 
@@ -64,7 +65,10 @@ struct reg_header {
 
 	_Atomic uint64_t mark;	 /* reg_mark(): who waits is below */
 	_Atomic uint64_t number; /* of the one that joined last */
-	uint64_t padding4[14];
+	uint64_t padding4[6];
+
+	_Atomic uint64_t recorded; /* number of the newest record */
+	uint64_t padding5[7];
 };
 
 /* One attached process. Only its owner writes behind the first line. */
@@ -148,6 +152,13 @@ struct reg_prefix {
 	_Atomic uint64_t value; /* 0 = free */
 };
 
+/* One of the ring. Who overtook whom while it was written, the check tells. */
+struct reg_record {
+	_Atomic uint64_t state; /* its number, and: it is being written */
+	_Atomic uint64_t check; /* of number and words */
+	_Atomic uint64_t words[1 + REG_RECORD_WORDS]; /* first: its bytes */
+};
+
 /* A piece of a payload; `owner` says of which one, 0 = of none yet. */
 struct reg_block {
 	_Atomic uint32_t next; /* index of the next piece, 0 = the last one */
@@ -168,6 +179,7 @@ struct reg_segment {
 	struct reg_wait waits[REG_WAITERS_MAX];
 	struct reg_prefix prefixes[REG_PREFIXES_MAX];
 	_Atomic uint32_t prefix_ticks[REG_PREFIXES_MAX]; /* their last use */
+	struct reg_record records[REG_RECORDS_MAX];
 	struct reg_block blocks[]; /* block 0 is never used: 0 = none */
 };
 
@@ -190,6 +202,8 @@ _Static_assert(offsetof(struct reg_header, write_count) == 192,
 	       "writers' line");
 _Static_assert(offsetof(struct reg_header, once) == 256, "once words");
 _Static_assert(offsetof(struct reg_header, mark) == 384, "waiters' line");
+_Static_assert(offsetof(struct reg_header, recorded) == 448,
+	       "recorders' line");
 _Static_assert(sizeof(pthread_mutex_t) <= REG_LINE_BYTES, "mutex fits");
 _Static_assert(sizeof(struct reg_row) == 512, "row");
 _Static_assert(offsetof(struct reg_row, counters) == 64, "counters' lines");
@@ -200,6 +214,8 @@ _Static_assert(sizeof(struct reg_told) == 16, "told");
 _Static_assert(sizeof(struct reg_place) == REG_LINE_BYTES, "place");
 _Static_assert(sizeof(struct reg_wait) == REG_LINE_BYTES, "waiter");
 _Static_assert(sizeof(struct reg_prefix) == 16, "prefix");
+_Static_assert(sizeof(struct reg_record) == 512, "record");
+_Static_assert(REG_RECORD_BYTES == 8 * REG_RECORD_WORDS, "a record's bytes");
 _Static_assert(sizeof(struct reg_block) == 512, "block");
 _Static_assert(sizeof(struct reg_head) == 24, "head");
 _Static_assert(offsetof(struct reg_segment, rows) == 512, "byte map");
@@ -214,7 +230,8 @@ _Static_assert(offsetof(struct reg_segment, waits) == 4522496, "byte map");
 _Static_assert(offsetof(struct reg_segment, prefixes) == 5571072, "byte map");
 _Static_assert(offsetof(struct reg_segment, prefix_ticks) == 6619648,
 	       "byte map");
-_Static_assert(offsetof(struct reg_segment, blocks) == 6881792, "byte map");
+_Static_assert(offsetof(struct reg_segment, records) == 6881792, "byte map");
+_Static_assert(offsetof(struct reg_segment, blocks) == 8978944, "byte map");
 _Static_assert(sizeof(_Atomic uint64_t) == 8, "atomics are plain words");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomics need no hidden lock");
 _Static_assert(REG_ROWS_MAX <= 1 << 10, "a row number has 10 bits");

@@ -205,6 +205,7 @@ carry(struct reg *from, struct reg *to, struct reg_move *what,
 	reg_candidate_carry(from, to);
 	reg_prefix_carry(from, to);
 	reg_queue_carry(from, to);
+	reg_recorder_carry(from, to);
 	reg_unlock(to);
 	REG_CRASH_POINT();
 	atomic_store_explicit(&from->seg->header.left, 1, memory_order_release);

@@ -29,7 +29,7 @@
 
 #define REG_MUSTCHECK __attribute__((warn_unused_result))
 
-#define REG_DEFAULT_BYTES (16u << 20) /* of a segment, all of it allocated */
+#define REG_DEFAULT_BYTES (18u << 20) /* of a segment, all of it allocated */
 #define REG_NODES_MAX 4096	/* nodes, fresh and stale together */
 #define REG_NODE_ID_MAX 128	/* bytes of a node id, without '\0' */
 #define REG_PAYLOAD_MAX (512u << 10) /* bytes of one payload */
@@ -375,5 +375,6 @@ REG_MUSTCHECK int reg_verify(const struct reg *r, struct reg_err *err);
 
 #include "reg_candidate.h" /* places that can serve, and what runs there */
 #include "reg_queue.h"	   /* who waits for one, and how often somebody comes */
+#include "reg_recorder.h"  /* what happened last */
 
 #endif

@@ -291,6 +291,29 @@ print_prefixes(const struct reg *r)
 		printf("prefixes %u\n", n);
 }
 
+/* What they say is the program's. */
+static void
+print_records(const struct reg *r, bool payloads)
+{
+	uint64_t newest = reg_recorder_newest(r), n = 0;
+	uint64_t number = newest < REG_RECORDS_MAX ? 0
+						   : newest - REG_RECORDS_MAX;
+	char bytes[REG_RECORD_BYTES];
+
+	while (number++ < newest) {
+		size_t len = reg_recorder_read(r, number, bytes);
+
+		n += len > 0;
+		if (!payloads || !len)
+			continue;
+		printf("record %" PRIu64 " %zu bytes: ", number, len);
+		print_text(bytes, len);
+		putchar('\n');
+	}
+	if (newest)
+		printf("records %" PRIu64 " of %" PRIu64 "\n", n, newest);
+}
+
 static int
 print_verdict(const struct reg *r)
 {
@@ -337,6 +360,7 @@ main(int argc, char **argv)
 	print_candidates(r);
 	print_waiters(r);
 	print_prefixes(r);
+	print_records(r, payloads);
 	status = print_verdict(r);
 	reg_segment_close(r);
 	free(r);

@@ -45,6 +45,8 @@ shape(void)
 		sizeof(struct reg_wait),
 		REG_WAITERS_MAX,
 		REG_PREFIXES_MAX,
+		sizeof(struct reg_record),
+		REG_RECORDS_MAX,
 	};
 
 	return gw_hash(sizes, sizeof(sizes));

@@ -252,6 +252,21 @@ check_waits(const struct reg *r, struct reg_err *err)
 	return 0;
 }
 
+/* A record lies where its number says, and was counted before it was begun. */
+static int
+check_records(const struct reg *r, struct reg_err *err)
+{
+	for (uint32_t i = 0; i < REG_RECORDS_MAX; i++) {
+		uint64_t state = atomic_load(&r->seg->records[i].state);
+
+		if (state >> 1 > atomic_load(&r->seg->header.recorded))
+			return violation(err, "a record of the future", i);
+		if (state && (state >> 1) % REG_RECORDS_MAX != i)
+			return violation(err, "a record at another's place", i);
+	}
+	return 0;
+}
+
 static int
 check_nodes(const struct reg *r, struct reg_err *err)
 {
@@ -285,7 +300,8 @@ reg_check(const struct reg *r, struct reg_err *err)
 	    atomic_load(&h->ready) != REG_READY)
 		return violation(err, "the header is overwritten", 0);
 	if (check_nodes(r, err) || check_turns(r, err) ||
-	    check_leases(r, err) || check_keys(r, err) || check_waits(r, err))
+	    check_leases(r, err) || check_keys(r, err) || check_waits(r, err) ||
+	    check_records(r, err))
 		return -1;
 	return 0;
 }

@@ -61,7 +61,7 @@ static struct reg *
 registry(void)
 {
 	struct reg_err err = {0};
-	struct reg *r = reg_open(shm_name, 8u << 20, &err);
+	struct reg *r = reg_open(shm_name, 12u << 20, &err);
 
 	if (!r) {
 		printf("Bail out! %s\n", err.msg);

@@ -88,7 +88,7 @@ begin(unsigned n)
 	config->gateway.probe_timeout_ms = 1000;
 	config->auth.upstream_node_key = strdup("key");
 	routing.worker = worker;
-	routing.reg = reg_open(shm_name, 8u << 20, &err);
+	routing.reg = reg_open(shm_name, 12u << 20, &err);
 	if (!routing.reg) {
 		printf("Bail out! %s\n", err.msg);
 		exit(1);

@@ -78,7 +78,7 @@ nodes(unsigned n)
 	end_registry();
 	memset(&routing, 0, sizeof(routing));
 	routing.worker = worker;
-	routing.reg = reg_open(shm_name, 8u << 20, &err);
+	routing.reg = reg_open(shm_name, 12u << 20, &err);
 	if (!routing.reg) {
 		printf("Bail out! %s\n", err.msg);
 		exit(1);

@@ -41,6 +41,7 @@ static const struct part parts[] = {
 	PART(waits),
 	PART(prefixes),
 	PART(prefix_ticks),
+	PART(records),
 	{"blocks", offsetof(struct reg_segment, blocks), REG_SEGMENT_MIN},
 	{"all", offsetof(struct reg_segment, rows), REG_SEGMENT_MIN},
 };

@@ -80,11 +80,22 @@ know(struct reg *r)
 	reg_candidate_busy(r, c, 8000);
 	reg_candidate_byte(r, c, 900);
 	reg_prefix_put(r, 77, 78, 1000);
+	reg_recorder_put(r, "first", 5);
+	reg_recorder_put(r, "second", 6);
 	for (int i = 0; i < 3; i++)
 		reg_rate_take(r, c, 4, NOW_US, &rate);
 	reg_rate_take(r, queue, 4, NOW_US, &rate);
 	reg_queue_moved(r, queue, 1000, 4000);
 	reg_queue_join(r, &w);
+}
+
+static bool
+recorded(struct reg *r, uint64_t number, const char *text)
+{
+	char bytes[REG_RECORD_BYTES];
+	size_t n = reg_recorder_read(r, number, bytes);
+
+	return n == strlen(text) && memcmp(bytes, text, n) == 0;
 }
 
 static bool
@@ -98,6 +109,9 @@ is_known(struct reg *r)
 	struct reg_rate rate;
 	size_t at;
 
+	if (reg_recorder_newest(r) < 2 || !recorded(r, 1, "first") ||
+	    !recorded(r, 2, "second"))
+		return false;
 	reg_candidate_read(r, c, 16000, &s);
 	reg_rate_look(r, c, 4, NOW_US, &rate);
 	c = reg_candidate_find(r, QUEUE);
@@ -200,6 +214,7 @@ test_merge(void)
 		reg_rate_take(fresh, there, 4, NOW_US, &rate);
 	atomic_store(&fresh->seg->header.number, 7);
 	reg_prefix_put(fresh, 77, 79, 3000);
+	reg_recorder_put(fresh, "there", 5);
 	if (reg_lease_take(r, c, 0, NULL) < 0)
 		ok(false, "a lease");
 	add(fresh, "x", "record-x", 3000);
@@ -230,6 +245,10 @@ test_merge(void)
 	ok(s.failures == 1 && !s.ejected && s.busy_until_ms == 8000,
 	   "merge: what is known of a candidate there stays");
 	ok(reg_prefix_find(r, &hash, 1, &at) == 79, "merge: ... of a prefix");
+	ok(recorded(r, 1, "there") && recorded(r, 2, "second"),
+	   "merge: ... a record, and the others come");
+	reg_recorder_put(r, "next", 4);
+	ok(recorded(r, 3, "next"), "merge: ... before the next one");
 	reg_rate_look(r, there, 4, NOW_US, &rate);
 	is_int(rate.remaining, 1, "merge: of two buckets the emptier one");
 	reg_rate_look(r, reg_candidate_find(r, QUEUE), 4, NOW_US, &rate);

@@ -48,7 +48,7 @@ test_default_room(void)
 	struct reg *r;
 	int failed = 0;
 
-	ok(REG_DEFAULT_BYTES <= 16u << 20, "room: 16 MiB by default");
+	ok(REG_DEFAULT_BYTES <= 18u << 20, "room: 18 MiB by default");
 	seg_new();
 	r = seg_open(0);
 	for (int i = 0; i < REG_NODES_MAX; i++) {

@@ -38,7 +38,7 @@ static struct reg *
 open_reg(const char *name)
 {
 	struct reg_err err = {0};
-	struct reg *reg = reg_open(name, 8u << 20, &err);
+	struct reg *reg = reg_open(name, 12u << 20, &err);
 
 	if (!reg) {
 		printf("Bail out! %s\n", err.msg);
