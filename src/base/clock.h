@@ -31,6 +31,16 @@ gw_mono_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/* gw_wall_ms - milliseconds since the Unix epoch. */
+static inline int64_t
+gw_wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 /* gw_wall_s - seconds since the Unix epoch. */
 static inline int64_t
 gw_wall_s(void)

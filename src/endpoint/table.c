@@ -30,6 +30,9 @@ const struct gw_endpoint gw_endpoints[] = {
 
 	{ "/rolemesh/status", GW_METHOD_GET, FOR_OPERATORS, gw_answer_status,
 	  GW_SSE_OPENAI, "how the gateway is doing" },
+	{ "/rolemesh/requests", GW_METHOD_GET, FOR_OPERATORS,
+	  gw_answer_requests,
+	  GW_SSE_OPENAI, "the last requests, and how they went" },
 
 	{ "/v1/nodes/register", GW_METHOD_POST, FOR_NODES, gw_answer_register,
 	  GW_SSE_OPENAI, "a node says where it is and what it serves" },

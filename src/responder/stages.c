@@ -5,6 +5,7 @@
 
 #include "responder/stages.h"
 #include "endpoint/models.h"
+#include "endpoint/requests.h"
 #include "routing/availability.h"
 #include "routing/routing.h"
 #include "routing/states.h"
@@ -56,6 +57,8 @@ release(struct gw_request *r)
 	gw_routed(r)->availability = NULL;
 	gw_listing_free(gw_routed(r)->listing);
 	gw_routed(r)->listing = NULL;
+	gw_recorded_free(gw_routed(r)->recorded);
+	gw_routed(r)->recorded = NULL;
 }
 
 const struct gw_pipeline gw_pipeline = {
@@ -68,5 +71,6 @@ const struct gw_pipeline gw_pipeline = {
 	.may_leave = gw_failover_may_leave,
 	.failover = &gw_failover,
 	.release = release,
+	.record = gw_record_request,
 	.ended = gw_limit_client_release,
 };

@@ -20,6 +20,7 @@
 struct gw_availability;
 struct gw_listing;
 struct gw_prober;
+struct gw_recorded;
 
 #define GW_POLICIES_MAX 4 /* enum gw_strategy has as many */
 
@@ -113,6 +114,7 @@ struct gw_routed {
 	struct gw_picked pick;
 	struct gw_availability *availability; /* endpoints: models, ready */
 	struct gw_listing *listing;	      /* endpoint models */
+	struct gw_recorded *recorded;	      /* endpoint requests */
 };
 
 static inline struct gw_routing *

@@ -57,6 +57,16 @@ struct gw_failover {
 	bool (*leaves_line)(struct gw_request *r, uint32_t *again_ms);
 };
 
+/* How a request ended, as stage account tells it. */
+struct gw_end {
+	int status; /* 499: the client was gone */
+	bool client_gone;
+	bool broken;
+	const char *last_result; /* of the attempt that was under way; static */
+	uint64_t queue_ms;	 /* it waited for its turn */
+	struct gw_tokens_told tokens; /* that the upstream told of */
+};
+
 /* What a program does with its requests. Static. */
 struct gw_pipeline {
 	const struct gw_stage *stages;
@@ -81,6 +91,9 @@ struct gw_pipeline {
 	 * upstream above all: before another upstream is chosen, and when the
 	 * request ends, however it ends. NULL = nothing. */
 	void (*release)(struct gw_request *r);
+	/* It has ended: keep what is worth keeping. Behind the access record;
+	 * NULL = nothing. */
+	void (*record)(const struct gw_request *r, const struct gw_end *end);
 	/* Let go of what it held for all of its life, whichever upstreams it
 	 * had: when the request ends, behind release. NULL = nothing. */
 	void (*ended)(struct gw_request *r);

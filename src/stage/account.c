@@ -240,5 +240,13 @@ gw_stage_account(struct gw_request *r)
 	o = judge(r);
 	count(r, &o);
 	write_record(r, &o);
+	if (r->worker->pipeline->record)
+		r->worker->pipeline->record(
+			r, &(struct gw_end){.status = o.status,
+					    .client_gone = o.client_gone,
+					    .broken = o.broken,
+					    .last_result = last_result(r, &o),
+					    .queue_ms = queue_ms(r),
+					    .tokens = o.tokens});
 	return GW_FINISH;
 }

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "serve/step.h"
 
+struct gw_end;
 struct gw_request;
 struct reg;
 
@@ -65,6 +66,10 @@ void gw_pick_move(struct gw_request *r, struct reg *to);
 /* gw_pick_release - let the candidate go that pick_node chose, if any; a trial
  * that it was ends without a verdict. */
 void gw_pick_release(struct gw_request *r);
+
+/* gw_record_request - a request that was for a model goes into the registry's
+ * recorder, where GET /rolemesh/requests finds it. Copies; cannot fail. */
+void gw_record_request(const struct gw_request *r, const struct gw_end *end);
 
 /* gw_limit_client_move - the registry moves: have the request hold its place among
  * its client's in @to. */

@@ -3,6 +3,8 @@
 #
 # 980-operators.bats - what is for operators: whose key opens it, how a browser gets
 # in, and who may look where there are no keys. Behind every web server.
+#
+# shellcheck disable=SC2154 # set by the helpers
 
 load helpers/all
 load helpers/webservers
