@@ -15,6 +15,7 @@
 #include "config/watch.h"
 #include "endpoint/table.h"
 #include "probe/prober.h"
+#include "responder/first_config.h"
 #include "responder/follow.h"
 #include "responder/shared_counters.h"
 #include "responder/stages.h"
@@ -47,21 +48,12 @@ struct gw_responder {
 /* ---- configuration ------------------------------------------------------- */
 
 static void
-log_findings(const struct gw_diag *diag)
-{
-	for (size_t i = 0; i < diag->n; i++)
-		gw_log_told(diag->items[i].warning ? GW_EV_CONFIG_WARNING
-						   : GW_EV_CONFIG_BROKEN,
-			    "finding", diag->items[i].text);
-}
-
-static void
 report_broken(struct gw_responder *p, const struct gw_diag *diag,
 	      uint64_t fingerprint)
 {
 	/* One of the processes says it, not each of them. */
 	if (reg_once(p->routing.reg, ONCE_CONFIG, fingerprint))
-		log_findings(diag);
+		gw_log_findings(diag);
 }
 
 static void
@@ -219,56 +211,6 @@ watch_signals(struct gw_responder *p)
 	ev_timer_start(loop, &p->spawner_check);
 }
 
-/* A responder that starts during a broken edit serves the last good files. */
-static struct gw_config *
-load_last_good(const struct gw_instance *in)
-{
-	char names[GW_INSTANCE_FILES_MAX][512];
-	const char *paths[GW_INSTANCE_FILES_MAX];
-	struct gw_diag diag = {0};
-	struct gw_config *c = NULL;
-	bool fits = true;
-
-	if (!in->last_good)
-		return NULL;
-	for (size_t i = 0; i < in->n_paths; i++) {
-		int n = snprintf(names[i], sizeof(names[i]), "%s/%zu.yaml",
-				 in->last_good, i);
-
-		fits = fits && n > 0 && (size_t)n < sizeof(names[i]);
-		paths[i] = names[i];
-	}
-	if (fits)
-		c = gw_config_load(paths, in->n_paths, &diag);
-	gw_diag_release(&diag);
-	return c;
-}
-
-static struct gw_config *
-load_config(struct gw_instance *in, struct gw_err *err)
-{
-	gw_auto_diag struct gw_diag diag = {0};
-	struct gw_config *c = gw_config_load((const char *const *)in->paths,
-					     in->n_paths, &diag);
-
-	if (c)
-		return c;
-	c = load_last_good(in);
-	if (!c) {
-		gw_diag_print(&diag, stderr);
-		gw_err_set(err, GW_ERR_INVALID_REQUEST, 0,
-			   "the configuration has %zu error(s)", diag.errors);
-		return NULL;
-	}
-	/* Others read it long since. */
-	gw_log_set_format(c->gateway.log_format);
-	log_findings(&diag);
-	gw_log(GW_EV_CONFIG_BROKEN, NULL,
-	       "errors=%zu doing=\"using the last files that loaded\"",
-	       diag.errors);
-	return c;
-}
-
 static struct reg *
 open_registry(const struct gw_instance *in, struct gw_err *err)
 {
@@ -403,7 +345,7 @@ gw_responder_new(struct gw_instance *instance, struct gw_err *err)
 		gw_err_set(err, GW_ERR_INTERNAL, ENOMEM, "out of memory");
 		return NULL;
 	}
-	setup.config = load_config(instance, err);
+	setup.config = gw_first_config(instance, err);
 	if (setup.config)
 		gw_log_set_format(setup.config->gateway.log_format);
 	if (setup.config)
