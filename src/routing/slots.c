@@ -370,6 +370,20 @@ gw_slots_assign(struct gw_slots *s, struct gw_routing *routing,
 	return assign(s, now_ms) ? 0 : -1;
 }
 
+bool
+gw_slots_has_free(const struct gw_slots *s, size_t i)
+{
+	const struct gw_queue_use *q;
+
+	if (s->where[i] >= s->n_queues)
+		return false;
+	q = &s->queues[s->where[i]];
+	for (uint32_t c = 0; c < q->n_candidates; c++)
+		if (s->free[s->uses[s->at[s->where[i]].first + c]] > 0)
+			return true;
+	return false;
+}
+
 const uint32_t *
 gw_slots_positions(struct gw_slots *s, uint64_t now_ms)
 {

@@ -77,6 +77,10 @@ GW_MUSTCHECK int gw_slots_assign(struct gw_slots *s, struct gw_routing *routing,
 				 const struct gw_request *asks,
 				 uint64_t now_ms);
 
+/* gw_slots_has_free - after gw_slots_assign(): is a slot free, for whomever,
+ * where the @i-th waiter could be served? */
+bool gw_slots_has_free(const struct gw_slots *s, size_t i);
+
 /* gw_slots_positions - by waiter, its place in its queue from 1; valid until
  * the next reading. NULL: no memory. */
 const uint32_t *gw_slots_positions(struct gw_slots *s, uint64_t now_ms);

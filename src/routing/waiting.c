@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* waiting.c - see waiting.h. Resumes requests; what becomes of them there, it
- * does not know. */
+/* waiting.c - see waiting.h. Resumes requests, whatever becomes of them. */
 #include "routing/waiting.h"
 
 #include <stdlib.h>
@@ -19,8 +18,7 @@ become_due(struct gw_waiting *w, struct gw_wait *wait)
 	gw_ring_put(&w->due, &wait->link);
 }
 
-/* ---- a look -----------------------------------------------------------------
- */
+/* ---- a look ------------------------------------------------------------- */
 
 /* The request of ours that waits so, or NULL. */
 static struct gw_wait *
@@ -40,16 +38,18 @@ where_of(const struct gw_slots *s, size_t i)
 	return s->n_queues == 1 ? 0 : s->keys[s->slot[i]];
 }
 
-/* It is next, or not: what it was told before means nothing any more. */
-static void
-answer_call(struct gw_routing *routing, const struct reg_waiter *as,
-	    const struct gw_wait *wait, uint64_t now_ms)
+/*
+ * Whoever called it may know more than this process: that those before it
+ * cannot go where a slot is free, for what they met there. It may try; the slot
+ * is given but once.
+ */
+static bool
+was_called(const struct gw_slots *s, size_t i, uint64_t now_ms)
 {
-	bool picky = gw_routed(wait->request)->pick.history != NULL;
+	uint64_t called_ms = s->waiters[i].called_ms;
 
-	if (as->called_ms &&
-	    (!picky || now_ms - as->called_ms >= GW_WAITING_HEAR_MS))
-		reg_queue_uncall(routing->reg, as->ref);
+	return called_ms && now_ms < called_ms + GW_GRANT_MS &&
+	       gw_slots_has_free(s, i);
 }
 
 /* Calls those of others that get a slot. Returns whether one of ours does. */
@@ -71,8 +71,7 @@ call_others(struct gw_routing *routing, uint64_t now_ms)
 	return ours;
 }
 
-/* Ours that get one. The memory of the reading is another's as soon as the
- * first of them is resumed. */
+/* Ours that get one. */
 static void
 grant(struct gw_routing *routing, uint64_t now_ms)
 {
@@ -84,12 +83,16 @@ grant(struct gw_routing *routing, uint64_t now_ms)
 
 		if (!wait)
 			continue;
-		if (s->slot[i] == GW_QUEUE_NO_SLOT) {
-			answer_call(routing, &s->waiters[i], wait, now_ms);
+		if (s->slot[i] != GW_QUEUE_NO_SLOT) {
+			wait->where = where_of(s, i);
+		} else if (was_called(s, i, now_ms)) {
+			wait->where = 0;
+		} else {
+			if (s->waiters[i].called_ms)
+				reg_queue_uncall(routing->reg, wait->ref);
 			continue;
 		}
 		wait->may_take = true;
-		wait->where = where_of(s, i);
 		become_due(w, wait);
 	}
 }
@@ -182,8 +185,7 @@ look_soon(struct gw_waiting *w)
 		ev_feed_event(w->loop, &w->soon, EV_CUSTOM);
 }
 
-/* ---- what waiters are told --------------------------------------------------
- */
+/* ---- what waiters are told ---------------------------------------------- */
 
 static bool
 is_to_tell(const struct gw_wait *wait, uint64_t now_ms)
@@ -208,8 +210,7 @@ interval_of(struct gw_routing *routing, const struct gw_slots_queue *q,
 				     now_ms - q->longest_ms, now_ms);
 }
 
-/* Where each of ours stands, whose time it is to know; and those that wait for
- * nobody who could serve them. */
+/* Where ours stand whose time it is to know; and who waits for nobody. */
 static void
 tell(struct gw_routing *routing, uint64_t now_ms)
 {
@@ -264,8 +265,7 @@ on_each(struct ev_loop *loop, ev_timer *t, int revents)
 	resume_due(&routing->waiting);
 }
 
-/* ---- to wait ----------------------------------------------------------------
- */
+/* ---- to wait ------------------------------------------------------------ */
 
 static void
 watch(struct gw_routing *routing)
@@ -368,8 +368,7 @@ gw_waiting_freed(struct gw_routing *routing)
 		look_soon(&routing->waiting);
 }
 
-/* ---- who has to go ----------------------------------------------------------
- */
+/* ---- who has to go ------------------------------------------------------ */
 
 bool
 gw_waiting_displace(struct gw_routing *routing, const struct reg_waiter *as)
@@ -385,8 +384,7 @@ gw_waiting_displace(struct gw_routing *routing, const struct reg_waiter *as)
 	return true;
 }
 
-/* ---- life -------------------------------------------------------------------
- */
+/* ---- life --------------------------------------------------------------- */
 
 void
 gw_waiting_moving(struct gw_routing *routing)

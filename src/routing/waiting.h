@@ -32,10 +32,6 @@ struct gw_routing;
 #define GW_WAITING_KEEP_MS                                                     \
 	20000 /* until what a client runs is opened anew, lest                 \
 	       * its entry go to another one */
-#define GW_WAITING_HEAR_MS                                                     \
-	1000 /* a request that cannot go where others could is                 \
-	      * called once in so long, and holds up others for                \
-	      * GW_GRANT_MS of it */
 
 /* One that waits; part of a request. */
 struct gw_wait {
