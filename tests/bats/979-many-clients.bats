@@ -133,19 +133,15 @@ stop_one() {
 @test "crowd: responders are killed and stopped meanwhile -> every limit holds, what is answered is recorded, nobody starves" {
   local kills=0
   crowd_begins
-  while alive "$CROWD" && (($(mono_ms) - BEGUN < SECONDS_ASKED * 1000)); do
-    if ((RANDOM % 2)); then
-      kill_one
-      kills=$((kills + 1))
-    else
-      stop_one
-    fi
+  while ((kills == 0 || $(mono_ms) - BEGUN < SECONDS_ASKED * 1000)); do
+    kill_one
+    kills=$((kills + 1))
+    ((RANDOM % 2)) || stop_one
   done
   crowd_is_over
   nothing_stays
   add_up 1
-  # somebody was hit, most were not
-  assert_at_least "$kills" 1 kills
+  # some were hit, most were not
   assert_at_least "$(of .how.whole)" "$(of .how.cut)" 'whole answers'
   counters_agree "$kills"
 }

@@ -14,13 +14,13 @@ const longQueue = { max: 1000, timeout_s: 3600 };
 
 // `ms` is how long the upstream takes for an answer, about.
 export const aliases = {
-  shared: { max_concurrency: 8, queue: longQueue, ms: 40 },
-  desk: { max_concurrency: 4, queue: longQueue, ms: 40 },
-  night: { max_concurrency: 3, queue: longQueue, ms: 40 },
+  shared: { max_concurrency: 8, queue: longQueue, ms: 60 },
+  desk: { max_concurrency: 4, queue: longQueue, ms: 80 },
+  night: { max_concurrency: 3, queue: longQueue, ms: 80 },
   narrow: { max_concurrency: 2, queue: { max: 8, timeout_s: 3600 }, ms: 40 },
   rush: { max_concurrency: 3, queue: { max: 0 }, ms: 20 },
   brief: { max_concurrency: 1, queue: { max: 100, timeout_s: 1 }, ms: 300 },
-  open: { ms: 20 },
+  open: { ms: 80 },
 };
 
 function names(prefix, n) {
