@@ -109,6 +109,8 @@ assert_field() {
   assert_field odd .node '"box \"7\" \\ ü 😀, a:b"'
   assert_field odd '.attempts | map({candidate, result, ms: (.ms | type)})' \
     '[{"candidate":"box \"7\" \\ ü 😀, a:b","result":"ok","ms":"number"}]'
+  assert_field odd '[.queue_ms, .tokens_in, .tokens_out, .tokens_cached]' '[0,2,7,0]'
+  assert_field unknown '[.tokens_in, .tokens_out, .tokens_cached]' '[null,null,null]'
   assert_field unknown '[.status, .model, .upstream_status, .attempts, .error]' \
     '[404,null,0,[],"model_not_found"]'
   assert_field unknown .message "$message"

@@ -23,7 +23,7 @@ logged() {
   find src -name '*.c' -exec awk '
     # the text of the literals of a call, up to the semicolon
     FNR == 1 { call = 0 }
-    /gw_log(_limited)?\(|put_(word|number|time)\(|gw_line_puts\(l|snprintf\(what|log_end\(/ { call = 1 }
+    /gw_log(_limited)?\(|put_(word|number|time|told)\(|gw_line_puts\(l|snprintf\(what|log_end\(/ { call = 1 }
     call {
       line = $0
       gsub(/\\"/, "\001", line)
