@@ -91,7 +91,9 @@ assert_field() {
   gw_request GET "$GW_URL/v1/%22a%5C%20%FF%0A%C3%BC%3D" -H 'X-Request-Id: path'
   assert_status 404
   for i in {1..20}; do
-    gw_chat planner '{"stream": true}' -H "X-Request-Id: busy-$i" &
+    curl -sS --noproxy '*' --max-time 60 -o /dev/null -H 'Content-Type: application/json' \
+      -H "X-Request-Id: busy-$i" -d "$(chat_json planner '{"stream": true}')" \
+      "$GW_URL/v1/chat/completions" &
     askers+=($!)
   done
   wait "${askers[@]}"
