@@ -4,6 +4,7 @@
 # 986-server-timing.bats - what an answer says of where its time went.
 
 load helpers/all
+load helpers/queue
 
 setup_file() {
   gw_setup
@@ -16,6 +17,7 @@ gateway:
 models:
   planner: {type: proxy, proxy_url: "$FAKE_URL_alpha"}
   dead: {type: proxy, proxy_url: "http://127.0.0.1:$DEAD_PORT", retry: {attempts: 0}, fallback: [planner]}
+  single: {type: proxy, proxy_url: "$FAKE_URL_alpha", max_concurrency: 1}
   lost: {type: proxy, proxy_url: "http://127.0.0.1:$DEAD_PORT", retry: {attempts: 0}}
 YAML
   gw_start
@@ -69,6 +71,22 @@ has_comments() {
   assert_status 200
   assert_header X-RoleMesh-Attempts 2
   assert_equal "$(told_names)" 'auth queue retry connect upstream gateway'
+}
+
+@test "timing: a turn that is waited for -> a time of its own" {
+  QUEUED_BEFORE=$(gw_counter queued)
+  ask first single
+  at alpha first
+  ask second single
+  waits 1
+  wait_ms 200
+  fake_go alpha
+  at alpha second
+  fake_go alpha
+  assert_equal "$(status_of second)" 200
+  headers=$(tr -d '\r' <"$ASKED/second.head")
+  assert_equal "$(told_names)" 'auth queue connect upstream gateway'
+  assert_at_least "$(told_us queue)" 200000
 }
 
 @test "timing: a head that goes out before the answer has begun -> what is known by then" {

@@ -246,6 +246,12 @@ long_lines(void)
 		each_way(streamed, text, sizeof(text), i ? "- - 1" : "7 9 1",
 			 i ? "a long comment" : "at the end of a long line");
 	}
+	/* What would be one, were it not a comment. */
+	memset(text, 'x', sizeof(text));
+	text[0] = ':';
+	memcpy(text + end, "{\"usage\":{\"prompt_tokens\":5}}\n", 31);
+	each_way(streamed, text, end + 31, "- - -",
+		 "a document in a long comment");
 	/* The longest that is kept, and one byte more. */
 	memcpy(text, "data: {\"a\":{\"b\":\"", 17);
 	for (size_t more = 0; more < 2; more++) {
