@@ -171,6 +171,9 @@ documents(void)
 static void
 deep(void)
 {
+	static const char deepest[] =
+		"{\"response\":{\"usage\":{\"input_tokens_details\":{"
+		"\"cached_tokens\":5,\"x\":{\"y\":{}}}}}}";
 	static char text[2 * 5000 + 100];
 	size_t n = (size_t)snprintf(text, sizeof(text), "{\"a\":");
 
@@ -181,10 +184,8 @@ deep(void)
 			      ",\"usage\":{\"prompt_tokens\":5}}");
 	is_str(said(text, n, 7), "5 0 -", "tokens: behind 5000 lists");
 	is_int(GW_TOKENS_DEPTH_MAX, 5, "tokens: depth that is looked at");
-	is_str(said("{\"response\":{\"usage\":{\"input_tokens_details\":{"
-		    "\"cached_tokens\":5,\"x\":{\"y\":{}}}}}}",
-		    90, 90),
-	       "- - 5", "tokens: as deep as they may stand");
+	is_str(said(deepest, strlen(deepest), 90), "- - 5",
+	       "tokens: as deep as they may stand");
 }
 
 static void
