@@ -178,6 +178,27 @@ static const struct overtaking overtakings[] = {
 	{"put: another one puts", prepare, others_one, put_one, judge_put},
 };
 
+/* Stopped between its number and its place, while the ring goes round: it comes
+ * too late, and takes nobody's. */
+static void
+test_late(void)
+{
+	for (long step = 1; step <= 2; step++) {
+		case_segment = seg_new();
+		me = seg_open(REG_SEGMENT_MIN);
+		other = seg_open(0);
+		prepare();
+		case_meanwhile = others_lap;
+		case_stop = step;
+		put_one();
+		ok(case_stop == 0 && is_full(other),
+		   "late: stopped at step %ld -> it is lost, and no other",
+		   step);
+		reg_close(other);
+		reg_close(me);
+	}
+}
+
 /* ---- killed at every step --------------------------------------------------
  */
 
@@ -313,6 +334,7 @@ main(void)
 	test_ring();
 	for (size_t i = 0; i < sizeof(overtakings) / sizeof(*overtakings); i++)
 		test_overtaking(&overtakings[i]);
+	test_late();
 	test_deaths();
 	test_together();
 	test_random();

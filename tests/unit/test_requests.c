@@ -5,6 +5,7 @@
  * stands still.
  */
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "endpoint/table.h"
 #include "responder/stages.h"
 #include "routing/place_keys.h"
@@ -124,6 +125,24 @@ test_longest(void)
 				       strlen(name)) != 0;
 		}
 		is_int(cut, 0, "longest: names are cut between characters");
+	}
+	/* Room for a part of each name, whatever the id leaves of it. */
+	a.client[0] = a.model[0] = '\0';
+	for (size_t id = 20; id < 40; id++) {
+		unsigned cut = 0, bad = 0;
+
+		fill(a.id, id, "i");
+		if (!gw_record_decode(bytes, gw_record_encode(&a, bytes), &b))
+			bad++;
+		for (unsigned i = 0; i < b.n_attempts; i++) {
+			const char *name = b.attempts[i].candidate;
+			size_t len = strlen(name);
+
+			cut += len > 0 && len < GW_RECORDED_NAME_MAX - 2;
+			bad += !gw_utf8_valid(name, len);
+		}
+		ok(cut > 4 && !bad, "longest: %u names cut between characters",
+		   cut);
 	}
 	/* Of a usual length: nothing is cut. */
 	fill(a.id, 36, "i");
