@@ -45,6 +45,12 @@ has_comments() {
   stream_text "$1" | grep -q '^:'
 }
 
+# For wait_until: lets the stream take one more step.
+goes_to_its_end() {
+  curl -sS --noproxy '*' -X PUT "$FAKE_URL_alpha/fake/go"
+  ! alive "$STREAM_PID"
+}
+
 @test "timing: each relayed answer -> the same five times" {
   local path
   for path in /v1/chat/completions /v1/completions /v1/messages /v1/embeddings /v1/responses; do
@@ -91,12 +97,13 @@ has_comments() {
 
 @test "timing: a head that goes out before the answer has begun -> what is known by then" {
   local out=$BATS_TEST_TMPDIR/stream
-  fake_mode alpha '{"pings": 2, "wait_tokens": true, "tokens": 1}'
+  fake_mode alpha '{"pings": 1, "wait_tokens": true, "tokens": 1}'
   stream_to "$out" /v1/chat/completions "$(sse_json /v1/chat/completions planner)"
-  wait_until 10 has_comments "$out"
-  fake_mode alpha '{}'
   fake_go alpha
+  wait_until 10 has_comments "$out"
+  wait_until 20 goes_to_its_end
   stream_wait
+  fake_mode alpha '{}'
   headers=$(tr -d '\r' <"$out.head")
   assert_equal "$(told_names)" 'auth queue connect gateway'
 }
