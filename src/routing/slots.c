@@ -42,6 +42,7 @@ gw_slots_release(struct gw_slots *s)
 	free(s->at);
 	free(s->uses);
 	free(s->free);
+	free(s->users);
 	free(s->keys);
 	free(s->table);
 	free(s->scratch);
@@ -107,6 +108,7 @@ room_for_candidate(struct gw_slots *s)
 	if (s->n_candidates < s->cap_candidates)
 		return true;
 	if (!grow(&s->free, sizeof(*s->free), cap) ||
+	    !grow(&s->users, sizeof(*s->users), cap) ||
 	    !grow(&s->keys, sizeof(*s->keys), cap) ||
 	    !grow(&s->table, sizeof(*s->table), 2 * cap))
 		return false;
@@ -128,7 +130,7 @@ candidate_of(struct gw_slots *s, const struct gw_choice *c, uint32_t slots)
 	cell = cell_of(s, c->key);
 	if (!*cell) {
 		s->keys[s->n_candidates] = c->key;
-		s->free[s->n_candidates] = 0;
+		s->free[s->n_candidates] = s->users[s->n_candidates] = 0;
 		*cell = (uint32_t)++s->n_candidates;
 	}
 	i = *cell - 1;
@@ -169,6 +171,7 @@ put_use(struct gw_slots *s, const struct gw_choice *c)
 			return false;
 		s->cap_uses = cap;
 	}
+	s->users[candidate]++;
 	s->uses[s->n_uses++] = candidate;
 	return true;
 }
@@ -382,6 +385,19 @@ gw_slots_has_free(const struct gw_slots *s, size_t i)
 		if (s->free[s->uses[s->at[s->where[i]].first + c]] > 0)
 			return true;
 	return false;
+}
+
+uint64_t
+gw_slots_where(const struct gw_slots *s, size_t waiter)
+{
+	const struct gw_queue_use *q = &s->queues[s->where[waiter]];
+
+	if (s->where[waiter] >= s->n_queues)
+		return 0;
+	for (uint32_t i = 0; i < q->n_candidates; i++)
+		if (s->users[q->candidates[i]] > 1)
+			return s->keys[s->slot[waiter]];
+	return 0;
 }
 
 const uint32_t *

@@ -46,7 +46,8 @@ struct gw_slots {
 	size_t n_queues, cap_queues;
 	uint32_t *uses; /* candidates of the queues */
 	size_t n_uses, cap_uses;
-	uint32_t *free; /* by candidate */
+	uint32_t *free;	 /* by candidate */
+	uint32_t *users; /* queues that can use it */
 	uint64_t *keys;
 	size_t n_candidates, cap_candidates;
 	uint32_t *table; /* from `keys` to 1 + index */
@@ -80,6 +81,12 @@ GW_MUSTCHECK int gw_slots_assign(struct gw_slots *s, struct gw_routing *routing,
 /* gw_slots_has_free - after gw_slots_assign(): is a slot free, for whomever,
  * where the @i-th waiter could be served? */
 bool gw_slots_has_free(const struct gw_slots *s, size_t i);
+
+/*
+ * gw_slots_where - at which candidate[0] alone a waiter that got a slot may take
+ * it; 0 = at any of its queue, since nobody else could use those.
+ */
+uint64_t gw_slots_where(const struct gw_slots *s, size_t waiter);
 
 /* gw_slots_positions - by waiter, its place in its queue from 1; valid until
  * the next reading. NULL: no memory. */

@@ -31,13 +31,6 @@ own_wait(const struct gw_waiting *w, const struct reg_waiter *as)
 	return r ? &gw_routed(r)->pick.wait : NULL;
 }
 
-static uint64_t
-where_of(const struct gw_slots *s, size_t i)
-{
-	/* Whatever of its queue is free then is for nobody else. */
-	return s->n_queues == 1 ? 0 : s->keys[s->slot[i]];
-}
-
 /*
  * Whoever called it may know more than this process: that those before it
  * cannot go where a slot is free, for what they met there. It may try; the slot
@@ -84,7 +77,7 @@ grant(struct gw_routing *routing, uint64_t now_ms)
 		if (!wait)
 			continue;
 		if (s->slot[i] != GW_QUEUE_NO_SLOT) {
-			wait->where = where_of(s, i);
+			wait->where = gw_slots_where(s, i);
 		} else if (was_called(s, i, now_ms)) {
 			wait->where = 0;
 		} else {
@@ -355,7 +348,7 @@ gw_waiting_may_take(struct gw_routing *routing, struct gw_request *r,
 			continue;
 		if (s->slot[i] == GW_QUEUE_NO_SLOT)
 			return false;
-		*where = where_of(s, i);
+		*where = gw_slots_where(s, i);
 		return true;
 	}
 	return false;

@@ -109,23 +109,23 @@ describe(const struct gw_request *r, struct reg *reg, struct reg_waiter *as,
 }
 
 static size_t
-keep_unbounded(struct gw_choices *all, size_t n)
+count_unbounded(const struct gw_choices *all, size_t n)
 {
-	size_t kept = 0;
+	size_t unbounded = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (!all->at[i].max_concurrency)
-			all->at[kept++] = all->at[i];
-	return kept;
+		unbounded += !all->at[i].max_concurrency;
+	return unbounded;
 }
 
+/* Those without a bound, for which nobody waits, and the one of @key. */
 static size_t
-keep_candidate(struct gw_choices *all, size_t n, uint64_t key)
+keep_unbounded_and(struct gw_choices *all, size_t n, uint64_t key)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (all->at[i].key == key)
+		if (!all->at[i].max_concurrency || all->at[i].key == key)
 			all->at[kept++] = all->at[i];
 	return kept;
 }
@@ -152,23 +152,18 @@ gw_queue_keep(struct gw_request *r, struct gw_choices *all, size_t n)
 	struct gw_wait *w = wait_of(r);
 	struct reg_waiter as;
 	uint64_t where = 0, share_key[2];
-	size_t unbounded;
 
-	if (!reg_queue_any(routing->reg))
+	if (!reg_queue_any(routing->reg) || count_unbounded(all, n) == n)
 		return n;
-	/* Nobody waits for those. */
-	unbounded = keep_unbounded(all, n);
-	if (unbounded)
-		return unbounded;
 	if (w->may_take) {
 		where = w->where;
 	} else {
 		describe(r, routing->reg, &as, share_key);
 		if (!gw_waiting_may_take(routing, r, is_waiting(r) ? NULL : &as,
 					 &where))
-			return 0;
+			return keep_unbounded_and(all, n, 0);
 	}
-	return where ? keep_candidate(all, n, where) : n;
+	return where ? keep_unbounded_and(all, n, where) : n;
 }
 
 /* ---- to come and to go ------------------------------------------------------

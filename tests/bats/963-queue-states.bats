@@ -1,0 +1,101 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# 963-queue-states.bats - queues while candidates are not simply well: paused,
+# ejected, replaced by a reload; and aliases beside one that has a queue.
+#
+# shellcheck disable=SC2154,SC2030,SC2031 # set by the helpers; a test is a subshell
+
+load helpers/all
+load helpers/queue
+
+write_config() {
+  gw_config <<YAML
+gateway:
+  shutdown_grace_s: 0.5
+  eject: {failures: 1, pause_s: ${PAUSE_S:-2}, pause_max_s: 10}
+models:
+  one:
+    type: proxy
+    proxy_url: ${ONE_URL:-$FAKE_URL_alpha}
+    max_concurrency: 1
+    queue: {timeout_s: 600}
+    retry: {attempts: 0}
+  team:
+    type: discovered
+    queue: {timeout_s: 600}
+  mixed:
+    type: discovered
+    queue: {timeout_s: 600}
+YAML
+}
+
+setup() {
+  gw_setup
+  fake_start alpha --max-requests 1
+  fake_start beta
+  fake_start gamma
+  fake_start delta
+  write_config
+  GW_WORKERS=4 gw_start
+  QUEUED_BEFORE=0
+}
+
+teardown() {
+  gw_teardown
+}
+
+served_in_order() {
+  local fake=$1 name
+  shift
+  for name; do
+    at "$fake" "$name" || return 1
+    fake_go "$fake" || return 1
+    assert_equal "$(status_of "$name")" 200 "$name" || return 1
+  done
+}
+
+team_of() { # team_of ROLE FAKE... - each with 8 slots
+  local role=$1 id var
+  shift
+  for id; do
+    var=FAKE_URL_$id
+    gw_post /v1/nodes/register "$(jq -cn --arg id "$role-$id" --arg url "${!var}" --arg role "$role" \
+      --argjson slots "${TEAM_SLOTS:-8}" \
+      '{node_id: $id, base_url: $url, roles: [$role], max_concurrency: $slots}')" >/dev/null
+    assert_status 200
+  done
+}
+
+@test "states: another alias has a queue -> those of this one still take turns" {
+  local i
+  team_of team beta gamma delta
+  ask a one
+  at alpha a
+  ask b one
+  waits 1
+  for i in 1 2 3 4 5 6 7 8 9; do
+    gw_chat team
+    assert_status 200
+  done
+  assert_equal "$(fake_count beta) $(fake_count gamma) $(fake_count delta)" '3 3 3'
+  fake_go alpha
+  served_in_order alpha b
+}
+
+@test "states: another alias has a queue, and some nodes of this one have no bound -> they take turns all the same" {
+  local i
+  team_of mixed beta gamma
+  TEAM_SLOTS=0 team_of mixed delta
+  ask a one
+  at alpha a
+  ask b one
+  waits 1
+  for i in 1 2 3 4 5 6 7 8 9; do
+    gw_chat mixed
+    assert_status 200
+  done
+  assert_equal "$(fake_count beta) $(fake_count gamma) $(fake_count delta)" '3 3 3'
+  fake_go alpha
+  served_in_order alpha b
+}
