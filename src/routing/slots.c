@@ -10,6 +10,7 @@
 #include "nodes/model_state.h"
 #include "routing/history.h"
 #include "routing/routing.h"
+#include "routing/standing.h"
 
 #define WAITERS_FIRST 64 /* room for so many at first */
 
@@ -140,27 +141,10 @@ candidate_of(struct gw_slots *s, const struct gw_choice *c, uint32_t slots)
 	return i;
 }
 
-/* As stage pick_node would have it. */
-static uint32_t
-free_slots(const struct gw_choice *c)
-{
-	uint32_t n = c->max_concurrency ? c->max_concurrency - c->in_flight
-					: GW_QUEUE_UNBOUNDED;
-
-	switch (gw_choice_rank(c)) {
-	case GW_RANK_NOW:
-		return n;
-	case GW_RANK_EJECTED:
-		return c->waits_for_trial; /* one request, as its trial */
-	default:
-		return 0;
-	}
-}
-
 static bool
-put_use(struct gw_slots *s, const struct gw_choice *c)
+put_use(struct gw_slots *s, const struct gw_choice *c, uint32_t slots)
 {
-	uint32_t candidate = candidate_of(s, c, free_slots(c));
+	uint32_t candidate = candidate_of(s, c, slots);
 
 	if (candidate == GW_QUEUE_NO_SLOT)
 		return false;
@@ -182,27 +166,26 @@ find_candidates(struct gw_slots *s, struct gw_routing *routing,
 		const struct gw_history *history, uint64_t now_ms)
 {
 	struct gw_slots_queue *q = &s->at[s->n_queues];
-	bool awaited = false;
+	struct gw_standing turn;
 
 	q->first = s->n_uses;
 	if (gw_choices_of(routing, q->config, q->model, now_ms, &s->choices) <
 	    0)
 		return false;
+	turn = gw_standing_of(&s->choices, q->model, history);
 	for (uint32_t step = 0; step < GW_MODEL_STEP__MAX; step++)
 		for (size_t i = 0; i < s->choices.n; i++) {
 			const struct gw_choice *c = &s->choices.at[i];
+			uint32_t n = gw_standing_slots(&turn, c);
 
-			if (c->step != step ||
-			    gw_was_tried(history, q->model, c))
-				continue;
-			awaited = awaited ||
-				  (!c->ejected &&
-				   gw_choice_rank(c) == GW_RANK_NO_SLOT);
-			if (free_slots(c) > 0 && !put_use(s, c))
+			if (c->step == step && n > 0 &&
+			    !gw_was_tried(history, q->model, c) &&
+			    !put_use(s, c, n))
 				return false;
 		}
 	s->queues[s->n_queues].n_candidates = (uint32_t)(s->n_uses - q->first);
-	q->lost = !awaited && s->n_uses == q->first;
+	q->lost = !turn.full && s->n_uses == q->first;
+	q->ejected = !turn.awaited && s->n_uses == q->first;
 	return true;
 }
 

@@ -30,7 +30,8 @@ struct gw_slots_queue {
 	const struct gw_config *config; /* of `model` */
 	const struct gw_model *model;
 	size_t first;	     /* of its candidates in `uses` */
-	bool lost;	     /* nobody is left there who could be waited for */
+	bool lost;	     /* nobody is left there who could be waited for ... */
+	bool ejected;	     /* ... or those are full, and ejected as well */
 	uint64_t longest_ms; /* somebody waits there for so long */
 };
 

@@ -163,12 +163,8 @@ on_woken(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct gw_routing *routing = io->data;
 
-	(void)loop;
-	(void)revents;
-	if (!reg_wake_drain(routing->reg))
-		return;
-	look(routing, gw_mono_ms());
-	resume_due(&routing->waiting);
+	if (reg_wake_drain(routing->reg))
+		on_soon(loop, &routing->waiting.soon, revents);
 }
 
 static void
@@ -203,6 +199,16 @@ interval_of(struct gw_routing *routing, const struct gw_slots_queue *q,
 				     now_ms - q->longest_ms, now_ms);
 }
 
+/* An alias whose candidates are all ejected leaves it to its fallbacks. */
+static bool
+should_go(const struct gw_request *r, const struct gw_slots_queue *q)
+{
+	const struct gw_model *m = r->forward.named;
+
+	m = m ? m : r->resolve.model;
+	return q->lost || (q->ejected && r->forward.fallbacks < m->n_fallbacks);
+}
+
 /* Where ours stand whose time it is to know; and who waits for nobody. */
 static void
 tell(struct gw_routing *routing, uint64_t now_ms)
@@ -224,7 +230,7 @@ tell(struct gw_routing *routing, uint64_t now_ms)
 			wait->wait_s = gw_queue_wait_s(
 				wait->position, interval_of(routing, q, now_ms),
 				q->longest_ms);
-		if (wait->tell || q->lost)
+		if (wait->tell || should_go(wait->request, q))
 			become_due(w, wait);
 	}
 }

@@ -214,9 +214,7 @@ look(struct gw_request *r, const struct gw_choice **out)
 		return ALL_FULL;
 	if (rank >= GW_RANK_EJECTED)
 		return NOBODY;
-	n = keep_rank(all, n, rank);
-	if (rank == GW_RANK_NOW)
-		n = gw_queue_keep(r, all, n);
+	n = gw_queue_keep(r, all, keep_rank(all, n, rank));
 	if (n == 0)
 		return ALL_FULL;
 	*out = choose(r, all, n);
@@ -265,6 +263,32 @@ best_ejected(struct gw_request *r, enum gw_rank rank)
 	return best;
 }
 
+/* The request is made as one for that alias. It keeps its place where it waits
+ * there already. */
+static void
+turn_to(struct gw_request *r, const struct gw_model *m)
+{
+	if (!gw_queue_is_in(r, m))
+		gw_queue_leave(r);
+	r->resolve.model = m;
+	gw_resolve_stream(r);
+}
+
+/* Those of an alias that are ejected, have a slot, and are for nobody who came
+ * before. Refused by its queue it waits no more. */
+static int
+ejected_ones(struct gw_request *r, size_t *n)
+{
+	struct gw_choices *all = &gw_routing(r)->choices;
+
+	if (candidates(r, r->resolve.model, n) < 0)
+		return -1;
+	*n = keep_rank(all, *n, GW_RANK_EJECTED);
+	if (*n && !gw_queue_refused_by(r))
+		*n = gw_queue_keep(r, all, *n);
+	return 0;
+}
+
 /* All are ejected, and no fallback is left: the one whose pause ends first, of
  * the alias that was named and of those that stand in for it. */
 static enum gw_step
@@ -272,14 +296,13 @@ last_resort(struct gw_request *r)
 {
 	struct gw_choices *all = &gw_routing(r)->choices;
 	const struct gw_model *best = best_ejected(r, GW_RANK_EJECTED);
+	enum gw_step step;
 	size_t n;
 
 	for (int tries = 0; best && tries < TRIES; tries++) {
-		r->resolve.model = best;
-		gw_resolve_stream(r);
-		if (candidates(r, best, &n) < 0)
+		turn_to(r, best);
+		if (ejected_ones(r, &n) < 0)
 			return GW_FINISH;
-		n = keep_rank(all, n, GW_RANK_EJECTED);
 		if (n == 0)
 			break;
 		switch (gw_pick_take(r, soonest(all, n))) {
@@ -291,20 +314,19 @@ last_resort(struct gw_request *r)
 			best = best_ejected(r, GW_RANK_EJECTED);
 		}
 	}
-	best = gw_queue_refused_by(r) ? NULL : best_ejected(r, GW_RANK_NO_SLOT);
-	if (best) {
-		enum gw_step step;
-
-		r->resolve.model = best;
-		gw_resolve_stream(r);
+	if (!best)
+		best = best_ejected(r, GW_RANK_NO_SLOT);
+	if (best && !gw_queue_refused_by(r)) {
+		turn_to(r, best);
 		step = wait_in_queue(r);
 		if (step != GW_NEXT)
 			return step;
 	}
+	gw_queue_leave(r);
 	return nobody(r);
 }
 
-/* Of the alias at hand. NEXT: nobody, and it does not wait there. */
+/* Of the alias at hand. NEXT: nobody; it may be waiting there. */
 static enum gw_step
 pick_of_alias(struct gw_request *r, bool *taken)
 {
@@ -316,10 +338,8 @@ pick_of_alias(struct gw_request *r, bool *taken)
 		found = look(r, &c);
 		if (found == NO_MEMORY)
 			return GW_FINISH;
-		if (found == NOBODY) {
-			gw_queue_leave(r);
+		if (found == NOBODY)
 			return GW_NEXT;
-		}
 		if (found == ALL_FULL)
 			break;
 		switch (gw_pick_take(r, c)) {
@@ -347,6 +367,7 @@ pick(struct gw_request *r)
 			return step;
 		if (!next_alias(r))
 			return last_resort(r);
+		gw_queue_leave(r);
 		gw_failover.fall_back(r);
 	}
 }

@@ -178,6 +178,12 @@ open_place(const struct gw_request *r, struct reg *reg)
 	stay(r)->place = reg_candidate_open(reg, key, gw_mono_ms());
 }
 
+bool
+gw_queue_is_in(const struct gw_request *r, const struct gw_model *m)
+{
+	return is_waiting(r) && stay(r)->alias == m;
+}
+
 void
 gw_queue_leave(struct gw_request *r)
 {

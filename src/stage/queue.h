@@ -40,8 +40,10 @@ size_t gw_queue_keep(struct gw_request *r, struct gw_choices *all, size_t n);
 /* gw_queue_wait - it waits in its alias's queue, from now on or still. */
 enum gw_queued gw_queue_wait(struct gw_request *r);
 
-/* gw_queue_served - it has a slot. gw_queue_leave - it waits no longer;
+/* gw_queue_is_in - it waits in that alias's queue. gw_queue_served - it has a
+ * slot. gw_queue_leave - it waits no longer;
  * harmless where it does not. */
+bool gw_queue_is_in(const struct gw_request *r, const struct gw_model *m);
 void gw_queue_served(struct gw_request *r);
 void gw_queue_leave(struct gw_request *r);
 

@@ -99,3 +99,45 @@ team_of() { # team_of ROLE FAKE... - each with 8 slots
   fake_go alpha
   served_in_order alpha b
 }
+
+@test "states: the upstream said 429 for a while -> who waits is served in order, before those that come" {
+  ask a one '{"fake": {"status": 429, "headers": {"Retry-After": "3"}}}'
+  at alpha a
+  local i
+  for i in 1 2 3 4 5 6; do
+    ask "q$i" one
+    waits "$i"
+  done
+  fake_go alpha
+  assert_equal "$(status_of a)" 429
+  ask z one
+  served_in_order alpha q1 q2 q3 q4 q5 q6 z
+}
+
+@test "states: the only candidate is ejected -> who waits is served in order, before those that come" {
+  ask a one '{"fake": {"status": 502}}'
+  at alpha a
+  local i
+  for i in 1 2 3 4 5 6; do
+    ask "q$i" one
+    waits "$i"
+  done
+  fake_go alpha
+  assert_equal "$(status_of a)" 502
+  ask z one
+  served_in_order alpha q1 q2 q3 q4 q5 q6 z
+}
+
+@test "states: the only candidate is ejected and full -> who waits enters the queue once" {
+  gw_chat one '{"fake": {"status": 502}}'
+  assert_status 502
+  ask a one
+  at alpha a
+  ask b one
+  sleep 2
+  assert_equal "$(gw_counter queued)" 1
+  fake_go alpha
+  at alpha b
+  fake_go alpha
+  assert_equal "$(status_of a) $(status_of b)" '200 200'
+}
