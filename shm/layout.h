@@ -143,7 +143,7 @@ struct reg_wait {
 	_Atomic uint64_t came;	/* reg_came() */
 	_Atomic uint64_t number;
 	_Atomic uint64_t called; /* reg_stamp() of its sequence */
-	uint64_t padding;
+	_Atomic uint64_t avoids;
 };
 
 /* Where what begins like this was sent; the two may be of two entries. */

@@ -121,8 +121,7 @@ sweep(struct reg *r, uint32_t end)
 
 	for (uint32_t i = 0; i < end; i++) {
 		struct reg_wait *p = &r->seg->waits[i];
-		uint64_t state =
-			atomic_load_explicit(&p->state, memory_order_relaxed);
+		uint64_t state = atomic_load(&p->state);
 
 		if (reg_wait_state(state) == REG_WAIT_FREE ||
 		    is_mine(r, state) ||
@@ -193,8 +192,7 @@ reserve(struct reg *r, uint64_t *state)
 	for (uint32_t n = 0; n < REG_WAITERS_MAX; n++) {
 		uint32_t i = (r->wait_hint + n) % REG_WAITERS_MAX;
 		struct reg_wait *p = &r->seg->waits[i];
-		uint64_t was =
-			atomic_load_explicit(&p->state, memory_order_relaxed);
+		uint64_t was = atomic_load(&p->state);
 		uint32_t sequence = reg_wait_sequence(was) + 1;
 
 		if (reg_wait_state(was) != REG_WAIT_FREE)
@@ -241,6 +239,7 @@ fill(struct reg *r, struct reg_wait *p, struct reg_waiter *w)
 			      memory_order_release);
 	REG_CRASH_POINT();
 	atomic_store_explicit(&p->number, w->number, memory_order_release);
+	atomic_store_explicit(&p->avoids, w->avoids, memory_order_release);
 	atomic_store_explicit(&p->called, 0, memory_order_release);
 	REG_CRASH_POINT();
 }
@@ -340,6 +339,7 @@ read_one(const struct reg *r, uint32_t i, uint64_t now_ms,
 	came = atomic_load_explicit(&p->came, memory_order_acquire);
 	REG_STOP_POINT();
 	out->number = atomic_load_explicit(&p->number, memory_order_acquire);
+	out->avoids = atomic_load_explicit(&p->avoids, memory_order_acquire);
 	called = atomic_load_explicit(&p->called, memory_order_acquire);
 	REG_STOP_POINT();
 	if (atomic_load(&p->state) != state || is_left_behind(r, state, now_ms))

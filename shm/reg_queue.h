@@ -84,6 +84,8 @@ struct reg_waiter {
 	uint64_t came_ms;		/* CLOCK_MONOTONIC, below 2^62 */
 	uint64_t number;    /* order among equals, of all processes; never 0.
 			     * join: 0 draws the next one */
+	uint64_t avoids;    /* where it does not want to go: bits that mean
+			     * something to whoever reads them, 0 = nowhere */
 	uint64_t called_ms; /* of the last call since it joined, or since
 			     * reg_queue_uncall(); 0 = none. join: ignored */
 };
@@ -99,7 +101,8 @@ bool reg_queue_any(const struct reg *r);
 
 /*
  * reg_queue_join - wait.
- * @w  in: queue, client, share, rank (more than 3 is 3), came_ms, number
+ * @w  in: queue, client, share, rank (more than 3 is 3), came_ms, number,
+ *     avoids
  *     out: all else of it
  * Returns w->ref: none when REG_WAITERS_MAX wait already, or did when this
  * process searched in vain, less than 50 ms ago. The caller leaves; so does

@@ -160,10 +160,11 @@ put_use(struct gw_slots *s, const struct gw_choice *c, uint32_t slots)
 	return true;
 }
 
-/* @history  what the one request met that waits there, or NULL */
+/* @history, @avoids  as for gw_standing_of() */
 static bool
 find_candidates(struct gw_slots *s, struct gw_routing *routing,
-		const struct gw_history *history, uint64_t now_ms)
+		const struct gw_history *history, uint64_t avoids,
+		uint64_t now_ms)
 {
 	struct gw_slots_queue *q = &s->at[s->n_queues];
 	struct gw_standing turn;
@@ -172,7 +173,7 @@ find_candidates(struct gw_slots *s, struct gw_routing *routing,
 	if (gw_choices_of(routing, q->config, q->model, now_ms, &s->choices) <
 	    0)
 		return false;
-	turn = gw_standing_of(&s->choices, q->model, history);
+	turn = gw_standing_of(&s->choices, q->model, history, avoids);
 	for (uint32_t step = 0; step < GW_MODEL_STEP__MAX; step++)
 		for (size_t i = 0; i < s->choices.n; i++) {
 			const struct gw_choice *c = &s->choices.at[i];
@@ -180,6 +181,7 @@ find_candidates(struct gw_slots *s, struct gw_routing *routing,
 
 			if (c->step == step && n > 0 &&
 			    !gw_was_tried(history, q->model, c) &&
+			    !gw_is_avoided(avoids, c) &&
 			    !put_use(s, c, n))
 				return false;
 		}
@@ -204,7 +206,9 @@ model_of_queue(const struct gw_config *config, uint64_t queue)
 static const struct gw_history *
 history_of(const struct gw_request *r)
 {
-	return r ? gw_routed(r)->pick.history : NULL;
+	const struct gw_history *h = r ? gw_routed(r)->pick.history : NULL;
+
+	return h && gw_history_bits(h, r->resolve.model) ? h : NULL;
 }
 
 /* True where @q knows whose it is. An alias that the configuration lost is
@@ -254,10 +258,19 @@ find_queue(const struct gw_slots *s, uint64_t queue, size_t last)
 	return s->n_queues;
 }
 
+/* Which of an alias's waiters can use the same candidates. */
+static uint64_t
+queue_id(const struct reg_waiter *w, const struct gw_request *r)
+{
+	if (history_of(r))
+		return (uint64_t)(uintptr_t)r;
+	return w->queue ^ w->avoids * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 /*
  * The queue of a waiter, a new one if need be. What a request met is known to
- * its own process alone: there it waits in a queue of its own, of which the
- * others know nothing.
+ * its own process: there it waits in a queue of its own. Others know what it
+ * avoids, or a little more: whoever is not called for that looks by itself.
  */
 static bool
 put_in_queue(struct gw_slots *s, struct gw_routing *routing, size_t i,
@@ -265,7 +278,8 @@ put_in_queue(struct gw_slots *s, struct gw_routing *routing, size_t i,
 {
 	struct reg_waiter *w = &s->waiters[i];
 	const struct gw_history *history = history_of(r);
-	size_t at = history ? s->n_queues : find_queue(s, w->queue, *last);
+	uint64_t id = queue_id(w, r), avoids = history ? 0 : w->avoids;
+	size_t at = find_queue(s, id, *last);
 	uint64_t waited_ms = now_ms > w->came_ms ? now_ms - w->came_ms : 0;
 
 	if (at == s->n_queues) {
@@ -273,9 +287,8 @@ put_in_queue(struct gw_slots *s, struct gw_routing *routing, size_t i,
 			return false;
 		if (!set_model(&s->at[at], routing, w->queue, r))
 			return true;
-		s->queues[at] = (struct gw_queue_use){
-			.queue = history ? (uint64_t)(uintptr_t)r : w->queue};
-		if (!find_candidates(s, routing, history, now_ms))
+		s->queues[at] = (struct gw_queue_use){.queue = id};
+		if (!find_candidates(s, routing, history, avoids, now_ms))
 			return false;
 		s->n_queues++;
 	}

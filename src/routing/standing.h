@@ -22,11 +22,12 @@ struct gw_standing {
 
 /*
  * gw_standing_of - how the candidates stand together.
- * @h  those that it rules out are left out; NULL: none
+ * @h, @avoids  those that the request met, or is said to avoid, are left out;
+ *              NULL, 0: none
  */
 static inline struct gw_standing
 gw_standing_of(const struct gw_choices *all, const struct gw_model *m,
-	   const struct gw_history *h)
+	   const struct gw_history *h, uint64_t avoids)
 {
 	struct gw_standing t = {.best = GW_RANK_NEVER};
 
@@ -34,7 +35,7 @@ gw_standing_of(const struct gw_choices *all, const struct gw_model *m,
 		const struct gw_choice *c = &all->at[i];
 		enum gw_rank rank = gw_choice_rank(c);
 
-		if (gw_was_tried(h, m, c))
+		if (gw_was_tried(h, m, c) || gw_is_avoided(avoids, c))
 			continue;
 		t.best = rank < t.best ? rank : t.best;
 		t.full = t.full || rank == GW_RANK_NO_SLOT;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "fcgi/fcgi_conn.h"
+#include "routing/history.h"
 #include "routing/place_keys.h"
 #include "routing/routing.h"
 #include "serve/deadline.h"
@@ -103,6 +104,7 @@ describe(const struct gw_request *r, struct reg *reg, struct reg_waiter *as,
 		.rank = client ? client->priority : GW_NORMAL,
 		.came_ms = stay(r)->came_ms,
 		.number = stay(r)->number,
+		.avoids = gw_history_bits(gw_routed(r)->pick.history, m),
 	};
 	reg_candidate_read(reg, as->share, gw_mono_ms(), &runs);
 	as->share_in_flight = runs.in_flight;

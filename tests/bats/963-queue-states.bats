@@ -13,7 +13,7 @@ write_config() {
   gw_config <<YAML
 gateway:
   shutdown_grace_s: 0.5
-  eject: {failures: 1, pause_s: ${PAUSE_S:-2}, pause_max_s: 10}
+  eject: {failures: ${FAILURES:-1}, pause_s: ${PAUSE_S:-2}, pause_max_s: 10}
 models:
   one:
     type: proxy
@@ -140,4 +140,29 @@ team_of() { # team_of ROLE FAKE... - each with 8 slots
   at alpha b
   fake_go alpha
   assert_equal "$(status_of a) $(status_of b)" '200 200'
+}
+
+@test "states: many that failed at one node wait for the other one -> they hold up nobody who may go to the first" {
+  local i
+  FAILURES=100 write_config
+  wait_until 15 gw_log_has 'event=config_loaded .*'
+  TEAM_SLOTS=1 team_of team beta
+  ask a team
+  at beta a
+  TEAM_SLOTS=1 team_of team gamma
+  fake_mode gamma '{"status": 502}'
+  for i in {1..12}; do
+    ask "p$i" team '{"fake": {"wait_head": false}}'
+    waits "$i"
+  done
+  fake_mode gamma '{}'
+  ask z team
+  at gamma z
+  assert_equal "$(came_to beta)" a
+  fake_go gamma
+  fake_go beta
+  assert_equal "$(status_of z) $(status_of a)" '200 200'
+  for i in {1..12}; do
+    assert_equal "$(status_of "p$i")" 200
+  done
 }

@@ -24,6 +24,7 @@ waiter_of(uint64_t n)
 		.rank = (uint32_t)(n % REG_RANKS),
 		.came_ms = 1000 + n,
 		.number = n + 7,
+		.avoids = n * 5,
 	};
 }
 
@@ -32,7 +33,8 @@ is_whole(const struct reg_waiter *w)
 {
 	return w->client == w->queue * 3 + 1 &&
 	       w->rank == w->queue % REG_RANKS &&
-	       w->came_ms == 1000 + w->queue && w->number == w->queue + 7;
+	       w->came_ms == 1000 + w->queue && w->number == w->queue + 7 &&
+	       w->avoids == w->queue * 5;
 }
 
 UNUSED_OK static struct reg_waiter_ref

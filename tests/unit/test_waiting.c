@@ -299,6 +299,28 @@ others_first(void)
 }
 
 static void
+better_avoids_it(void)
+{
+	struct reg_waiter_ref ref;
+	struct reg_waiter w;
+
+	begin();
+	ref = other_waits(GW_INTERACTIVE, clock_ms);
+	read_one(ref, &w);
+	reg_queue_leave(other, ref);
+	w.avoids = UINT64_MAX; /* whatever there is */
+	ref = reg_queue_join(other, &w);
+	give_slot();
+	ask(CHAT_P);
+	ok(is_running(), "others: a better one waits, but not for this slot -> "
+			 "it goes first, at once");
+	ok(read_one(ref, &w) && w.called_ms == 0,
+	   "others: and that one was not called");
+	reg_queue_leave(other, ref);
+	leave();
+}
+
+static void
 no_better(void)
 {
 	struct reg_waiter_ref ref;
@@ -559,6 +581,7 @@ main(void)
 	is_called_before_a_better_one();
 	own_slot_is_freed();
 	others_first();
+	better_avoids_it();
 	no_better();
 	client_runs_already();
 	leaves();
