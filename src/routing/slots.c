@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "nodes/model_state.h"
+#include "routing/elsewhere.h"
 #include "routing/history.h"
 #include "routing/routing.h"
 #include "routing/standing.h"
@@ -211,17 +212,24 @@ history_of(const struct gw_request *r)
 	return h && gw_history_bits(h, r->resolve.model) ? h : NULL;
 }
 
+/* It waits in a queue of its own. */
+static bool
+is_apart(struct gw_routing *routing, const struct gw_request *r)
+{
+	return r && (history_of(r) || gw_is_elsewhere(routing, r));
+}
+
 /* True where @q knows whose it is. An alias that the configuration lost is
  * known by its own requests alone. */
 static bool
-set_model(struct gw_slots_queue *q, const struct gw_routing *routing,
+set_model(struct gw_slots_queue *q, struct gw_routing *routing,
 	  uint64_t queue, const struct gw_request *r)
 {
 	struct gw_config *now = routing->worker->config;
 	const struct gw_model *m = NULL;
 
 	*q = (struct gw_slots_queue){0};
-	if (!history_of(r)) /* which speaks of models of its own */
+	if (!is_apart(routing, r)) /* it speaks of models of its own */
 		m = model_of_queue(now, queue);
 	if (m) {
 		q->config = now;
@@ -260,17 +268,19 @@ find_queue(const struct gw_slots *s, uint64_t queue, size_t last)
 
 /* Which of an alias's waiters can use the same candidates. */
 static uint64_t
-queue_id(const struct reg_waiter *w, const struct gw_request *r)
+queue_id(struct gw_routing *routing, const struct reg_waiter *w,
+	 const struct gw_request *r)
 {
-	if (history_of(r))
-		return (uint64_t)(uintptr_t)r;
+	if (r)
+		return is_apart(routing, r) ? (uint64_t)(uintptr_t)r : w->queue;
 	return w->queue ^ w->avoids * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /*
- * The queue of a waiter, a new one if need be. What a request met is known to
- * its own process: there it waits in a queue of its own. Others know what it
- * avoids, or a little more: whoever is not called for that looks by itself.
+ * The queue of a waiter, a new one if need be. What a request met, and of which
+ * configuration it is, is known to its own process: there it waits in a queue of
+ * its own. Others know what it avoids, or a little more: whoever is not called
+ * for that looks by itself.
  */
 static bool
 put_in_queue(struct gw_slots *s, struct gw_routing *routing, size_t i,
@@ -278,7 +288,7 @@ put_in_queue(struct gw_slots *s, struct gw_routing *routing, size_t i,
 {
 	struct reg_waiter *w = &s->waiters[i];
 	const struct gw_history *history = history_of(r);
-	uint64_t id = queue_id(w, r), avoids = history ? 0 : w->avoids;
+	uint64_t id = queue_id(routing, w, r), avoids = r ? 0 : w->avoids;
 	size_t at = find_queue(s, id, *last);
 	uint64_t waited_ms = now_ms > w->came_ms ? now_ms - w->came_ms : 0;
 
@@ -367,20 +377,6 @@ gw_slots_assign(struct gw_slots *s, struct gw_routing *routing,
 		return 0;
 	}
 	return assign(s, now_ms) ? 0 : -1;
-}
-
-bool
-gw_slots_has_free(const struct gw_slots *s, size_t i)
-{
-	const struct gw_queue_use *q;
-
-	if (s->where[i] >= s->n_queues)
-		return false;
-	q = &s->queues[s->where[i]];
-	for (uint32_t c = 0; c < q->n_candidates; c++)
-		if (s->free[s->uses[s->at[s->where[i]].first + c]] > 0)
-			return true;
-	return false;
 }
 
 uint64_t

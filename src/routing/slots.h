@@ -79,10 +79,6 @@ GW_MUSTCHECK int gw_slots_assign(struct gw_slots *s, struct gw_routing *routing,
 				 const struct gw_request *asks,
 				 uint64_t now_ms);
 
-/* gw_slots_has_free - after gw_slots_assign(): is a slot free, for whomever,
- * where the @i-th waiter could be served? */
-bool gw_slots_has_free(const struct gw_slots *s, size_t i);
-
 /*
  * gw_slots_where - at which candidate[0] alone a waiter that got a slot may take
  * it; 0 = at any of its queue, since nobody else could use those.

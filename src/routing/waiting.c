@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "routing/elsewhere.h"
 #include "routing/place_keys.h"
 #include "routing/routing.h"
 #include "serve/keepalive.h"
@@ -31,20 +32,6 @@ own_wait(const struct gw_waiting *w, const struct reg_waiter *as)
 	return r ? &gw_routed(r)->pick.wait : NULL;
 }
 
-/*
- * Whoever called it may know more than this process: that those before it
- * cannot go where a slot is free, for what they met there. It may try; the slot
- * is given but once.
- */
-static bool
-was_called(const struct gw_slots *s, size_t i, uint64_t now_ms)
-{
-	uint64_t called_ms = s->waiters[i].called_ms;
-
-	return called_ms && now_ms < called_ms + GW_GRANT_MS &&
-	       gw_slots_has_free(s, i);
-}
-
 /* Calls those of others that get a slot. Returns whether one of ours does. */
 static bool
 call_others(struct gw_routing *routing, uint64_t now_ms)
@@ -66,7 +53,7 @@ call_others(struct gw_routing *routing, uint64_t now_ms)
 
 /* Ours that get one. */
 static void
-grant(struct gw_routing *routing, uint64_t now_ms)
+grant(struct gw_routing *routing)
 {
 	struct gw_waiting *w = &routing->waiting;
 	struct gw_slots *s = &w->slots;
@@ -76,15 +63,13 @@ grant(struct gw_routing *routing, uint64_t now_ms)
 
 		if (!wait)
 			continue;
-		if (s->slot[i] != GW_QUEUE_NO_SLOT) {
-			wait->where = gw_slots_where(s, i);
-		} else if (was_called(s, i, now_ms)) {
-			wait->where = 0;
-		} else {
+		if (s->slot[i] == GW_QUEUE_NO_SLOT) {
+			/* What it was told means nothing any more. */
 			if (s->waiters[i].called_ms)
 				reg_queue_uncall(routing->reg, wait->ref);
 			continue;
 		}
+		wait->where = gw_slots_where(s, i);
 		wait->may_take = true;
 		become_due(w, wait);
 	}
@@ -143,7 +128,7 @@ look(struct gw_routing *routing, uint64_t now_ms)
 	if (!read_and_assign(routing, NULL, NULL, now_ms))
 		return false;
 	call_others(routing, now_ms);
-	grant(routing, now_ms);
+	grant(routing);
 	return true;
 }
 
@@ -209,6 +194,17 @@ should_go(const struct gw_request *r, const struct gw_slots_queue *q)
 	return q->lost || (q->ejected && r->forward.fallbacks < m->n_fallbacks);
 }
 
+/* Others would call it for what its alias has since a reload. */
+static void
+set_apart(struct gw_routing *routing, struct gw_wait *wait,
+	  struct reg_waiter *as)
+{
+	as->avoids = UINT64_MAX;
+	routing->waiting.own[wait->ref.index] = NULL;
+	reg_queue_leave(routing->reg, wait->ref);
+	gw_waiting_move(routing, wait, routing->reg, as);
+}
+
 /* Where ours stand whose time it is to know; and who waits for nobody. */
 static void
 tell(struct gw_routing *routing, uint64_t now_ms)
@@ -223,6 +219,9 @@ tell(struct gw_routing *routing, uint64_t now_ms)
 
 		if (!wait || s->where[i] >= s->n_queues)
 			continue;
+		if (s->waiters[i].avoids != UINT64_MAX &&
+		    gw_is_elsewhere(routing, wait->request))
+			set_apart(routing, wait, &s->waiters[i]);
 		q = &s->at[s->where[i]];
 		wait->position = positions[i];
 		wait->tell = is_to_tell(wait, now_ms);

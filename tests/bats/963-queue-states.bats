@@ -166,3 +166,26 @@ team_of() { # team_of ROLE FAKE... - each with 8 slots
     assert_equal "$(status_of "p$i")" 200
   done
 }
+
+@test "states: a reload leads the alias elsewhere while many wait -> what is free there is for those that come, the others are served where they wait" {
+  local i
+  ask a one
+  at alpha a
+  for i in {1..12}; do
+    ask "q$i" one
+    waits "$i"
+  done
+  ONE_URL=$FAKE_URL_beta write_config
+  wait_until 15 gw_log_has 'event=config_loaded .*'
+  ask z one
+  at beta z
+  fake_go beta
+  assert_equal "$(status_of z)" 200
+  for i in {1..13}; do
+    fake_go alpha
+  done
+  assert_equal "$(status_of a)" 200
+  for i in {1..12}; do
+    assert_equal "$(status_of "q$i")" 200
+  done
+}

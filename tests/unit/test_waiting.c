@@ -232,26 +232,6 @@ is_called_for_nothing(void)
 }
 
 static void
-is_called_before_a_better_one(void)
-{
-	struct reg_waiter_ref ref;
-	struct reg_waiter w;
-
-	begin();
-	ask(CHAT_P);
-	run_loop();
-	waiting(&w);
-	ref = other_waits(GW_INTERACTIVE, clock_ms);
-	give_slot();
-	reg_queue_call(other, &w, clock_ms, GW_GRANT_MS);
-	run_loop();
-	ok(is_running(), "call: a better one waits as well, and whoever called "
-			 "knows that it cannot go there -> it takes the slot");
-	reg_queue_leave(other, ref);
-	leave();
-}
-
-static void
 own_slot_is_freed(void)
 {
 	struct gw_fcgi_conn first;
@@ -578,7 +558,6 @@ main(void)
 	waits_and_is_served();
 	is_called();
 	is_called_for_nothing();
-	is_called_before_a_better_one();
 	own_slot_is_freed();
 	others_first();
 	better_avoids_it();
