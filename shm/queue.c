@@ -4,9 +4,8 @@
  *
  * The state word decides. Whoever makes a free entry his own fills the other
  * words, and they stay while he waits, so a reader that finds the same state
- * before and after has what belongs together. Others only change the state of
- * one that waits (displaced), and note when it was called, which names the
- * sequence it is of.
+ * before and after has what belongs together. Others only displace one that
+ * waits, and note when it was called, with the sequence it is of.
  *
  * The mark says where entries that are in use end. Whoever takes an entry
  * changes the mark afterwards, even where it is high enough; whoever lowers it
@@ -349,6 +348,7 @@ read_one(const struct reg *r, uint32_t i, uint64_t now_ms,
 	out->mine = is_mine(r, state);
 	out->row = reg_wait_row(state);
 	out->row_generation = atomic_load(&r->seg->rows[out->row].generation);
+	out->unheard = atomic_load(&r->seg->rows[out->row].woken);
 	out->share_in_flight = count_of(r, out->share);
 	out->rank = reg_came_rank(came);
 	out->came_ms = reg_came_ms(came);

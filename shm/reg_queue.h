@@ -75,6 +75,7 @@ struct reg_waiter {
 	bool mine;		 /* this handle's own */
 	uint32_t row;		 /* of its process, for reg_wake() ... */
 	uint64_t row_generation; /* ... and which of the row's owners that is */
+	bool unheard; /* read: it was woken, for whatever, and did not look yet */
 	uint64_t queue;	 /* where it waits: a hash of the queue's name */
 	uint64_t client; /* whose it is: a hash */
 	struct reg_candidate_ref share; /* whose leases are what its client has

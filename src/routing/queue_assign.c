@@ -11,6 +11,7 @@
 #include "routing/queue_parts.h"
 
 #define NONE GW_QUEUE_NONE
+#define STILL_ROWS 1024 /* rows of the registry, or more */
 
 struct walk {
 	const struct gw_queue_slots *in;
@@ -135,24 +136,59 @@ rest_of(struct walk *w, uint32_t best)
 }
 
 static bool
-is_passed_over(const struct gw_queue_slots *in, const struct reg_waiter *waiter)
+is_overdue(const struct gw_queue_slots *in, const struct reg_waiter *waiter)
 {
 	return !waiter->mine && waiter->called_ms &&
 	       in->now_ms >= waiter->called_ms &&
 	       in->now_ms - waiter->called_ms >= in->grace_ms;
 }
 
+/* Processes that were called that long ago, and did not hear. */
+struct still {
+	uint64_t rows[STILL_ROWS / 64];
+};
+
+static uint64_t
+row_bit(const struct reg_waiter *waiter)
+{
+	return UINT64_C(1) << waiter->row % 64;
+}
+
+static void
+find_still(const struct gw_queue_slots *in, struct still *still)
+{
+	*still = (struct still){0};
+	for (size_t i = 0; i < in->n_waiters; i++) {
+		const struct reg_waiter *waiter = &in->waiters[i];
+
+		if (waiter->unheard && is_overdue(in, waiter))
+			still->rows[waiter->row % STILL_ROWS / 64] |=
+				row_bit(waiter);
+	}
+}
+
+static bool
+is_passed_over(const struct gw_queue_slots *in, const struct still *still,
+	       const struct reg_waiter *waiter)
+{
+	return is_overdue(in, waiter) ||
+	       (!waiter->mine &&
+		(still->rows[waiter->row % STILL_ROWS / 64] & row_bit(waiter)));
+}
+
 static void
 gather(struct walk *w, uint32_t *slot)
 {
 	const struct gw_queue_slots *in = w->in;
+	struct still still;
 
+	find_still(in, &still);
 	for (uint32_t i = 0; i < in->n_waiters; i++) {
 		const struct reg_waiter *waiter = &in->waiters[i];
 		uint32_t before = w->groups.n, g;
 
 		slot[i] = GW_QUEUE_NO_SLOT;
-		if (is_passed_over(in, waiter))
+		if (is_passed_over(in, &still, waiter))
 			continue;
 		g = gw_queue_group(&w->groups, i);
 		if (w->groups.n > before) {

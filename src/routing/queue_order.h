@@ -84,7 +84,8 @@ size_t gw_queue_assign_cells(const struct gw_queue_slots *in);
  * was passed over.
  *
  * Passed over, as if it were not there, is a waiter of another handle that was
- * called `grace_ms` ago or longer and still waits: its process stands still.
+ * called `grace_ms` ago or longer and still waits: its process stands still. If
+ * that has not even heard of it, all of its waiters are passed over.
  * One of our own never is.
  *
  * A process lets its own waiters that got something take a slot, and calls the

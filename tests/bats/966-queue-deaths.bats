@@ -198,3 +198,28 @@ no_waiter_of() {
   done
   assert_equal "$(fake_stats alpha .max_concurrent)" 1
 }
+
+# called_of PID - how many of its waiters were called and did not move.
+called_of() {
+  local row
+  row=$("$TOP_BUILDDIR/regdump" "$ROLE_MESH_SHM" | sed -nE "s/^row ([0-9]+) live pid=$1 .*/\\1/p")
+  "$TOP_BUILDDIR/regdump" "$ROLE_MESH_SHM" | grep -cE "^waiter .* row=$row .* called=" || true
+}
+
+@test "deaths: a process with many that are next is stopped -> one of them is waited for, not each" {
+  a_and_others 24
+  local next name=a
+  next=$(waiters | head -n 1 | cut -d' ' -f2)
+  [[ $next != "$HOLDER" ]] || skip 'the web server gave both to one process'
+  stop_process "$next"
+  for name in 1 2 3 4 5; do
+    fake_go alpha
+    wait_until 15 fake_stat_is alpha .waiting 1
+  done
+  assert_equal "$(called_of "$next")" 1
+  go_on "$next"
+  for name in {1..20}; do
+    fake_go alpha
+  done
+  wait_until 10 queued_are 0
+}

@@ -439,6 +439,46 @@ nothing(void)
 	       "assign: called after the clock was read -> not passed over");
 }
 
+/* Of a process that stands still one was called; it has more that wait. */
+static void
+standing_still(void)
+{
+	struct reg_waiter w[] = {waiter('A', 0, 0, 9), waiter('A', 0, 0, 8),
+				 waiter('A', 1, 0, 7)};
+	const uint32_t candidate = 0, one = 1;
+	const struct gw_queue_use queue = {
+		.queue = 'A', .candidates = &candidate, .n_candidates = 1};
+	const struct gw_queue_slots in = {.waiters = w,
+					  .n_waiters = 3,
+					  .queues = &queue,
+					  .n_queues = 1,
+					  .free = &one,
+					  .n_candidates = 1,
+					  .now_ms = NOW,
+					  .grace_ms = GRACE};
+	uint32_t slot[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		w[i].queue = 'A';
+		w[i].number = i + 1;
+		w[i].row = i < 2 ? 65 : 1;
+		w[i].unheard = i < 2;
+	}
+	w[0].called_ms = NOW - GRACE + 1;
+	assign(&in, slot);
+	is_int(slot[0], 0, "still: called for less than the grace -> it is next");
+	w[0].called_ms = NOW - GRACE;
+	assign(&in, slot);
+	is_int(slot[2], 0, "still: for the grace, and its process has not heard "
+			   "-> all of it are passed over");
+	w[0].unheard = w[1].unheard = false;
+	assign(&in, slot);
+	is_int(slot[1], 0, "still: its process has heard -> it alone is");
+	w[0].unheard = w[1].unheard = w[1].mine = true;
+	assign(&in, slot);
+	is_int(slot[1], 0, "still: one of our own never is");
+}
+
 /* A newcomer is one more waiter: it passes nobody, and waits for no reason. */
 static void
 newcomers(void)
@@ -986,6 +1026,7 @@ main(void)
 	for (size_t i = 0; i < GW_ARRAY_LEN(scenes); i++)
 		scene(&scenes[i]);
 	nothing();
+	standing_still();
 	newcomers();
 	books();
 	crowds();
