@@ -125,6 +125,8 @@ look(struct gw_routing *routing, uint64_t now_ms)
 		return false;
 	gw_node_view_refresh(routing->nodes);
 	find_displaced(routing);
+	if (gw_waiting_settles(w, now_ms))
+		return false;
 	if (!read_and_assign(routing, NULL, NULL, now_ms))
 		return false;
 	call_others(routing, now_ms);
@@ -389,6 +391,7 @@ gw_waiting_moving(struct gw_routing *routing)
 {
 	struct gw_waiting *w = &routing->waiting;
 
+	w->moved_ms = gw_mono_ms();
 	if (w->own)
 		memset(w->own, 0, REG_WAITERS_MAX * sizeof(*w->own));
 }

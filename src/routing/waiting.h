@@ -33,6 +33,10 @@ struct gw_routing;
 	20000 /* until what a client runs is opened anew, lest                 \
 	       * its entry go to another one */
 
+#define GW_WAITING_SETTLE_MS                                                   \
+	500 /* after a move: until all processes have come along, and          \
+	     * brought what they run, nobody takes a slot */
+
 /* One that waits; part of a request. */
 struct gw_wait {
 	struct gw_ring link; /* first; `next` NULL: it does not wait */
@@ -60,10 +64,19 @@ struct gw_waiting {
 	ev_prepare soon; /* never started: fed */
 	struct gw_ring waits, due;
 	size_t n;
+	uint64_t moved_ms; /* the registry went elsewhere; 0 = it never did */
 	struct gw_request **own; /* by index of the registry's; NULL while
 				  * nobody ever waited */
 	struct gw_slots slots;
 };
+
+/* gw_waiting_settles - it went there a moment ago: others may run what is not
+ * counted there yet. */
+static inline bool
+gw_waiting_settles(const struct gw_waiting *w, uint64_t now_ms)
+{
+	return w->moved_ms && now_ms - w->moved_ms < GW_WAITING_SETTLE_MS;
+}
 
 /* gw_waiting_start - before anybody waits. gw_waiting_stop - nobody does any
  * more; harmless when it was not started. */

@@ -155,7 +155,11 @@ gw_queue_keep(struct gw_request *r, struct gw_choices *all, size_t n)
 	struct reg_waiter as;
 	uint64_t where = 0, share_key[2];
 
-	if (!reg_queue_any(routing->reg) || count_unbounded(all, n) == n)
+	if (count_unbounded(all, n) == n)
+		return n;
+	if (gw_waiting_settles(&routing->waiting, gw_mono_ms()))
+		return keep_unbounded_and(all, n, 0);
+	if (!reg_queue_any(routing->reg))
 		return n;
 	if (w->may_take) {
 		where = w->where;
