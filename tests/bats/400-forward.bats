@@ -143,7 +143,7 @@ scripted() {
   assert_status 429
   assert_header Retry-After 7
   assert_equal "$(sed -n 's/:.*//; 2,$p' <<<"$headers" | tr 'A-Z\n' 'a-z ' | xargs -n1 | sort | xargs)" \
-    'content-length content-type date retry-after server x-request-id x-rolemesh-attempts x-rolemesh-model'
+    'content-length content-type date retry-after server server-timing x-request-id x-rolemesh-attempts x-rolemesh-model'
   assert_header Server RoleMesh-Gateway
   assert_header X-Request-Id '/^req_/'
 }

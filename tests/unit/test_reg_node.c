@@ -120,7 +120,7 @@ test_limits(void)
 	size_t len;
 
 	seg_new();
-	r = seg_open(8 << 20);
+	r = seg_open(12 << 20);
 	memset(id, 'i', sizeof(id));
 	id[REG_NODE_ID_MAX + 1] = '\0';
 	ok(put(r, id, "x", 1) == -1 && err.code == REG_TOO_LARGE,
