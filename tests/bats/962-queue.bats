@@ -56,6 +56,13 @@ models:
     max_concurrency: 1
     queue: {max: 1, timeout_s: 0.8}
     fallback: [stand-in]
+  stay: # the same for somebody who waits until it is served
+    type: proxy
+    proxy_url: $FAKE_URL_alpha
+    defaults: {model: stay}
+    max_concurrency: 1
+    queue: {max: 1, timeout_s: 600}
+    fallback: [stand-in]
   stand-in:
     type: proxy
     proxy_url: $FAKE_URL_beta
@@ -204,11 +211,11 @@ recorded() {
 }
 
 @test "queue: queue_full, and the fallback fails -> its answer; nobody there -> queue_full" {
-  ask a patient
+  ask a stay
   at alpha a
-  ask b patient
+  ask b stay
   waits 1
-  ask c patient '{"fake": {"wait_head": false, "status": 418}}'
+  ask c stay '{"fake": {"wait_head": false, "status": 418}}'
   assert_equal "$(status_of c)" 418
   fake_go alpha
   at alpha b

@@ -95,8 +95,8 @@ main(void)
 		" ejected pause_ends=-2.",
 		" unconnected trial: row=0 until_ms=",
 		" busy_until_ms=4321 byte_ms=3210 bucket_full=+",
-		"waiter 0.1 waiting row=0 queue=000000000000aaaa "
-		"client=000000000000bbbb rank=2 came=-3.",
+		("waiter 0.1 waiting row=0 queue=000000000000aaaa "
+		 "client=000000000000bbbb rank=2 came=-3."),
 		" number=1 called=-1.",
 		"waiter 1.1 displaced row=0 queue=000000000000aaaa",
 		"every invariant holds",
