@@ -252,8 +252,11 @@ reg_candidate_at(const struct reg *r, struct reg_candidate_ref c)
 struct reg_candidate_ref
 reg_candidate_open(struct reg *r, const uint64_t key[2], uint64_t now_ms)
 {
-	struct reg_candidate_ref c = find(r, key, now_ms);
+	struct reg_candidate_ref c;
 
+	if (!r->identity) /* a handle that only looks must not write */
+		return reg_candidate_find(r, key);
+	c = find(r, key, now_ms);
 	if (c.index < REG_CANDIDATES_MAX || reg_lock_any(r, NULL))
 		return c;
 	c = find(r, key, now_ms);

@@ -323,6 +323,15 @@ void reg_queue_carry(const struct reg *from, struct reg *to);
 /* Records keep their numbers; where the new segment has one, that stays. */
 void reg_recorder_carry(const struct reg *from, struct reg *to);
 
+/* ---- row.c, drain.c
+ * ----------------------------------------------------------- */
+
+/* What this process says of itself, it says in the new segment. */
+void reg_process_move(const struct reg *r, struct reg *to);
+
+/* Both locked: nodes that are drained are so in the new segment, too. */
+void reg_drain_carry(const struct reg *from, struct reg *to);
+
 /* ---- wake.c
  * ------------------------------------------------------------------ */
 

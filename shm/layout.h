@@ -20,7 +20,7 @@
 #include "words_queue.h"
 
 #define REG_MAGIC UINT64_C(0x31474552484d4c52) /* "RLMHREG1" in memory */
-#define REG_LAYOUT_VERSION 5u
+#define REG_LAYOUT_VERSION 6u
 #define REG_READY UINT64_C(0x5944414552474552) /* "REGREADY" in memory */
 
 #define REG_GAUGES_MAX 8
@@ -68,7 +68,9 @@ struct reg_header {
 	uint64_t padding4[6];
 
 	_Atomic uint64_t recorded; /* number of the newest record */
-	uint64_t padding5[7];
+	_Atomic uint64_t edited;   /* ... and of the newest edit */
+	_Atomic uint64_t drained;  /* nodes that are, or more */
+	uint64_t padding5[5];
 };
 
 /* One attached process. Only its owner writes behind the first line. */
@@ -77,7 +79,9 @@ struct reg_row {
 	_Atomic uint64_t generation; /* owners so far */
 	_Atomic uint64_t wake;	     /* name of its socket, 0 = none */
 	_Atomic uint64_t woken;	     /* 1: it was, and has not looked yet */
-	uint64_t padding[4];
+	_Atomic uint64_t pool[2];    /* what kind of process it is, in letters */
+	_Atomic uint64_t note;	     /* a number that it says */
+	uint64_t padding;
 	_Atomic uint64_t counters[REG_COUNTERS_MAX];
 	_Atomic int64_t gauges[REG_GAUGES_MAX];
 };
@@ -152,11 +156,18 @@ struct reg_prefix {
 	_Atomic uint64_t value; /* 0 = free */
 };
 
-/* One of the ring. Who overtook whom while it was written, the check tells. */
+/* One of a ring. Who overtook whom while it was written, the check tells. */
 struct reg_record {
 	_Atomic uint64_t state; /* its number, and: it is being written */
 	_Atomic uint64_t check; /* of number and words */
 	_Atomic uint64_t words[1 + REG_RECORD_WORDS]; /* first: its bytes */
+};
+
+/* A node that gets no new requests, by a hash of its id. */
+struct reg_drained {
+	_Atomic uint64_t key;	  /* 0 = never used */
+	_Atomic uint64_t seen_ms; /* when the node was, last; 0 = it is not
+				   * drained */
 };
 
 /* A piece of a payload; `owner` says of which one, 0 = of none yet. */
@@ -180,6 +191,8 @@ struct reg_segment {
 	struct reg_prefix prefixes[REG_PREFIXES_MAX];
 	_Atomic uint32_t prefix_ticks[REG_PREFIXES_MAX]; /* their last use */
 	struct reg_record records[REG_RECORDS_MAX];
+	struct reg_record edits[REG_EDITS_MAX];
+	struct reg_drained drained[REG_DRAINED_MAX];
 	struct reg_block blocks[]; /* block 0 is never used: 0 = none */
 };
 
@@ -206,6 +219,8 @@ _Static_assert(offsetof(struct reg_header, recorded) == 448,
 	       "recorders' line");
 _Static_assert(sizeof(pthread_mutex_t) <= REG_LINE_BYTES, "mutex fits");
 _Static_assert(sizeof(struct reg_row) == 512, "row");
+_Static_assert(REG_GAUGES_MAX == REG_PROCESS_GAUGES, "a row's gauges");
+_Static_assert(8 * 2 == REG_POOL_MAX, "a row's pool");
 _Static_assert(offsetof(struct reg_row, counters) == 64, "counters' lines");
 _Static_assert(sizeof(struct reg_slot) == 64, "slot");
 _Static_assert(sizeof(struct reg_turn) == 192, "turn");
@@ -216,6 +231,7 @@ _Static_assert(sizeof(struct reg_wait) == REG_LINE_BYTES, "waiter");
 _Static_assert(sizeof(struct reg_prefix) == 16, "prefix");
 _Static_assert(sizeof(struct reg_record) == 512, "record");
 _Static_assert(REG_RECORD_BYTES == 8 * REG_RECORD_WORDS, "a record's bytes");
+_Static_assert(sizeof(struct reg_drained) == 16, "drained node");
 _Static_assert(sizeof(struct reg_block) == 512, "block");
 _Static_assert(sizeof(struct reg_head) == 24, "head");
 _Static_assert(offsetof(struct reg_segment, rows) == 512, "byte map");
@@ -231,7 +247,9 @@ _Static_assert(offsetof(struct reg_segment, prefixes) == 5571072, "byte map");
 _Static_assert(offsetof(struct reg_segment, prefix_ticks) == 6619648,
 	       "byte map");
 _Static_assert(offsetof(struct reg_segment, records) == 6881792, "byte map");
-_Static_assert(offsetof(struct reg_segment, blocks) == 8978944, "byte map");
+_Static_assert(offsetof(struct reg_segment, edits) == 8978944, "byte map");
+_Static_assert(offsetof(struct reg_segment, drained) == 8987136, "byte map");
+_Static_assert(offsetof(struct reg_segment, blocks) == 9118208, "byte map");
 _Static_assert(sizeof(_Atomic uint64_t) == 8, "atomics are plain words");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomics need no hidden lock");
 _Static_assert(REG_ROWS_MAX <= 1 << 10, "a row number has 10 bits");

@@ -206,6 +206,7 @@ carry(struct reg *from, struct reg *to, struct reg_move *what,
 	reg_prefix_carry(from, to);
 	reg_queue_carry(from, to);
 	reg_recorder_carry(from, to);
+	reg_drain_carry(from, to);
 	reg_unlock(to);
 	REG_CRASH_POINT();
 	atomic_store_explicit(&from->seg->header.left, 1, memory_order_release);
@@ -265,6 +266,7 @@ reg_move_end(struct reg *r, struct reg *to)
 	for (unsigned i = 0; i < REG_GAUGES_MAX; i++)
 		reg_gauge_add(to, i, atomic_load(&mine->gauges[i]));
 	reg_wake_move(r, to);
+	reg_process_move(r, to);
 	old = *r;
 	*r = *to;
 	*to = old;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * recorder.c - what happened last, in a ring. No lock, and nothing to repair.
+ * recorder.c - what happened last, in rings. No lock, and nothing to repair.
  *
  * A number is drawn, and decides the place; a place is a writer's once its
  * state has his number and "being written", whoever had it before and however
@@ -21,10 +21,31 @@ state_of(uint64_t number, uint64_t writing)
 	return number << 1 | writing;
 }
 
-static struct reg_record *
-place_of(const struct reg *r, uint64_t number)
+/* One of the two: places, and the number of the newest in them. */
+struct ring {
+	struct reg_record *at;
+	uint32_t n;
+	_Atomic uint64_t *newest;
+};
+
+static struct ring
+requests(const struct reg *r)
 {
-	return &r->seg->records[number % REG_RECORDS_MAX];
+	return (struct ring){r->seg->records, REG_RECORDS_MAX,
+			     &r->seg->header.recorded};
+}
+
+static struct ring
+edits(const struct reg *r)
+{
+	return (struct ring){r->seg->edits, REG_EDITS_MAX,
+			     &r->seg->header.edited};
+}
+
+static struct reg_record *
+place_of(const struct ring *of, uint64_t number)
+{
+	return &of->at[number % of->n];
 }
 
 /* By words: a record is some hundred bytes, and one is written a request. */
@@ -64,9 +85,9 @@ claim(struct reg_record *p, uint64_t number)
 }
 
 static void
-put(const struct reg *r, uint64_t number, const void *bytes, size_t n)
+put(const struct ring *of, uint64_t number, const void *bytes, size_t n)
 {
-	struct reg_record *p = place_of(r, number);
+	struct reg_record *p = place_of(of, number);
 	uint64_t words[IMAGE_WORDS] = {n};
 	uint64_t writing = state_of(number, WRITING);
 	size_t n_words = 1 + words_for(n);
@@ -88,28 +109,22 @@ put(const struct reg *r, uint64_t number, const void *bytes, size_t n)
 	REG_CRASH_POINT();
 }
 
-void
-reg_recorder_put(struct reg *r, const void *bytes, size_t n)
+static void
+put_next(const struct reg *r, struct ring of, const void *bytes, size_t n)
 {
 	uint64_t number;
 
 	if (n == 0 || n > REG_RECORD_BYTES || !r->identity)
 		return;
-	number = atomic_fetch_add(&r->seg->header.recorded, 1) + 1;
+	number = atomic_fetch_add(of.newest, 1) + 1;
 	REG_CRASH_POINT();
-	put(r, number, bytes, n);
+	put(&of, number, bytes, n);
 }
 
-uint64_t
-reg_recorder_newest(const struct reg *r)
+static size_t
+read_one(struct ring of, uint64_t number, void *out)
 {
-	return atomic_load(&r->seg->header.recorded);
-}
-
-size_t
-reg_recorder_read(const struct reg *r, uint64_t number, void *out)
-{
-	struct reg_record *p = place_of(r, number);
+	struct reg_record *p = place_of(&of, number);
 	uint64_t words[IMAGE_WORDS], check;
 	size_t n_words;
 
@@ -134,24 +149,72 @@ reg_recorder_read(const struct reg *r, uint64_t number, void *out)
 	return words[0];
 }
 
-void
-reg_recorder_carry(const struct reg *from, struct reg *to)
+static void
+carry(struct ring from, struct ring to)
 {
-	uint64_t newest = reg_recorder_newest(from);
-	uint64_t there = reg_recorder_newest(to), number;
+	uint64_t newest = atomic_load(from.newest);
+	uint64_t there = atomic_load(to.newest), number;
 	char bytes[REG_RECORD_BYTES];
 
 	/* First: what others record from now on is behind all of it. */
 	while (there < newest &&
-	       !atomic_compare_exchange_weak(&to->seg->header.recorded, &there,
-					     newest))
+	       !atomic_compare_exchange_weak(to.newest, &there, newest))
 		continue;
-	number = newest < REG_RECORDS_MAX ? 0 : newest - REG_RECORDS_MAX;
+	number = newest < from.n ? 0 : newest - from.n;
 	while (number++ < newest) {
-		size_t n = reg_recorder_read(from, number, bytes);
+		size_t n = read_one(from, number, bytes);
 
 		REG_CRASH_POINT();
 		if (n)
-			put(to, number, bytes, n);
+			put(&to, number, bytes, n);
 	}
+}
+
+/* ---- requests -------------------------------------------------------------
+ */
+
+void
+reg_recorder_put(struct reg *r, const void *bytes, size_t n)
+{
+	put_next(r, requests(r), bytes, n);
+}
+
+uint64_t
+reg_recorder_newest(const struct reg *r)
+{
+	return atomic_load(&r->seg->header.recorded);
+}
+
+size_t
+reg_recorder_read(const struct reg *r, uint64_t number, void *out)
+{
+	return read_one(requests(r), number, out);
+}
+
+/* ---- edits ----------------------------------------------------------------
+ */
+
+void
+reg_edit_put(struct reg *r, const void *bytes, size_t n)
+{
+	put_next(r, edits(r), bytes, n);
+}
+
+uint64_t
+reg_edit_newest(const struct reg *r)
+{
+	return atomic_load(&r->seg->header.edited);
+}
+
+size_t
+reg_edit_read(const struct reg *r, uint64_t number, void *out)
+{
+	return read_one(edits(r), number, out);
+}
+
+void
+reg_recorder_carry(const struct reg *from, struct reg *to)
+{
+	carry(requests(from), requests(to));
+	carry(edits(from), edits(to));
 }

@@ -63,7 +63,7 @@ struct reg;	/* one attached segment; opaque */
 /*
  * reg_open - attach to a segment, creating it when there is none.
  * @name   POSIX name: a '/' and 1 .. 200 more bytes without '/'
- * @bytes  size when it has to be created, at least 9,011,712;
+ * @bytes  size when it has to be created, at least 9,150,976;
  *         0 = REG_DEFAULT_BYTES
  * @err    SYSTEM (ENOSPC: /dev/shm is full; EINVAL: name or size), LAYOUT (of
  *         another version, size or user; the message says what to do), FULL (no
@@ -376,5 +376,6 @@ REG_MUSTCHECK int reg_verify(const struct reg *r, struct reg_err *err);
 #include "reg_candidate.h" /* places that can serve, and what runs there */
 #include "reg_queue.h"	   /* who waits for one, and how often somebody comes */
 #include "reg_recorder.h"  /* what happened last */
+#include "reg_process.h"   /* who is attached, which nodes are drained */
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reg_recorder.h - the part of reg.h about what happened last: a ring of short
- * texts of bytes, which every process writes and anybody reads. reg.h includes
- * it, and its promises hold here, too.
+ * reg_recorder.h - the part of reg.h about what happened last: two rings of short
+ * texts of bytes, one of requests and one of edits of the configuration, which
+ * every process writes and anybody reads. reg.h includes it, and its promises
+ * hold here, too.
  *
  * Without a lock, and without anything that could have to be repaired: whoever
  * dies while it writes spoils that one, which nobody reads then and whose place
@@ -18,6 +19,7 @@
 struct reg;
 
 #define REG_RECORDS_MAX 4096 /* that are kept: the last ones */
+#define REG_EDITS_MAX 16     /* the same of edits */
 #define REG_RECORD_BYTES 488 /* of one, at most */
 
 /*
@@ -46,5 +48,11 @@ uint64_t reg_recorder_newest(const struct reg *r);
  * number (any more), it is being written, or whoever did died.
  */
 size_t reg_recorder_read(const struct reg *r, uint64_t number, void *out);
+
+/* reg_edit_put, reg_edit_newest, reg_edit_read - the same of edits, of which the
+ * last REG_EDITS_MAX are kept. */
+void reg_edit_put(struct reg *r, const void *bytes, size_t n);
+uint64_t reg_edit_newest(const struct reg *r);
+size_t reg_edit_read(const struct reg *r, uint64_t number, void *out);
 
 #endif

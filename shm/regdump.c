@@ -66,6 +66,19 @@ leases_of(const struct reg *r, uint32_t row)
 }
 
 static void
+print_pool(const struct reg_row *row)
+{
+	uint64_t words[2] = {atomic_load(&row->pool[0]),
+			     atomic_load(&row->pool[1])};
+
+	if (!words[0])
+		return;
+	printf(" pool=");
+	print_text((const char *)words, strnlen((const char *)words, 16));
+	printf(" note=%016" PRIx64, atomic_load(&row->note));
+}
+
+static void
 print_rows(const struct reg *r)
 {
 	for (uint32_t i = 0; i < REG_ROWS_MAX; i++) {
@@ -87,6 +100,7 @@ print_rows(const struct reg *r)
 		if (atomic_load(&row->wake))
 			printf(" wakes%s",
 			       atomic_load(&row->woken) ? " woken" : "");
+		print_pool(row);
 		for (int k = 0; k < REG_COUNTERS_MAX; k++)
 			if (atomic_load(&row->counters[k]))
 				printf(" c%d=%" PRIu64, k,
@@ -314,6 +328,21 @@ print_records(const struct reg *r, bool payloads)
 		printf("records %" PRIu64 " of %" PRIu64 "\n", n, newest);
 }
 
+static void
+print_drained(const struct reg *r)
+{
+	uint64_t now_ms = reg_clock_ms();
+
+	for (uint32_t i = 0; i < REG_DRAINED_MAX; i++) {
+		uint64_t key = atomic_load(&r->seg->drained[i].key);
+		uint64_t seen = atomic_load(&r->seg->drained[i].seen_ms);
+
+		if (seen)
+			printf("drained %016" PRIx64 " seen=%+.1fs\n", key,
+			       ((double)seen - (double)now_ms) / 1000);
+	}
+}
+
 static int
 print_verdict(const struct reg *r)
 {
@@ -361,6 +390,7 @@ main(int argc, char **argv)
 	print_waiters(r);
 	print_prefixes(r);
 	print_records(r, payloads);
+	print_drained(r);
 	status = print_verdict(r);
 	reg_segment_close(r);
 	free(r);

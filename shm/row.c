@@ -6,6 +6,8 @@
  * is dead sets it to 0 or to itself by compare-and-swap. Counters belong to the
  * row and go on under the next owner; gauges and leases belong to the owner.
  */
+#include <string.h>
+
 #include "internal.h"
 
 #define WATCH_MS 50 /* how long a "still alive" is believed */
@@ -31,6 +33,9 @@ claim(struct reg *r, uint32_t row, uint64_t before)
 	REG_CRASH_POINT();
 	atomic_store(&w->wake, 0);
 	atomic_store(&w->woken, 0);
+	atomic_store(&w->pool[0], 0);
+	atomic_store(&w->pool[1], 0);
+	atomic_store(&w->note, 0);
 	REG_CRASH_POINT();
 	for (int i = 0; i < REG_GAUGES_MAX; i++) {
 		atomic_store(&w->gauges[i], 0);
@@ -207,6 +212,64 @@ reg_rows_live(const struct reg *r)
 	for (uint32_t row = 0; row < REG_ROWS_MAX; row++)
 		live += reg_row_alive(r, row);
 	return live;
+}
+
+void
+reg_process_say(struct reg *r, const char *pool, uint64_t note)
+{
+	struct reg_row *w = &r->seg->rows[r->row];
+	uint64_t words[2] = {0};
+
+	memcpy(words, pool, strnlen(pool, sizeof(words)));
+	atomic_store_explicit(&w->pool[0], words[0], memory_order_relaxed);
+	atomic_store_explicit(&w->pool[1], words[1], memory_order_relaxed);
+	atomic_store(&w->note, note);
+}
+
+void
+reg_process_move(const struct reg *r, struct reg *to)
+{
+	struct reg_row *from = &r->seg->rows[r->row];
+	struct reg_row *w = &to->seg->rows[to->row];
+
+	for (int i = 0; i < 2; i++)
+		atomic_store(&w->pool[i], atomic_load(&from->pool[i]));
+	atomic_store(&w->note, atomic_load(&from->note));
+}
+
+/* Letters alone: it is shown to people. */
+static void
+copy_pool(const struct reg_row *w, char out[REG_POOL_MAX + 1])
+{
+	uint64_t words[2] = {atomic_load(&w->pool[0]),
+			     atomic_load(&w->pool[1])};
+
+	memcpy(out, words, REG_POOL_MAX);
+	out[REG_POOL_MAX] = '\0';
+	for (char *c = out; *c; c++)
+		if (*c < '!' || *c > '~')
+			*c = '?';
+}
+
+bool
+reg_process_next(const struct reg *r, uint32_t *row, struct reg_process *out)
+{
+	for (; *row < REG_ROWS_MAX; ++*row) {
+		const struct reg_row *w = &r->seg->rows[*row];
+		uint64_t identity = atomic_load(&w->identity);
+
+		if (!identity || !reg_row_alive(r, *row))
+			continue;
+		out->row = (*row)++;
+		out->generation = atomic_load(&w->generation);
+		out->pid = reg_identity_pid(identity);
+		copy_pool(w, out->pool);
+		out->note = atomic_load(&w->note);
+		for (int i = 0; i < REG_GAUGES_MAX; i++)
+			out->gauges[i] = atomic_load(&w->gauges[i]);
+		return true;
+	}
+	return false;
 }
 
 bool

@@ -47,6 +47,9 @@ shape(void)
 		REG_PREFIXES_MAX,
 		sizeof(struct reg_record),
 		REG_RECORDS_MAX,
+		REG_EDITS_MAX,
+		sizeof(struct reg_drained),
+		REG_DRAINED_MAX,
 	};
 
 	return gw_hash(sizes, sizeof(sizes));

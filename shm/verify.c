@@ -264,6 +264,34 @@ check_records(const struct reg *r, struct reg_err *err)
 		if (state && (state >> 1) % REG_RECORDS_MAX != i)
 			return violation(err, "a record at another's place", i);
 	}
+	for (uint32_t i = 0; i < REG_EDITS_MAX; i++) {
+		uint64_t state = atomic_load(&r->seg->edits[i].state);
+
+		if (state >> 1 > atomic_load(&r->seg->header.edited))
+			return violation(err, "an edit of the future", i);
+		if (state && (state >> 1) % REG_EDITS_MAX != i)
+			return violation(err, "an edit at another's place", i);
+	}
+	return 0;
+}
+
+/* Whoever is drained has a key, and was counted before. */
+static int
+check_drained(const struct reg *r, struct reg_err *err)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < REG_DRAINED_MAX; i++) {
+		const struct reg_drained *d = &r->seg->drained[i];
+
+		if (!atomic_load(&d->seen_ms))
+			continue;
+		n++;
+		if (!atomic_load(&d->key))
+			return violation(err, "a drained node of no id", i);
+	}
+	if (n > atomic_load(&r->seg->header.drained))
+		return violation(err, "more drained nodes than it says", 0);
 	return 0;
 }
 
@@ -301,7 +329,7 @@ reg_check(const struct reg *r, struct reg_err *err)
 		return violation(err, "the header is overwritten", 0);
 	if (check_nodes(r, err) || check_turns(r, err) ||
 	    check_leases(r, err) || check_keys(r, err) || check_waits(r, err) ||
-	    check_records(r, err))
+	    check_records(r, err) || check_drained(r, err))
 		return -1;
 	return 0;
 }

@@ -395,7 +395,43 @@ run_open(struct reg *unused)
 	return taken_over;
 }
 
+#define DRAIN_KEY UINT64_C(77)
+
+static void
+prepare_drained(struct reg *r)
+{
+	if (reg_drain_set(r, DRAIN_KEY, true, 1000, &err))
+		abort();
+}
+
+static bool
+run_drain(struct reg *w)
+{
+	return reg_drain_set(w, DRAIN_KEY, true, 1000, &err) == 0;
+}
+
+static bool
+run_undrain(struct reg *w)
+{
+	return reg_drain_set(w, DRAIN_KEY, false, 1000, &err) == 0;
+}
+
+static enum state
+look_drained(const struct reg *r)
+{
+	return reg_drain_is(r, DRAIN_KEY, 1000) ? AFTER : BEFORE;
+}
+
+static enum state
+look_undrained(const struct reg *r)
+{
+	return reg_drain_is(r, DRAIN_KEY, 1000) ? BEFORE : AFTER;
+}
+
 const struct scenario shared_scenarios[] = {
+	{"drain", NULL, NULL, run_drain, look_drained, false, false},
+	{"undrain", prepare_drained, NULL, run_undrain, look_undrained, false,
+	 false},
 	{"turn, new name", NULL, NULL, run_turn, look_turn, false, false},
 	{"turn, table full", prepare_turns, NULL, run_turn, look_turns, false,
 	 false},

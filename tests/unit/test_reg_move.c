@@ -82,6 +82,10 @@ know(struct reg *r)
 	reg_prefix_put(r, 77, 78, 1000);
 	reg_recorder_put(r, "first", 5);
 	reg_recorder_put(r, "second", 6);
+	reg_edit_put(r, "edit", 4);
+	if (reg_drain_set(r, 4711, true, 1000, &err))
+		ok(false, "drain: %s", err.msg);
+	reg_process_say(r, "mover", 12);
 	for (int i = 0; i < 3; i++)
 		reg_rate_take(r, c, 4, NOW_US, &rate);
 	reg_rate_take(r, queue, 4, NOW_US, &rate);
@@ -109,6 +113,16 @@ is_known(struct reg *r)
 	struct reg_rate rate;
 	size_t at;
 
+	char edit[REG_RECORD_BYTES];
+	struct reg_process p = {0};
+	uint32_t row = 0;
+
+	while (reg_process_next(r, &row, &p) && strcmp(p.pool, "mover") != 0)
+		continue;
+	if (p.note != 12 || reg_edit_newest(r) < 1 ||
+	    reg_edit_read(r, 1, edit) != 4 || memcmp(edit, "edit", 4) != 0 ||
+	    !reg_drain_is(r, 4711, 1000) || reg_drain_is(r, 4712, 1000))
+		return false;
 	if (reg_recorder_newest(r) < 2 || !recorded(r, 1, "first") ||
 	    !recorded(r, 2, "second"))
 		return false;

@@ -77,7 +77,7 @@ int
 main(void)
 {
 	static const char *const expected[] = {
-		"layout=5",
+		"layout=6",
 		"row 0 live pid=",
 		" generation=1 leases=1 wakes woken c3=44",
 		" g2=-5",
