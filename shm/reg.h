@@ -347,6 +347,9 @@ enum reg_told_state {
 /* reg_told - what was last said about something (a hash of its name). */
 enum reg_told_state reg_told(const struct reg *r, uint64_t key);
 
+/* reg_told_since_ms - since when it is so; 0: nothing was said. */
+uint64_t reg_told_since_ms(const struct reg *r, uint64_t key);
+
 /* reg_tell_good - remember, unsaid, that it is well, if nothing is known. */
 void reg_tell_good(struct reg *r, uint64_t key, uint64_t now_ms);
 

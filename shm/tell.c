@@ -115,6 +115,14 @@ reg_told(const struct reg *r, uint64_t key)
 	return word & BAD ? REG_TOLD_BAD : REG_TOLD_GOOD;
 }
 
+uint64_t
+reg_told_since_ms(const struct reg *r, uint64_t key)
+{
+	const struct reg_told *t = find(r, key ? key : 1);
+
+	return t ? word_ms(atomic_load(&t->word)) : 0;
+}
+
 void
 reg_tell_good(struct reg *r, uint64_t key, uint64_t now_ms)
 {

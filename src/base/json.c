@@ -2,6 +2,8 @@
 /* json.c - strict parsing (yajl checks, json-c builds) and compact writing. */
 #include "base/json.h"
 
+#include <inttypes.h>
+
 #include <json-c/printbuf.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -255,4 +257,19 @@ gw_json_get_str(struct json_object *o, const char *key)
 	    !json_object_is_type(v, json_type_string))
 		return NULL;
 	return json_object_get_string(v);
+}
+
+struct json_object *
+gw_json_seconds(uint64_t ms)
+{
+	char text[32];
+	int n;
+
+	if (ms % 1000 == 0)
+		return json_object_new_int64((int64_t)(ms / 1000));
+	n = snprintf(text, sizeof(text), "%" PRIu64 ".%03u", ms / 1000,
+		     (unsigned)(ms % 1000));
+	while (text[n - 1] == '0')
+		text[--n] = '\0';
+	return json_object_new_double_s((double)ms / 1000.0, text);
 }

@@ -81,6 +81,12 @@ void gw_json_set_str(struct json_object *o, const char *key, const char *value);
 /* gw_json_set_int - add an integer field. */
 void gw_json_set_int(struct json_object *o, const char *key, int64_t value);
 
+/*
+ * gw_json_seconds - milliseconds as a JSON number of seconds: 30, 0.5, 10.333.
+ * The caller puts it.
+ */
+struct json_object *gw_json_seconds(uint64_t ms);
+
 /* gw_json_get_str - the field's string, or NULL when absent or not a string. */
 const char *gw_json_get_str(struct json_object *o, const char *key);
 

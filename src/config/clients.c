@@ -68,6 +68,17 @@ gw_config_has_keys(const struct gw_config *c)
 }
 
 const struct gw_client *
+gw_client_at(const struct gw_config *c, size_t i)
+{
+	const struct gw_config_internal *in = c->internal;
+
+	if (i < c->auth.n_clients)
+		return &c->auth.clients[i];
+	i -= c->auth.n_clients;
+	return in && i < in->n_plain_clients ? &in->plain_clients[i] : NULL;
+}
+
+const struct gw_client *
 gw_client_of_key(const struct gw_config *c,
 		 const uint8_t digest[static GW_DIGEST_BYTES])
 {

@@ -35,6 +35,10 @@ const struct gw_client *
 gw_client_of_key(const struct gw_config *c,
 		 const uint8_t digest[static GW_DIGEST_BYTES]);
 
+/* gw_client_at - all of them, plain keys behind the entries; NULL: no more. Of a
+ * sealed snapshot. */
+const struct gw_client *gw_client_at(const struct gw_config *c, size_t i);
+
 /*
  * gw_client_of_user - who is a user that the web server let in?
  * @user  as the web server calls it

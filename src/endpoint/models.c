@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * models.c - /v1/models: the usable aliases as OpenAI's list, and beside it,
- * under `rolemesh`, what operators want to know: what is unusable and why, the
- * nodes, and the counters of all processes.
+ * under `rolemesh`, what is unusable and why, the nodes, and what became of the
+ * last edit of the configuration.
  *
  * There may be thousands of nodes: the answer is built piece by piece, with
  * other requests in between. It may show neighbouring moments, but each node
@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "config/reload.h"
 #include "endpoint/node_object.h"
 #include "endpoint/shared.h"
 #include "endpoint/table.h"
@@ -138,6 +139,7 @@ begin_nodes(struct gw_request *r, struct gw_listing *l)
 	struct json_object *ours = json_object_new_object();
 	struct json_object *nodes = json_object_new_array();
 	const struct gw_node *n;
+	struct gw_reload reload;
 	uint32_t slot = 0;
 
 	gw_json_set_str(doc, "object", "list");
@@ -147,11 +149,9 @@ begin_nodes(struct gw_request *r, struct gw_listing *l)
 	json_object_object_add(ours, "unavailable_models",
 			       GW_STEAL(l->unusable));
 	json_object_object_add(ours, "nodes", nodes);
-	/* They count the requests of everybody. */
-	if (gw_shown_all(r))
-		json_object_object_add(
-			ours, "counters",
-			gw_counters_document(&r->worker->counters));
+	gw_reload_read(routing->reg, &reload);
+	json_object_object_add(ours, "last_reload",
+			       gw_reload_object(&reload, gw_shown_all(r)));
 	if (gw_own_roles(r, &l->own) < 0 ||
 	    gw_json_text_around(doc, nodes, &l->text, &l->tail) < 0 ||
 	    gw_buf_puts(&l->tail, "\n") < 0)

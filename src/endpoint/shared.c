@@ -4,7 +4,6 @@
  */
 #include "endpoint/shared.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -143,19 +142,4 @@ gw_usable_object(const struct gw_request *r, const struct gw_model *m,
 		gw_json_set_str(o, "via", u->via);
 	gw_json_set_age(o, u->age_ms);
 	return o;
-}
-
-struct json_object *
-gw_json_seconds(uint64_t ms)
-{
-	char text[32];
-	int n;
-
-	if (ms % 1000 == 0)
-		return json_object_new_int64((int64_t)(ms / 1000));
-	n = snprintf(text, sizeof(text), "%" PRIu64 ".%03u", ms / 1000,
-		     (unsigned)(ms % 1000));
-	while (text[n - 1] == '0')
-		text[--n] = '\0';
-	return json_object_new_double_s((double)ms / 1000.0, text);
 }

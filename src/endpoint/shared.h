@@ -61,12 +61,6 @@ struct json_object *gw_usable_object(const struct gw_request *r,
 				     const struct gw_usable *u);
 
 /*
- * gw_json_seconds - milliseconds as a JSON number of seconds: 30, 0.5, 10.333.
- * The caller puts it.
- */
-struct json_object *gw_json_seconds(uint64_t ms);
-
-/*
  * gw_json_set_age - mark what an older probe says with `result_age_s`.
  * @age_ms  of struct gw_usable; 0 adds nothing
  */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "config/reload.h"
 #include "config/watch.h"
 #include "launcher/last_good.h"
 #include "responder/follow.h"
@@ -92,6 +93,7 @@ report_broken(struct run *r, const struct gw_diag *diag, uint64_t fingerprint)
 {
 	if (!reg_once(r->l->reg, ONCE_CONFIG, fingerprint))
 		return;
+	gw_reload_put(r->l->reg, false, diag, fingerprint);
 	for (size_t i = 0; i < diag->n; i++)
 		gw_log_told(diag->items[i].warning ? GW_EV_CONFIG_WARNING
 						   : GW_EV_CONFIG_BROKEN,
@@ -122,10 +124,13 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 		return;
 	}
 	gw_log_set_format(fresh->gateway.log_format);
-	if (reg_once(l->reg, ONCE_CONFIG, fingerprint))
+	if (reg_once(l->reg, ONCE_CONFIG, fingerprint)) {
+		gw_reload_put(l->reg, true, diag, fingerprint);
 		gw_log(GW_EV_CONFIG_LOADED, NULL,
 		       "models=%zu fingerprint=%016llx", fresh->n_models,
 		       (unsigned long long)fingerprint);
+	}
+	reg_process_say(l->reg, "launcher", fingerprint);
 	gw_config_needs_restart(l->config, fresh);
 	gw_config_unref(l->config);
 	l->config = fresh;
@@ -193,6 +198,9 @@ launcher_run(struct launcher *l)
 	else
 		gw_log(GW_EV_CONFIG_WARNING, NULL,
 		       "finding=\"out of memory: edits are not watched here\"");
+	reg_process_say(
+		l->reg, "launcher",
+		gw_reload_started(l->reg, l->config->fingerprint));
 	r.follow = (struct gw_follow){.loop = r.loop,
 				      .reg = l->reg,
 				      .name = l->instance->shm_name,

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "config/reload.h"
 #include "config/watch.h"
 #include "endpoint/table.h"
 #include "probe/prober.h"
@@ -52,8 +53,20 @@ report_broken(struct gw_responder *p, const struct gw_diag *diag,
 	      uint64_t fingerprint)
 {
 	/* One of the processes says it, not each of them. */
-	if (reg_once(p->routing.reg, ONCE_CONFIG, fingerprint))
-		gw_log_findings(diag);
+	if (!reg_once(p->routing.reg, ONCE_CONFIG, fingerprint))
+		return;
+	gw_reload_put(p->routing.reg, false, diag, fingerprint);
+	gw_log_findings(diag);
+}
+
+/* For whoever looks at the processes. */
+static void
+say_process(struct gw_responder *p, uint64_t fingerprint)
+{
+	const char *pool = getenv("ROLE_MESH_POOL");
+
+	reg_process_say(p->routing.reg, pool && *pool ? pool : "all",
+			fingerprint);
 }
 
 static void
@@ -69,6 +82,7 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 	}
 	gw_log_set_format(fresh->gateway.log_format);
 	if (reg_once(p->routing.reg, ONCE_CONFIG, fingerprint)) {
+		gw_reload_put(p->routing.reg, true, diag, fingerprint);
 		gw_log(GW_EV_CONFIG_LOADED, NULL,
 		       "models=%zu fingerprint=%016llx", fresh->n_models,
 		       (unsigned long long)fingerprint);
@@ -79,6 +93,7 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 	}
 	gw_node_view_configure(p->routing.nodes, fresh);
 	gw_worker_configure(w, fresh);
+	say_process(p, fingerprint);
 	gw_waiting_freed(&p->routing); /* there may be more slots now */
 }
 
@@ -309,6 +324,7 @@ attach(struct gw_responder *p, struct gw_instance *in, struct gw_err *err)
 				  "out of memory");
 	gw_node_view_configure(routing->nodes, w->config);
 	gw_config_watch_since(p->watch, w->config->fingerprint);
+	say_process(p, gw_reload_started(routing->reg, w->config->fingerprint));
 	gw_waiting_start(routing);
 	p->follow = (struct gw_follow){.loop = w->loop,
 				       .reg = routing->reg,

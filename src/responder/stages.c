@@ -9,6 +9,7 @@
 #include "routing/availability.h"
 #include "routing/routing.h"
 #include "routing/states.h"
+#include "status/status.h"
 
 /* The place of the stage that REPICK goes to; a stage in front of it moves it. */
 enum {
@@ -59,6 +60,8 @@ release(struct gw_request *r)
 	gw_routed(r)->listing = NULL;
 	gw_recorded_free(gw_routed(r)->recorded);
 	gw_routed(r)->recorded = NULL;
+	gw_status_free(gw_routed(r)->status);
+	gw_routed(r)->status = NULL;
 }
 
 const struct gw_pipeline gw_pipeline = {

@@ -11,6 +11,7 @@
 #include "probe/prober.h"
 #include "probe/result.h"
 #include "routing/availability.h"
+#include "routing/drain.h"
 #include "routing/place_keys.h"
 #include "routing/routing.h"
 
@@ -171,7 +172,8 @@ static uint32_t
 bound_of(const struct gw_routing *routing, const struct gw_config *config,
 	 const struct gw_model *m)
 {
-	const struct gw_config *now = routing->worker->config;
+	const struct gw_config *now =
+		routing->worker ? routing->worker->config : config;
 
 	if (config != now) {
 		const struct gw_model *same = gw_config_model_named(
@@ -250,6 +252,8 @@ gw_node_choice(struct gw_routing *routing, const struct gw_config *config,
 			    now_ms, c);
 	if (!gw_node_is_fresh(routing->nodes, n, now_ms))
 		c->state = GW_STATE_STALE;
+	else if (gw_is_drained(routing, n, now_ms))
+		c->state = GW_STATE_DRAINING;
 	else if (told == GW_STATE_FAILED ||
 		 (told == GW_STATE_COLD && c->state == GW_STATE_READY))
 		c->state = told;

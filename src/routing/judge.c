@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "routing/drain.h"
 
 int
 gw_availability_compare(const void *x, const void *y)
@@ -101,7 +102,8 @@ gw_availability_none(const struct gw_routing *routing, const char *role,
 	struct gw_role_count c;
 
 	gw_node_view_count(routing->nodes, role, gw_mono_ms(), &c);
-	out->since_wall_s = routing->worker->started_wall_s;
+	out->since_wall_s =
+		routing->worker ? routing->worker->started_wall_s : 0;
 	if (c.nodes == 0) {
 		snprintf(out->reason, sizeof(out->reason),
 			 "no node registered for role '%s'", role);
@@ -114,6 +116,13 @@ gw_availability_none(const struct gw_routing *routing, const char *role,
 				 "all %zu nodes of role '%s' are stale",
 				 c.nodes, role);
 		out->since_wall_s = wall_of(c.newest_seen_ms + stale_ms);
+	} else if (c.candidates) {
+		snprintf(out->reason, sizeof(out->reason),
+			 c.fresh == 1 ? "the only fresh node of role '%s' is "
+					"drained by an operator"
+				      : "the fresh nodes of role '%s' are "
+					"drained by an operator",
+			 role);
 	} else {
 		snprintf(out->reason, sizeof(out->reason),
 			 "the models of role '%s' have failed on every fresh "
@@ -155,7 +164,7 @@ judge_discovered(struct gw_availability *a, const struct gw_model *m,
 	size_t n = gw_node_view_known_fresh(a->routing->nodes, m->role, now_ms,
 					    &c);
 
-	if (n == 0) {
+	if (gw_drained_all(a->routing, c, n, now_ms)) {
 		gw_availability_none(a->routing, m->role, out);
 		return;
 	}
@@ -163,10 +172,12 @@ judge_discovered(struct gw_availability *a, const struct gw_model *m,
 		struct gw_probe_outcome o;
 		struct gw_choice choice;
 
+		if (gw_is_drained(a->routing, c[i].node, now_ms))
+			continue;
 		if (!node_outcome(a, c[i].node, &o) ||
 		    !gw_probe_is_reachable(o.result)) {
 			if (c[i].node != last)
-				note_unreachable(a, c[i].node, i == 0, out);
+				note_unreachable(a, c[i].node, !last, out);
 			last = c[i].node;
 			continue;
 		}

@@ -71,6 +71,15 @@ gw_share_place_key(const struct gw_model *m, const uint64_t who[2],
 					      2 * sizeof(who[0])));
 }
 
+void
+gw_client_place_key(const uint64_t who[2], uint64_t key[2])
+{
+	uint64_t what = gw_hash_text("client");
+
+	for (int i = 0; i < 2; i++)
+		key[i] = nonzero(gw_hash_more(what, &who[i], sizeof(who[i])));
+}
+
 static void
 compute(const char *model, const struct gw_probe_target *target,
 	struct gw_place_keys *out)
@@ -113,7 +122,8 @@ gw_proxy_keys(struct gw_routing *routing, const struct gw_config *config,
 	      const struct gw_model *m, struct gw_place_keys *out)
 {
 	/* Requests that began before a reload do not throw out what is kept. */
-	if (config == routing->worker->config && keep_proxies(routing, config))
+	if (routing->worker && config == routing->worker->config &&
+	    keep_proxies(routing, config))
 		*out = routing->proxies.keys[m - config->models];
 	else
 		compute_proxy(m, out);

@@ -37,6 +37,10 @@ void gw_address_key(const char *base_url, uint64_t key[2]);
 void gw_candidate_key(const uint64_t address[2], const char *model,
 		      uint64_t key[2]);
 
+/* gw_client_place_key - by what a client's requests are counted that has limits of
+ * its own. */
+void gw_client_place_key(const uint64_t who[2], uint64_t key[2]);
+
 /* gw_queue_place_key, gw_share_place_key - by what those are counted that wait at
  * an alias, and what a client runs there. */
 void gw_queue_place_key(const struct gw_model *m, uint64_t key[2]);

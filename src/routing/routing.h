@@ -21,6 +21,7 @@ struct gw_availability;
 struct gw_listing;
 struct gw_prober;
 struct gw_recorded;
+struct gw_status;
 
 #define GW_POLICIES_MAX 4 /* enum gw_strategy has as many */
 
@@ -115,6 +116,7 @@ struct gw_routed {
 	struct gw_availability *availability; /* endpoints: models, ready */
 	struct gw_listing *listing;	      /* endpoint models */
 	struct gw_recorded *recorded;	      /* endpoint requests */
+	struct gw_status *status;	      /* endpoint status */
 };
 
 static inline struct gw_routing *

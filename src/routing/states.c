@@ -14,7 +14,9 @@
 #include "probe/prober.h"
 #include "probe/result.h"
 #include "routing/availability.h"
+#include "routing/drain.h"
 #include "routing/ejection.h"
+#include "routing/known.h"
 #include "routing/place_keys.h"
 #include "routing/routing.h"
 
@@ -192,105 +194,14 @@ ask_again(struct gw_routing *routing, const struct gw_probe_target target)
 
 /* ---- aliases ------------------------------------------------------------- */
 
-static const char *
-why(const struct gw_routing *routing, const struct gw_choice *c,
-    char out[GW_PROBE_REASON_BYTES])
-{
-	struct reg_probe last;
-
-	reg_probe_last(routing->reg, c->keys.probe, &last);
-	if (c->unreachable || c->state == GW_STATE_LOADING)
-		return gw_probe_reason(last.result, out, GW_PROBE_REASON_BYTES);
-	return gw_state_name(c->state);
-}
-
-/*
- * Usable, as far as anybody knows: a candidate that was not asked yet may well
- * be. Unlike /v1/models, which asks first.
- */
-static bool
-judge_discovered(struct gw_routing *routing, const struct gw_model *m,
-		 struct gw_usable *out)
-{
-	const struct gw_config *config = routing->worker->config;
-	uint64_t now_ms = gw_mono_ms();
-	const struct gw_candidate *c;
-	size_t n =
-		gw_node_view_known_fresh(routing->nodes, m->role, now_ms, &c);
-
-	if (n == 0)
-		gw_availability_none(routing, m->role, out);
-	for (size_t i = 0; i < n; i++) {
-		char text[GW_PROBE_REASON_BYTES];
-		struct gw_choice choice;
-
-		gw_node_choice(routing, config, c[i].node,
-			       (size_t)(c[i].model - c[i].node->doc->models),
-			       now_ms, &choice);
-		if (gw_choice_is_usable(&choice))
-			return true;
-		if (i == 0)
-			snprintf(out->reason, sizeof(out->reason),
-				 "no fresh node is reachable: %s: %s",
-				 c[i].node->doc->node_id,
-				 why(routing, &choice, text));
-	}
-	return false;
-}
-
-static bool
-judge_alone(struct gw_routing *routing, const struct gw_model *m,
-	    struct gw_usable *out)
-{
-	char text[GW_PROBE_REASON_BYTES];
-	uint64_t now_ms = gw_mono_ms();
-	struct gw_choice choice;
-
-	memset(out, 0, sizeof(*out));
-	if (m->type == GW_MODEL_DISCOVERED)
-		return judge_discovered(routing, m, out);
-	gw_proxy_choice(routing, routing->worker->config, m, now_ms, &choice);
-	if (gw_choice_is_usable(&choice))
-		return true;
-	snprintf(out->reason, sizeof(out->reason), "%s",
-		 why(routing, &choice, text));
-	return false;
-}
-
-static bool
-judge(struct gw_routing *routing, const struct gw_model *m,
-      struct gw_usable *out)
-{
-	struct gw_usable other;
-
-	if (judge_alone(routing, m, out))
-		return true;
-	for (size_t i = 0; i < m->n_fallbacks; i++) {
-		if (!judge_alone(routing, m->fallbacks[i], &other))
-			continue;
-		out->via = m->fallbacks[i]->alias;
-		return true;
-	}
-	return false;
-}
-
-/* While an edit spreads, processes speak of two aliases of one name. */
-static uint64_t
-alias_key(const struct gw_model *m)
-{
-	uint64_t h = key_of("alias", m->alias);
-	const char *where = m->type == GW_MODEL_PROXY ? m->base_url : m->role;
-
-	return gw_hash_more(h, where, strlen(where) + 1);
-}
-
 static void
 look_at_alias(struct gw_routing *routing, const struct gw_model *m)
 {
-	uint64_t key = alias_key(m), now_ms = gw_mono_ms(), since_ms;
+	uint64_t key = gw_known_key(m), now_ms = gw_mono_ms(), since_ms;
 	char alias[QUOTED_URL], why[QUOTED_URL], s[SECONDS_BYTES];
 	struct gw_usable u;
-	bool usable = judge(routing, m, &u);
+	bool usable =
+		gw_known_usable(routing, routing->worker->config, m, &u);
 
 	/* A role that nobody served yet did not become unavailable; a proxy is
 	 * taken to be usable until it is seen not to be. */
@@ -328,6 +239,7 @@ look_at_registered(struct gw_routing *routing, const struct gw_node *n)
 
 	if (seen_ms)
 		look_at_node(routing, n->reg.id, seen_ms, now_ms);
+	gw_drain_seen(routing, n, now_ms);
 	if (gw_node_is_fresh(routing->nodes, n, now_ms))
 		ask_again(routing, gw_node_target(routing->worker->config, n));
 }

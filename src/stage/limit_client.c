@@ -6,7 +6,7 @@
  * it stands in a configuration.
  */
 #include "base/clock.h"
-#include "base/hash.h"
+#include "routing/place_keys.h"
 #include "routing/routing.h"
 #include "serve/worker.h"
 #include "stage/stage.h"
@@ -16,14 +16,9 @@
 static struct reg_candidate_ref
 place(const struct gw_request *r, struct reg *reg)
 {
-	uint64_t key[2], what = gw_hash_text("client");
+	uint64_t key[2];
 
-	for (int i = 0; i < 2; i++) {
-		uint64_t who = r->authenticate.who[i];
-
-		key[i] = gw_hash_more(what, &who, sizeof(who));
-		key[i] = key[i] ? key[i] : 1; /* no key of the registry is 0 */
-	}
+	gw_client_place_key(r->authenticate.who, key);
 	return reg_candidate_open(reg, key, gw_mono_ms());
 }
 

@@ -151,8 +151,8 @@ three_responders_without() {
   local before
   fake_start cache
   add_node n1 cache
-  gw_get /v1/models >/dev/null
-  before=$(jq -c '.rolemesh.counters | [.prompt_cache_hits, .prompt_cache_misses]' <<<"$body")
+  gw_get /rolemesh/status >/dev/null
+  before=$(jq -c '.counters | [.prompt_cache_hits, .prompt_cache_misses]' <<<"$body")
   fake_mode cache '{"status": 200, "content_type": "application/json",
     "body": "{\"usage\":{\"prompt_tokens_details\":{\"cached_tokens\":7}}}"}'
   gw_chat coder
@@ -161,8 +161,8 @@ three_responders_without() {
     "body": "{\"usage\":{\"prompt_tokens_details\":{\"cached_tokens\":0}}}"}'
   gw_chat coder
   gw_chat coder
-  gw_get /v1/models >/dev/null
-  assert_equal "$(jq -c --argjson b "$before" '.rolemesh.counters |
+  gw_get /rolemesh/status >/dev/null
+  assert_equal "$(jq -c --argjson b "$before" '.counters |
     [.prompt_cache_hits - $b[0], .prompt_cache_misses - $b[1]]' <<<"$body")" '[1,2]' 'hits, misses'
 }
 

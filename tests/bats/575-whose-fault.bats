@@ -127,8 +127,8 @@ deregister() {
 
 @test "fault: an upstream's error event -> passed on, logged and counted as broken" {
   local before
-  gw_get /v1/models
-  before=$(jq .rolemesh.counters.stream_broken <<<"$body")
+  gw_get /rolemesh/status
+  before=$(jq .counters.stream_broken <<<"$body")
   gw_chat planner '{"stream": true, "fake": {"pieces": ["data: {\"choices\":[]}\n\n",
     "data: {\"error\":{\"message\":\"of the prompt\",\"type\":\"server_error\",\"param\":null,\"code\":\"upstream_protocol_error\"}}\n\n"], "no_done": true}}' \
     -H 'X-Request-Id: told-error'
@@ -136,8 +136,8 @@ deregister() {
   assert_one_sse_error /v1/chat/completions upstream_protocol_error
   wait_until 5 gw_log_has 'event=access rid=told-error .* broken=1 error=upstream_error_event .*sent an error event: upstream_protocol_error'
   run ! grep -qF 'of the prompt' "$GW_DIR/gateway.log"
-  gw_get /v1/models
-  assert_json .rolemesh.counters.stream_broken "$((before + 1))"
+  gw_get /rolemesh/status
+  assert_json .counters.stream_broken "$((before + 1))"
 }
 
 @test "fault: text that speaks of errors -> no error" {

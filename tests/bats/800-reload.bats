@@ -224,16 +224,16 @@ forwards_top_k() {
   gw_post /v1/nodes/register \
     "{\"node_id\":\"n1\",\"base_url\":\"$FAKE_URL_alpha\",\"roles\":[\"reviewer\"]}"
   gw_chat reviewer
-  gw_get /v1/models
+  gw_get /rolemesh/status
   local before
-  before=$(jq .rolemesh.counters.requests <<<"$body")
+  before=$(jq .counters.requests <<<"$body")
   usual "  reviewer: {type: discovered}"$'\n'"$(also fresh)" | gw_config
   wait_until 3 is_live fresh
   gw_chat reviewer
   assert_status 200
   assert_header X-RoleMesh-Node n1
-  gw_get /v1/models
-  assert_json ".rolemesh.counters.requests > $before" true
+  gw_get /rolemesh/status
+  assert_json ".counters.requests > $before" true
 }
 
 # --- broken edits ---

@@ -43,6 +43,7 @@ src/nodes src/probe src/sse src/body src/webserver
 src/resume
 src/serve
 src/routing
+src/status
 src/stage
 src/endpoint
 src/responder src/agent/process
