@@ -62,6 +62,16 @@ ag_gateway_answer_explain(struct json_object *doc, int status, bool registering,
 		snprintf(out, cap, "HTTP %d, %s", status, said);
 }
 
+bool
+ag_gateway_answer_drains(struct json_object *doc)
+{
+	struct json_object *v;
+
+	return doc && json_object_object_get_ex(doc, "draining", &v) &&
+	       json_object_is_type(v, json_type_boolean) &&
+	       json_object_get_boolean(v);
+}
+
 uint32_t
 ag_gateway_answer_interval_ms(struct json_object *doc, uint32_t own_ms,
 			      uint32_t least_ms)

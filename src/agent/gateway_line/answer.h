@@ -25,6 +25,9 @@ struct json_object *ag_gateway_answer_parse(const struct gw_buf *text);
 void ag_gateway_answer_explain(struct json_object *doc, int status,
 			       bool registering, char *out, size_t cap);
 
+/* ag_gateway_answer_drains - does it say that this node gets no new requests? */
+bool ag_gateway_answer_drains(struct json_object *doc);
+
 /*
  * ag_gateway_answer_interval_ms - how often a heartbeat should come.
  * @own_ms    configured here

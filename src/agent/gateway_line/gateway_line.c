@@ -38,6 +38,7 @@ struct ag_gateway_line {
 	bool known;  /* a heartbeat was answered since */
 	bool urgent; /* a heartbeat is due as soon as may be */
 	bool leaving;
+	bool draining; /* an operator took this node out of service there */
 	enum what what; /* of the exchange under way */
 	struct ag_exchange exchange;
 	ev_timer timer; /* the next exchange */
@@ -128,6 +129,23 @@ failed(struct ag_gateway_line *d, enum gw_transfer_result result)
 	wait_ms(d, ms);
 }
 
+/* One line when it begins, one when it ends. */
+static void
+note_draining(struct ag_gateway_line *d)
+{
+	bool draining = ag_gateway_answer_drains(d->exchange.answer);
+	char node[160];
+
+	if (draining == d->draining)
+		return;
+	d->draining = draining;
+	gw_log(draining ? GW_EV_GATEWAY_DRAINS : GW_EV_GATEWAY_UNDRAINS, NULL,
+	       "url=%s node=%s reason=\"an operator of the gateway asked for "
+	       "it\"",
+	       d->with.config->dispatcher_base_url,
+	       gw_log_word(node, sizeof(node), d->with.config->node_id));
+}
+
 static void
 registered(struct ag_gateway_line *d)
 {
@@ -152,6 +170,7 @@ succeeded(struct ag_gateway_line *d)
 {
 	d->why[0] = '\0';
 	d->last_ok_wall_s = gw_wall_s();
+	note_draining(d);
 	if (d->what == REGISTER) {
 		registered(d);
 		return;
@@ -339,6 +358,8 @@ ag_gateway_line_report(const struct ag_gateway_line *d)
 	gw_json_set_str(o, "url", d->with.config->dispatcher_base_url);
 	json_object_object_add(o, "registered",
 			       json_object_new_boolean(d->registered));
+	json_object_object_add(o, "draining",
+			       json_object_new_boolean(d->draining));
 	gw_json_set_str(o, "error", d->why[0] ? d->why : NULL);
 	if (d->last_ok_wall_s)
 		gw_json_set_int(o, "last_ok", d->last_ok_wall_s);
