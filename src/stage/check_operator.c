@@ -71,12 +71,6 @@ is_strangers_page(const struct gw_request *r)
 static enum gw_step
 without_keys(struct gw_request *r)
 {
-	if (!only_looks(r)) {
-		gw_err_set(&r->err, GW_ERR_OPERATOR_ONLY, 0,
-			   "this needs an operator's key, and none is "
-			   "configured: list one in auth.operator_keys");
-		return GW_FINISH;
-	}
 	if (!is_from_here(r)) {
 		gw_err_set(&r->err, GW_ERR_OPERATOR_ONLY, 0,
 			   "without keys this is answered only to the "
@@ -158,7 +152,8 @@ gw_stage_check_operator(struct gw_request *r)
 	const char *keys[GW_KEYS_SENT_MAX];
 	size_t n;
 
-	if (!gw_config_has_keys(r->config))
+	/* To change something always needs one. */
+	if (!gw_config_has_keys(r->config) && only_looks(r))
 		return without_keys(r);
 	n = gw_keys_sent(r, keys);
 	for (size_t i = 0; i < n; i++)
