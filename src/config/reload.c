@@ -132,6 +132,19 @@ gw_reload_read(const struct reg *reg, struct gw_reload *out)
 	}
 }
 
+bool
+gw_reload_stops(const struct reg *reg)
+{
+	struct reg_process p;
+	uint32_t row = 0;
+
+	while (reg_process_next(reg, &row, &p))
+		if (p.note == GW_NOTE_STOPS &&
+		    strcmp(p.pool, GW_LAUNCHER_POOL) == 0)
+			return true;
+	return false;
+}
+
 uint64_t
 gw_reload_generation(const struct reg *reg, uint64_t fingerprint)
 {

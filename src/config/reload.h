@@ -18,6 +18,11 @@
 
 #define GW_RELOAD_ERROR_MAX 400 /* bytes of what is kept of the findings */
 
+/* What a launcher says of itself (reg_process_say()), and the note with which it
+ * says that it stops: requests that would never end by themselves end then. */
+#define GW_LAUNCHER_POOL "launcher"
+#define GW_NOTE_STOPS UINT64_MAX
+
 struct gw_reload {
 	uint64_t generation; /* configurations that came into force, the one
 			      * of the start included; 0 = none is known */
@@ -45,6 +50,10 @@ void gw_reload_put(struct reg *reg, bool success, const struct gw_diag *diag,
 
 /* gw_reload_read - how it stands; all zero where nothing is known. */
 void gw_reload_read(const struct reg *reg, struct gw_reload *out);
+
+/* gw_reload_stops - does a launcher say that it stops? Reads /proc once for each
+ * process. */
+bool gw_reload_stops(const struct reg *reg);
 
 /*
  * gw_reload_generation - which of the configurations that came into force has

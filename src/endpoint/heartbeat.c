@@ -50,6 +50,7 @@ gw_answer_heartbeat(struct gw_request *r)
 	doc = json_object_new_object();
 	gw_json_set_str(doc, "status", "ok");
 	gw_json_set_str(doc, "node_id", id);
+	gw_node_say_drained(r, id, doc);
 	gw_reply_json(r, 200, doc);
 	return GW_FINISH;
 }

@@ -50,6 +50,7 @@ reply(struct gw_request *r, const struct gw_node_doc *d)
 	json_object_object_add(doc, "stale_after_s", gw_json_seconds(stale_ms));
 	json_object_object_add(doc, "heartbeat_interval_s",
 			       gw_json_seconds(interval_ms));
+	gw_node_say_drained(r, d->node_id, doc);
 	gw_reply_json(r, 200, doc);
 }
 

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "config/clients.h"
 #include "routing/availability.h"
+#include "routing/drain.h"
 #include "routing/routing.h"
 #include "serve/pipeline.h"
 #include "serve/shown.h"
@@ -117,6 +119,18 @@ gw_node_id_is_refused(struct gw_request *r, const char *node_id)
 				strlen(node_id)));
 	gw_err_param(&r->err, "node_id");
 	return true;
+}
+
+void
+gw_node_say_drained(const struct gw_request *r, const char *node_id,
+		    struct json_object *doc)
+{
+	uint64_t now_ms = gw_mono_ms();
+
+	if (!gw_is_drained_id(gw_routing(r), node_id, now_ms))
+		return;
+	reg_drain_seen(gw_routing(r)->reg, gw_drain_key(node_id), now_ms);
+	json_object_object_add(doc, "draining", json_object_new_boolean(true));
 }
 
 void

@@ -53,6 +53,14 @@ GW_MUSTCHECK bool gw_node_id_is_refused(struct gw_request *r,
 					const char *node_id);
 
 /*
+ * gw_node_say_drained - add `draining` to the answer of a node that an operator
+ * took out of service. To be called whenever it gives a sign of life: that keeps
+ * it so.
+ */
+void gw_node_say_drained(const struct gw_request *r, const char *node_id,
+			 struct json_object *doc);
+
+/*
  * gw_usable_object - an entry of /v1/models; the caller puts it.
  * @u  what was found out about @m
  */

@@ -30,6 +30,11 @@ const struct gw_endpoint gw_endpoints[] = {
 
 	{ "/rolemesh/status", GW_METHOD_GET, FOR_OPERATORS, gw_answer_status,
 	  GW_SSE_OPENAI, "how the gateway is doing" },
+	{ "/rolemesh/events", GW_METHOD_GET, FOR_OPERATORS, gw_answer_events,
+	  GW_SSE_OPENAI, "the same each second, while somebody looks" },
+	{ "/rolemesh/nodes/", GW_METHOD_POST, FOR_OPERATORS | GW_EP_PREFIX,
+	  gw_answer_node_order,
+	  GW_SSE_OPENAI, "takes a node out of service, or puts it back" },
 	{ "/rolemesh/requests", GW_METHOD_GET, FOR_OPERATORS,
 	  gw_answer_requests,
 	  GW_SSE_OPENAI, "the last requests, and how they went" },

@@ -22,6 +22,8 @@ enum gw_step gw_answer_ready(struct gw_request *r);
 enum gw_step gw_answer_models(struct gw_request *r);
 enum gw_step gw_answer_model(struct gw_request *r);
 enum gw_step gw_answer_status(struct gw_request *r);
+enum gw_step gw_answer_events(struct gw_request *r);
+enum gw_step gw_answer_node_order(struct gw_request *r);
 enum gw_step gw_answer_requests(struct gw_request *r);
 enum gw_step gw_answer_register(struct gw_request *r);
 enum gw_step gw_answer_heartbeat(struct gw_request *r);

@@ -43,6 +43,7 @@ on_signal(struct ev_loop *loop, ev_signal *s, int revents)
 	(void)loop;
 	(void)revents;
 	r->again = false;
+	reg_process_say(r->l->reg, GW_LAUNCHER_POOL, GW_NOTE_STOPS);
 	if (gw_webserver_is_running(&r->web))
 		gw_webserver_drain(&r->web, strsignal(s->signum),
 				   r->l->config->gateway.shutdown_grace_ms);
@@ -69,6 +70,7 @@ on_folder_lost(void *arg)
 	struct run *r = arg;
 
 	r->again = true;
+	reg_process_say(r->l->reg, GW_LAUNCHER_POOL, GW_NOTE_STOPS);
 	gw_webserver_drain(&r->web, "the private folder was removed",
 			   r->l->config->gateway.shutdown_grace_ms);
 }
@@ -130,7 +132,8 @@ on_config(struct gw_config *fresh, const struct gw_diag *diag,
 		       "models=%zu fingerprint=%016llx", fresh->n_models,
 		       (unsigned long long)fingerprint);
 	}
-	reg_process_say(l->reg, "launcher", fingerprint);
+	if (gw_webserver_is_running(&r->web))
+		reg_process_say(l->reg, GW_LAUNCHER_POOL, fingerprint);
 	gw_config_needs_restart(l->config, fresh);
 	gw_config_unref(l->config);
 	l->config = fresh;
@@ -199,7 +202,7 @@ launcher_run(struct launcher *l)
 		gw_log(GW_EV_CONFIG_WARNING, NULL,
 		       "finding=\"out of memory: edits are not watched here\"");
 	reg_process_say(
-		l->reg, "launcher",
+		l->reg, GW_LAUNCHER_POOL,
 		gw_reload_started(l->reg, l->config->fingerprint));
 	r.follow = (struct gw_follow){.loop = r.loop,
 				      .reg = l->reg,

@@ -14,6 +14,7 @@
 
 #include "config/reload.h"
 #include "config/watch.h"
+#include "endpoint/events.h"
 #include "endpoint/table.h"
 #include "probe/prober.h"
 #include "responder/first_config.h"
@@ -149,6 +150,7 @@ drain(struct gw_responder *p, const char *why)
 	gw_log(GW_EV_DRAIN, NULL, "reason=\"%s\" open_requests=%u", why,
 	       gw_fcgi_open_requests(w->front));
 	gw_fcgi_stop_accepting(w->front);
+	gw_events_end(&p->routing);
 	if (gw_fcgi_unfinished(w->front) == 0) {
 		end_now(p, "drained");
 		return;
@@ -383,6 +385,7 @@ gw_responder_free(struct gw_responder *p)
 	w = p->worker;
 	if (w) {
 		gw_worker_end_requests(w);
+		gw_events_free(&p->routing);
 		gw_follow_stop(&p->follow);
 		ev_timer_stop(w->loop, &p->states);
 		gw_states_stop(&p->routing);

@@ -4,6 +4,7 @@
 #include "stage/stage.h"
 
 #include "responder/stages.h"
+#include "endpoint/events.h"
 #include "endpoint/models.h"
 #include "endpoint/requests.h"
 #include "routing/availability.h"
@@ -62,6 +63,8 @@ release(struct gw_request *r)
 	gw_routed(r)->recorded = NULL;
 	gw_status_free(gw_routed(r)->status);
 	gw_routed(r)->status = NULL;
+	gw_viewer_free(gw_routed(r)->viewer);
+	gw_routed(r)->viewer = NULL;
 }
 
 const struct gw_pipeline gw_pipeline = {

@@ -18,10 +18,12 @@
 #include "serve/worker.h"
 
 struct gw_availability;
+struct gw_events;
 struct gw_listing;
 struct gw_prober;
 struct gw_recorded;
 struct gw_status;
+struct gw_viewer;
 
 #define GW_POLICIES_MAX 4 /* enum gw_strategy has as many */
 
@@ -39,6 +41,7 @@ struct gw_routing {
 		struct gw_place_keys *keys; /* one a model of it */
 	} proxies; /* place_keys.c's */
 	struct gw_waiting waiting;
+	struct gw_events *events; /* endpoint events; NULL: nobody looked */
 };
 
 /* One that answered 500, which may have been the request's fault. */
@@ -117,6 +120,7 @@ struct gw_routed {
 	struct gw_listing *listing;	      /* endpoint models */
 	struct gw_recorded *recorded;	      /* endpoint requests */
 	struct gw_status *status;	      /* endpoint status */
+	struct gw_viewer *viewer;	      /* endpoint events */
 };
 
 static inline struct gw_routing *

@@ -17,6 +17,13 @@ none_fresh(struct gw_request *r, const struct gw_model *m)
 	struct gw_role_count count;
 
 	gw_node_view_count(nodes, m->role, gw_mono_ms(), &count);
+	if (count.candidates)
+		return gw_err_set(
+			&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,
+			"the fresh nodes that serve the role '%s' of model "
+			"'%s' are drained: an operator took them out of "
+			"service%s",
+			m->role, m->alias, more);
 	if (count.fresh)
 		return gw_err_set(
 			&r->err, GW_ERR_NO_AVAILABLE_NODE, 0,

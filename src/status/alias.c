@@ -55,8 +55,8 @@ why_of(const struct gw_status *s, const struct gw_choice *c,
 	case GW_STATE_FULL:
 		if (!c->no_slot)
 			return "it said that it is busy";
-		snprintf(out, WHY_BYTES, "all %u slots are taken",
-			 c->max_concurrency);
+		snprintf(out, WHY_BYTES, "%u of %u slots are taken",
+			 c->in_flight, c->max_concurrency);
 		return out;
 	case GW_STATE_LOADING:
 	case GW_STATE_UNREACHABLE:

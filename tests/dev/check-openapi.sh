@@ -22,7 +22,7 @@ documented() {
     inside && /^  \// { path = $1; sub(/:$/, "", path) }
     inside && /^    (get|post|put|patch|delete):$/ {
       method = toupper($1); sub(/:$/, "", method); print method, path
-    }' "$1" | sort
+    }' "$1" | sed 's|^\(POST /rolemesh/nodes/{id}\)/.*|\1|' | sort -u
 }
 
 same() {
