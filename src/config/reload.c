@@ -167,7 +167,7 @@ gw_reload_fingerprint(const struct reg *reg)
 }
 
 struct json_object *
-gw_reload_object(const struct gw_reload *reload, bool error)
+gw_reload_object(const struct gw_reload *reload)
 {
 	struct json_object *o;
 
@@ -178,7 +178,6 @@ gw_reload_object(const struct gw_reload *reload, bool error)
 			       gw_json_seconds((uint64_t)reload->edited_ms));
 	json_object_object_add(o, "success",
 			       json_object_new_boolean(reload->success));
-	gw_json_set_str(o, "error",
-			error && !reload->success ? reload->error : NULL);
+	gw_json_set_str(o, "error", reload->success ? NULL : reload->error);
 	return o;
 }

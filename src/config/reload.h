@@ -18,8 +18,9 @@
 
 #define GW_RELOAD_ERROR_MAX 400 /* bytes of what is kept of the findings */
 
-/* What a launcher says of itself (reg_process_say()), and the note with which it
- * says that it stops: requests that would never end by themselves end then. */
+/* What a launcher says of itself (reg_process_say()), and the note with which
+ * it says that it stops: requests that would never end by themselves end then.
+ */
 #define GW_LAUNCHER_POOL "launcher"
 #define GW_NOTE_STOPS UINT64_MAX
 
@@ -51,8 +52,8 @@ void gw_reload_put(struct reg *reg, bool success, const struct gw_diag *diag,
 /* gw_reload_read - how it stands; all zero where nothing is known. */
 void gw_reload_read(const struct reg *reg, struct gw_reload *out);
 
-/* gw_reload_stops - does a launcher say that it stops? Reads /proc once for each
- * process. */
+/* gw_reload_stops - does a launcher say that it stops? Reads /proc once for
+ * each process. */
 bool gw_reload_stops(const struct reg *reg);
 
 /*
@@ -65,11 +66,9 @@ uint64_t gw_reload_generation(const struct reg *reg, uint64_t fingerprint);
 uint64_t gw_reload_fingerprint(const struct reg *reg);
 
 /*
- * gw_reload_object - the last edit, as documents tell it: {time, success, error},
- * or NULL: there was none. The caller puts it.
- * @error  what is wrong with it may be told
+ * gw_reload_object - the last edit, as documents tell it: {time, success,
+ * error}, or NULL: there was none. The caller puts it.
  */
-struct json_object *gw_reload_object(const struct gw_reload *reload,
-				     bool error);
+struct json_object *gw_reload_object(const struct gw_reload *reload);
 
 #endif

@@ -149,9 +149,12 @@ begin_nodes(struct gw_request *r, struct gw_listing *l)
 	json_object_object_add(ours, "unavailable_models",
 			       GW_STEAL(l->unusable));
 	json_object_object_add(ours, "nodes", nodes);
-	gw_reload_read(routing->reg, &reload);
-	json_object_object_add(ours, "last_reload",
-			       gw_reload_object(&reload, gw_shown_all(r)));
+	/* What is wrong with an edit may name any model. */
+	if (gw_shown_all(r)) {
+		gw_reload_read(routing->reg, &reload);
+		json_object_object_add(ours, "last_reload",
+				       gw_reload_object(&reload));
+	}
 	if (gw_own_roles(r, &l->own) < 0 ||
 	    gw_json_text_around(doc, nodes, &l->text, &l->tail) < 0 ||
 	    gw_buf_puts(&l->tail, "\n") < 0)

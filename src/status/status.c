@@ -107,7 +107,8 @@ add_head(struct gw_status *s)
 	gw_status_set_time(o, "now", gw_wall_ms());
 	gw_json_set_str(o, "default_model", s->of.config->default_model);
 	gw_status_set_time(config, "loaded", reload.loaded_ms);
-	json_object_object_add(config, "last_reload", gw_reload_object(&reload, true));
+	json_object_object_add(config, "last_reload",
+			       gw_reload_object(&reload));
 	json_object_object_add(o, "config", config);
 	json_object_object_add(o, "counters",
 			       gw_counters_document(s->of.counters));
