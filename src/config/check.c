@@ -112,23 +112,30 @@ listen_address(const struct gw_config *c, const struct gw_yaml *doc)
 		gw_yaml_value(gw_yaml_value(doc->root, "gateway"), "host")};
 }
 
+static void
+refuse_to_send(struct gw_yaml *doc, const char *key, const struct address *a)
+{
+	gw_yaml_error(doc,
+		      gw_yaml_value(gw_yaml_value(doc->root, "auth"), key),
+		      "auth.%s: auth.node_api_keys is empty and %s `%s` is not "
+		      "a loopback address: everybody who reaches this host "
+		      "could register a node and would be sent this key; set "
+		      "auth.node_api_keys",
+		      key, a->from, gw_yaml_show(a->at, a->host));
+}
+
 /* Everybody may register a node, and would be sent the key of all of them. */
 static void
 check_open_registration(const struct gw_config *c, struct gw_yaml *doc,
 			const struct address *a)
 {
-	const struct gw_yaml_node *key = gw_yaml_value(
-		gw_yaml_value(doc->root, "auth"), "upstream_node_key");
+	const bool node = c->auth.upstream_node_key;
 
-	if (c->auth.upstream_node_key)
-		gw_yaml_error(doc, key,
-			      "auth.upstream_node_key: auth.node_api_keys is "
-			      "empty and %s `%s` is not a loopback address: "
-			      "everybody who reaches this host could register "
-			      "a node and would be sent this key; set "
-			      "auth.node_api_keys",
-			      a->from, gw_yaml_show(a->at, a->host));
-	else
+	if (node)
+		refuse_to_send(doc, "upstream_node_key", a);
+	if (c->auth.upstream_operator_key)
+		refuse_to_send(doc, "upstream_operator_key", a);
+	if (!node && !c->auth.upstream_operator_key)
 		gw_yaml_warning(doc, a->at,
 				"%s: `%s` is not a loopback address and "
 				"auth.node_api_keys is empty: everybody who "

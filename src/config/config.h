@@ -192,6 +192,8 @@ struct gw_config {
 		struct gw_keys client_api_keys;
 		struct gw_keys node_api_keys;
 		char *upstream_node_key; /* Bearer for discovered nodes, or NULL */
+		char *upstream_operator_key; /* ... for an operator's orders to
+					      * them, or NULL */
 		struct gw_client *clients; /* in the order of the file */
 		size_t n_clients;
 		struct gw_node_key *nodes; /* in the order of the file */

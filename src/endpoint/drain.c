@@ -36,6 +36,18 @@ id_before(const char *rest, const char *word, char id[REG_NODE_ID_MAX + 1])
 	return true;
 }
 
+static const char *const verbs[] = {"/load", "/unload"};
+
+static bool
+ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), tail = strlen(end);
+
+	while (n && text[n - 1] == '/')
+		n--;
+	return n > tail && memcmp(text + n - tail, end, tail) == 0;
+}
+
 /* One that left is known as long as it is drained. */
 static bool
 is_known(const struct gw_request *r, const char *id)
@@ -108,9 +120,13 @@ gw_answer_node_order(struct gw_request *r)
 			return set(r, id, true);
 		if (id_before(rest, "/undrain", id))
 			return set(r, id, false);
+		for (size_t i = 0; i < GW_ARRAY_LEN(verbs); i++)
+			if (ends_with(rest, verbs[i]))
+				return gw_answer_model_order(r, rest, verbs[i]);
 	}
 	gw_err_set(&r->err, GW_ERR_NOT_FOUND, 0,
-		   "a node is told /drain or /undrain: "
-		   "POST /rolemesh/nodes/ID/drain");
+		   "a node is told /drain or /undrain, its model /load or "
+		   "/unload: POST /rolemesh/nodes/ID/drain, POST "
+		   "/rolemesh/nodes/ID/models/MODEL/load");
 	return GW_FINISH;
 }

@@ -23,6 +23,9 @@ enum gw_step gw_answer_models(struct gw_request *r);
 enum gw_step gw_answer_model(struct gw_request *r);
 enum gw_step gw_answer_status(struct gw_request *r);
 enum gw_step gw_answer_events(struct gw_request *r);
+/* A part of the one below: @rest is ID/models/MODEL and then @verb. */
+enum gw_step gw_answer_model_order(struct gw_request *r, const char *rest,
+				   const char *verb);
 enum gw_step gw_answer_node_order(struct gw_request *r);
 enum gw_step gw_answer_requests(struct gw_request *r);
 enum gw_step gw_answer_register(struct gw_request *r);

@@ -5,6 +5,7 @@
 
 #include "responder/stages.h"
 #include "endpoint/events.h"
+#include "endpoint/model_order.h"
 #include "endpoint/models.h"
 #include "endpoint/requests.h"
 #include "routing/availability.h"
@@ -65,6 +66,8 @@ release(struct gw_request *r)
 	gw_routed(r)->status = NULL;
 	gw_viewer_free(gw_routed(r)->viewer);
 	gw_routed(r)->viewer = NULL;
+	gw_model_order_free(gw_routed(r)->order);
+	gw_routed(r)->order = NULL;
 }
 
 const struct gw_pipeline gw_pipeline = {

@@ -20,6 +20,7 @@
 struct gw_availability;
 struct gw_events;
 struct gw_listing;
+struct gw_model_order;
 struct gw_prober;
 struct gw_recorded;
 struct gw_status;
@@ -121,6 +122,7 @@ struct gw_routed {
 	struct gw_recorded *recorded;	      /* endpoint requests */
 	struct gw_status *status;	      /* endpoint status */
 	struct gw_viewer *viewer;	      /* endpoint events */
+	struct gw_model_order *order;	      /* endpoint nodes */
 };
 
 static inline struct gw_routing *

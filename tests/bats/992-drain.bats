@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # 992-drain.bats - a node that an operator takes out of service: no new requests,
-# whatever it registers, until it is put back. What runs there ends as it would.
+# whatever it registers, until it is put back. What runs there ends as it would. And
+# what an operator has a node's agent do.
 #
 # shellcheck disable=SC2154,SC2030,SC2031 # set by the helpers; a test is a subshell
 
@@ -260,4 +261,63 @@ YAML
   wait_until 10 is_told false
   assert_equal "$(grep -c 'event=gateway_drains ' "$GW_DIR/agent-a.log")" 1
   assert_equal "$(grep -c 'event=gateway_undrains ' "$GW_DIR/agent-a.log")" 1
+}
+
+# --- orders to a node's agent ---
+
+# asked FILTER - the last request that alpha got for it
+asked() {
+  fake_log alpha "select(.event == \"request\" and (.path | startswith(\"/v1/node/\"))) | $1" | tail -1
+}
+
+@test "orders: load and unload -> passed to the node's agent, its answer to the operator" {
+  config
+  sed -i 's/operator_keys:/upstream_operator_key: key-of-agents\n  operator_keys:/' "$GW_CONFIG"
+  gw_start
+  gw_post /v1/nodes/register "$(jq -cn --arg url "$FAKE_URL_alpha" \
+    '{node_id: "a", base_url: $url, served_models: [{model_id: "org/m 1", roles: ["coder"]}]}')"
+  assert_status 200
+  fake_mode alpha '{"status": 202, "content_type": "application/json", "body": "{\"status\":\"loading\"}"}'
+  order a models/org%2Fm%201/load
+  assert_status 202
+  assert_json . '{"status":"loading"}'
+  assert_equal "$(asked .method)$(asked .path)" 'POST/v1/node/models/org%2Fm%201/load'
+  assert_equal "$(asked '.headers[] | select(.[0] == "Authorization") | .[1]')" 'Bearer key-of-agents'
+  order a models/org/m%201/unload
+  assert_status 202
+  assert_equal "$(asked .path)" '/v1/node/models/org%2Fm%201/unload'
+  fake_mode alpha '{"status": 409, "content_type": "application/json", "body": "{\"error\":{\"message\":\"pinned\",\"code\":\"pinned\"}}"}'
+  order a models/org%2Fm%201/unload
+  assert_status 409
+  assert_json .error.code pinned
+  fake_mode alpha '{"status": 404, "content_type": "application/json", "body": "{\"error\":{\"message\":\"none\",\"code\":\"model_not_found\"}}"}'
+  order a models/org%2Fm%201/load
+  assert_error 404 model_not_found || assert_json .error.code model_not_found
+  # no agent, an older one
+  fake_mode alpha '{"status": 404, "content_type": "application/json", "body": "{\"error\":{\"message\":\"none\",\"code\":\"not_found\"}}"}'
+  order a models/org%2Fm%201/load
+  assert_error 501 node_not_able
+  fake_mode alpha '{"status": 405, "content_type": "text/html", "body": "no"}'
+  order a models/org%2Fm%201/load
+  assert_error 501 node_not_able
+  fake_mode alpha '{"status": 200, "content_type": "text/html", "body": "<p>hello"}'
+  order a models/org%2Fm%201/load
+  assert_error 502 upstream_protocol_error
+  fake_mode alpha '{"status": 401, "content_type": "application/json", "body": "{}"}'
+  order a models/org%2Fm%201/load
+  assert_error 502 upstream_auth_failed
+  assert_match "$(jq -r .error.message <<<"$body")" 'auth.upstream_operator_key'
+  run ! grep -q key-of-agents "$GW_DIR/gateway.log"
+  # strangers
+  order stranger models/m/load
+  assert_error 404 node_not_registered
+  order a models/other/load
+  assert_error 404 not_found
+  order a load
+  assert_error 404 node_not_registered
+  gw_post /rolemesh/nodes/a/models/org%2Fm%201/load ''
+  assert_error 401 invalid_api_key
+  fake_stop alpha
+  order a models/org%2Fm%201/load
+  assert_error 502 upstream_unreachable
 }

@@ -138,7 +138,7 @@ static const struct {
 	 DISCOVERED_MODEL "auth: {zzzzzzzzzzzz: 1}\n", NULL,
 	 E "2:8: error: unknown key `auth.zzzzzzzzzzzz`; known here: "
 	   "`client_api_keys`, `node_api_keys`, `upstream_node_key`, "
-	   "`clients`, `nodes`, `operator_keys`, `trust_web_server_user`\n"},
+	   "`upstream_operator_key`, `clients`, `nodes`, `operator_keys`, `trust_web_server_user`\n"},
 	{"config: an unknown key of a model -> nearest key",
 	 "models:\n  m: {type: discovered, stratgy: random}\n", NULL,
 	 E "2:25: error: unknown key `models.m.stratgy`; did you mean "
