@@ -25,6 +25,9 @@ struct edit {
 	uint64_t generation;
 	uint64_t fingerprint;
 	int64_t wall_ms;
+	/* What is in force after it; a broken one changes nothing of that. */
+	uint64_t in_force;
+	int64_t loaded_ms;
 	char error[GW_RELOAD_ERROR_MAX + 1];
 	char padding[7];
 };
@@ -43,12 +46,14 @@ read_edit(const struct reg *reg, uint64_t number, struct edit *out)
 	return out->mark == MARK && out->kind <= BROKEN;
 }
 
-/* From @number down to the last one that came into force. */
+/* The last one that is whole: whoever wrote a later one may have died at it. */
 static bool
-read_in_force(const struct reg *reg, uint64_t number, struct edit *out)
+read_last(const struct reg *reg, struct edit *out)
 {
+	uint64_t number = reg_edit_newest(reg);
+
 	for (unsigned i = 0; i < REG_EDITS_MAX && number; i++, number--)
-		if (read_edit(reg, number, out) && out->kind != BROKEN)
+		if (read_edit(reg, number, out))
 			return true;
 	return false;
 }
@@ -80,12 +85,18 @@ put(struct reg *reg, enum kind kind, const struct gw_diag *diag,
 			 .wall_ms = gw_wall_ms()};
 	struct edit last;
 
-	if (read_in_force(reg, reg_edit_newest(reg), &last))
+	if (read_last(reg, &last)) {
 		e.generation = last.generation;
-	if (kind == BROKEN)
+		e.in_force = last.in_force;
+		e.loaded_ms = last.loaded_ms;
+	}
+	if (kind == BROKEN) {
 		keep_error(&e, diag);
-	else
+	} else {
 		e.generation++;
+		e.in_force = fingerprint;
+		e.loaded_ms = e.wall_ms;
+	}
 	reg_edit_put(reg, &e, sizeof(e));
 }
 
@@ -95,8 +106,7 @@ gw_reload_started(struct reg *reg, uint64_t fingerprint)
 	uint64_t in_force = gw_reload_fingerprint(reg);
 	struct edit last;
 
-	if (in_force && read_edit(reg, reg_edit_newest(reg), &last) &&
-	    last.kind == BROKEN)
+	if (in_force && read_last(reg, &last) && last.kind == BROKEN)
 		return in_force;
 	if (in_force != fingerprint)
 		put(reg, STARTED, NULL, fingerprint);
@@ -117,9 +127,9 @@ gw_reload_read(const struct reg *reg, struct gw_reload *out)
 	struct edit e;
 
 	memset(out, 0, sizeof(*out));
-	if (read_in_force(reg, newest, &e)) {
+	if (read_last(reg, &e)) {
 		out->generation = e.generation;
-		out->loaded_ms = e.wall_ms;
+		out->loaded_ms = e.loaded_ms;
 	}
 	for (unsigned i = 0; i < REG_EDITS_MAX && newest; i++, newest--) {
 		if (!read_edit(reg, newest, &e) || e.kind == STARTED)
@@ -152,8 +162,7 @@ gw_reload_generation(const struct reg *reg, uint64_t fingerprint)
 	struct edit e;
 
 	for (unsigned i = 0; i < REG_EDITS_MAX && newest; i++, newest--)
-		if (read_edit(reg, newest, &e) && e.kind != BROKEN &&
-		    e.fingerprint == fingerprint)
+		if (read_edit(reg, newest, &e) && e.in_force == fingerprint)
 			return e.generation;
 	return 0;
 }
@@ -163,7 +172,7 @@ gw_reload_fingerprint(const struct reg *reg)
 {
 	struct edit e;
 
-	return read_in_force(reg, reg_edit_newest(reg), &e) ? e.fingerprint : 0;
+	return read_last(reg, &e) ? e.in_force : 0;
 }
 
 struct json_object *
