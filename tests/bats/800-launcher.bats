@@ -154,6 +154,10 @@ YAML
   run -2 gw_run --check --config "$GW_CONFIG" --host ::
   assert_match "$output" 'error: auth.upstream_node_key: .*--host .::'
   [[ $output != *the-nodes-key* ]]
+  sed -i 's/upstream_node_key/upstream_operator_key/' "$GW_CONFIG"
+  run -2 gw_run --check --config "$GW_CONFIG" --host ::
+  assert_match "$output" 'error: auth.upstream_operator_key: .*--host .::'
+  sed -i 's/upstream_operator_key/upstream_node_key/' "$GW_CONFIG"
   sed -i 's/, upstream_node_key: the-nodes-key//' "$GW_CONFIG"
   run -0 gw_run --check --config "$GW_CONFIG" --host ::
   assert_match "$output" 'warning: --host: .::. is not .*node_api_keys is empty'
