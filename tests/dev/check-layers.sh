@@ -138,7 +138,7 @@ none 'layers: libyaml -> only src/config' \
 none 'layers: an include -> goes down a floor, or stays in its folder' "$(upward)"
 none 'layers: files -> none calls one that calls it back' "$(circles)"
 none 'layers: a stage -> never includes another stage' \
-  "$(includes 'stage/' | grep -E '^src/stage/' | grep -vE 'stage/(policy|policy_parts|affinity|stage|verdict|attempt|failover|pick_error|queue|rest|taken)\.(h|def)')"
+  "$(includes 'stage/' | grep -E '^src/stage/' | grep -vE 'stage/(policy|policy_parts|affinity|stage|verdict|attempt|failover|pick_error|queue|rest|taken|pick_walk|explain)\.(h|def)')"
 none 'layers: a stage -> never calls another stage' \
   "$(grep -nE '\bgw_stage_[a-z_]+ *\(' src/stage/*.c |
     grep -vE ':gw_stage_[a-z_]+\(struct')"
