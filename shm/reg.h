@@ -261,6 +261,16 @@ REG_MUSTCHECK int reg_turn_open(struct reg *r, const char *name,
  * @index is out of range. */
 uint64_t reg_turn_next(struct reg *r, uint32_t index);
 
+/*
+ * reg_turn_look - the number that reg_turn_next() would give next, without taking
+ * it; 0 for a name that has no position.
+ * @name   as for reg_turn_open()
+ * @err    BUSY, TOO_LARGE
+ * Returns 0, or -1. Changes nothing; takes the lock for a moment.
+ */
+REG_MUSTCHECK int reg_turn_look(struct reg *r, const char *name,
+				uint64_t *next, struct reg_err *err);
+
 /* ---- probes: one process asks, all know ---------------------------------- */
 
 struct reg_probe {

@@ -58,18 +58,27 @@ assign(struct reg *r, struct reg_turn *t, const char *name, uint32_t bytes,
 	REG_CRASH_POINT();
 }
 
+static int
+check_name(const char *name, uint32_t *bytes, struct reg_err *err)
+{
+	*bytes = (uint32_t)strnlen(name, REG_TURN_NAME_MAX + 1);
+	if (*bytes > 0 && *bytes <= REG_TURN_NAME_MAX)
+		return 0;
+	return reg_fail(err, REG_TOO_LARGE, 0,
+			"the name of a turn has 1 to %d bytes",
+			REG_TURN_NAME_MAX);
+}
+
 int
 reg_turn_open(struct reg *r, const char *name, uint32_t *index,
 	      struct reg_err *err)
 {
-	uint32_t bytes = (uint32_t)strnlen(name, REG_TURN_NAME_MAX + 1);
 	uint64_t hash;
+	uint32_t bytes;
 	bool found;
 
-	if (bytes == 0 || bytes > REG_TURN_NAME_MAX)
-		return reg_fail(err, REG_TOO_LARGE, 0,
-				"the name of a turn has 1 to %d bytes",
-				REG_TURN_NAME_MAX);
+	if (check_name(name, &bytes, err) < 0)
+		return -1;
 	hash = gw_hash(name, bytes);
 	if (reg_lock(r, err))
 		return -1;
@@ -79,6 +88,21 @@ reg_turn_open(struct reg *r, const char *name, uint32_t *index,
 			     atomic_load(&r->seg->header.turn_clock));
 	else
 		assign(r, &r->seg->turns[*index], name, bytes, hash);
+	reg_unlock(r);
+	return 0;
+}
+
+int
+reg_turn_look(struct reg *r, const char *name, uint64_t *next,
+	      struct reg_err *err)
+{
+	uint32_t bytes, index;
+	bool found;
+
+	if (check_name(name, &bytes, err) < 0 || reg_lock(r, err))
+		return -1;
+	index = find(r, name, bytes, gw_hash(name, bytes), &found);
+	*next = found ? atomic_load(&r->seg->turns[index].position) : 0;
 	reg_unlock(r);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #define KEY_TELLS (GW_EP_KEY_TELLS | GW_EP_OPERATOR_KEY | GW_EP_ANSWER)
 #define FOR_NODES (GW_EP_NODE_KEY | GW_EP_DOCUMENT | GW_EP_ANSWER)
 #define FOR_OPERATORS (GW_EP_OPERATOR | GW_EP_ANSWER)
+#define WHOLE_REQUEST (GW_EP_BODY | GW_EP_STREAM)
 
 /* tests/dev/check-openapi.sh reads path and method of these rows. */
 /* clang-format off */
@@ -35,6 +36,11 @@ const struct gw_endpoint gw_endpoints[] = {
 	{ "/rolemesh/nodes/", GW_METHOD_POST, FOR_OPERATORS | GW_EP_PREFIX,
 	  gw_answer_node_order,
 	  GW_SSE_OPENAI, "takes a node out of service, or puts it back" },
+	{ "/rolemesh/explain", GW_METHOD_GET, FOR_OPERATORS, gw_answer_explain,
+	  GW_SSE_OPENAI, "what would be done with a request for a model" },
+	{ "/rolemesh/explain", GW_METHOD_POST, FOR_OPERATORS | WHOLE_REQUEST,
+	  gw_answer_explain,
+	  GW_SSE_OPENAI, "what would be done with this request" },
 	{ "/rolemesh/requests", GW_METHOD_GET, FOR_OPERATORS,
 	  gw_answer_requests,
 	  GW_SSE_OPENAI, "the last requests, and how they went" },

@@ -27,6 +27,7 @@ enum gw_step gw_answer_events(struct gw_request *r);
 enum gw_step gw_answer_model_order(struct gw_request *r, const char *rest,
 				   const char *verb);
 enum gw_step gw_answer_node_order(struct gw_request *r);
+enum gw_step gw_answer_explain(struct gw_request *r);
 enum gw_step gw_answer_requests(struct gw_request *r);
 enum gw_step gw_answer_register(struct gw_request *r);
 enum gw_step gw_answer_heartbeat(struct gw_request *r);

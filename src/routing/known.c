@@ -103,3 +103,45 @@ gw_known_key(const struct gw_model *m)
 
 	return gw_hash_more(h, where, strlen(where) + 1);
 }
+
+const char *
+gw_choice_why(const struct gw_routing *routing, const struct gw_choice *c,
+	      uint64_t now_ms, char out[GW_CHOICE_WHY_BYTES])
+{
+	char text[GW_PROBE_REASON_BYTES];
+	uint64_t age_ms;
+
+	switch (c->state) {
+	case GW_STATE_STALE:
+		age_ms = gw_node_age_ms(routing->nodes, c->node, now_ms);
+		if (age_ms == UINT64_MAX)
+			return "it is gone";
+		snprintf(out, GW_CHOICE_WHY_BYTES, "no sign of life for %.1f s",
+			 (double)age_ms / 1000.0);
+		return out;
+	case GW_STATE_DRAINING:
+		return "drained by an operator";
+	case GW_STATE_FAILED:
+		return "its node reports that the model failed";
+	case GW_STATE_COLD:
+		return "its node has not loaded the model";
+	case GW_STATE_EJECTED:
+		return c->waits_for_trial
+			       ? "it failed repeatedly; its pause is over and "
+				 "the next request tries it"
+			       : "it failed repeatedly and has a pause";
+	case GW_STATE_FULL:
+		if (!c->no_slot)
+			return "it said that it is busy";
+		snprintf(out, GW_CHOICE_WHY_BYTES, "%u of %u slots are taken",
+			 c->in_flight, c->max_concurrency);
+		return out;
+	case GW_STATE_LOADING:
+	case GW_STATE_UNREACHABLE:
+		snprintf(out, GW_CHOICE_WHY_BYTES, "%s",
+			 gw_known_why(routing, c, text));
+		return out;
+	default:
+		return NULL;
+	}
+}

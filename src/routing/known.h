@@ -32,4 +32,12 @@ const char *gw_known_why(const struct gw_routing *routing,
 			 const struct gw_choice *c,
 			 char out[GW_PROBE_REASON_BYTES]);
 
+#define GW_CHOICE_WHY_BYTES (GW_PROBE_REASON_BYTES + 64)
+
+/* gw_choice_why - what is against a candidate as it stands, whatever its state
+ * is, in a few words; @out or static. NULL: nothing. */
+const char *gw_choice_why(const struct gw_routing *routing,
+			  const struct gw_choice *c, uint64_t now_ms,
+			  char out[GW_CHOICE_WHY_BYTES]);
+
 #endif

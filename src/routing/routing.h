@@ -19,6 +19,7 @@
 
 struct gw_availability;
 struct gw_events;
+struct gw_explained;
 struct gw_listing;
 struct gw_model_order;
 struct gw_prober;
@@ -123,6 +124,8 @@ struct gw_routed {
 	struct gw_status *status;	      /* endpoint status */
 	struct gw_viewer *viewer;	      /* endpoint events */
 	struct gw_model_order *order;	      /* endpoint nodes */
+	struct gw_explained *explained; /* endpoint explain: nothing is done,
+					 * all is only looked at */
 };
 
 static inline struct gw_routing *

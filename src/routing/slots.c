@@ -419,23 +419,25 @@ gw_slots_displace(struct gw_slots *s, struct reg *reg,
 		gw_queue_victim(s->waiters, s->n, newcomer, now_ms, s->scratch);
 	if (victim == GW_QUEUE_NOBODY)
 		return false;
+	if (!mine)
+		return true;
 	*mine = s->waiters[victim].mine;
 	return reg_queue_displace(reg, &s->waiters[victim]);
 }
 
-uint32_t
-gw_slots_retry_after_s(struct gw_slots *s, struct reg *reg,
-		       const struct reg_waiter *as,
-		       struct reg_candidate_ref queue, uint64_t now_ms)
+bool
+gw_slots_outlook(struct gw_slots *s, const struct reg *reg,
+		 const struct reg_waiter *as, struct reg_candidate_ref queue,
+		 uint64_t now_ms, struct gw_slots_outlook *out)
 {
 	struct gw_queue_place place;
 
 	if (gw_slots_read(s, reg, NULL) < 0)
-		return GW_QUEUE_RETRY_AFTER_MAX_S;
+		return false;
 	gw_queue_place(s->waiters, s->n, as, now_ms, &place);
-	return gw_queue_retry_after_s(
-		place.position,
-		reg_queue_interval_ms(reg, queue, now_ms - place.longest_ms,
-				      now_ms),
-		place.longest_ms);
+	out->position = place.position;
+	out->longest_ms = place.longest_ms;
+	out->interval_ms = reg_queue_interval_ms(
+		reg, queue, now_ms - place.longest_ms, now_ms);
+	return true;
 }

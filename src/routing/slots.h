@@ -92,20 +92,29 @@ const uint32_t *gw_slots_positions(struct gw_slots *s, uint64_t now_ms);
 /*
  * gw_slots_displace - one of a newcomer's queue, if there is one, makes room
  * for it: the registry knows, and its process was told.
- * @mine  set when true: it is this process's
+ * @mine  set when true: it is this process's. NULL: would there be one? Nothing
+ *        changes
  * False: there is none that has to. Reads anew.
  */
 bool gw_slots_displace(struct gw_slots *s, struct reg *reg,
 		       const struct reg_waiter *newcomer, uint64_t now_ms,
 		       bool *mine);
 
-/* gw_slots_retry_after_s - what one is told that is refused: when one in its
- * place would be served. Reads anew.
- * @queue  the registry's place of the queue */
-uint32_t gw_slots_retry_after_s(struct gw_slots *s, struct reg *reg,
-				const struct reg_waiter *as,
-				struct reg_candidate_ref queue,
-				uint64_t now_ms);
+/* What gw_queue_wait_s() and gw_queue_retry_after_s() go by. */
+struct gw_slots_outlook {
+	uint32_t position;
+	uint64_t interval_ms, longest_ms;
+};
+
+/*
+ * gw_slots_outlook - how one would stand in its queue that is not in it.
+ * @queue  the registry's place of the queue
+ * False: no memory. Reads anew.
+ */
+bool gw_slots_outlook(struct gw_slots *s, const struct reg *reg,
+		      const struct reg_waiter *as,
+		      struct reg_candidate_ref queue, uint64_t now_ms,
+		      struct gw_slots_outlook *out);
 
 void gw_slots_release(struct gw_slots *s);
 

@@ -335,7 +335,7 @@ gw_waiting_leave(struct gw_routing *routing, struct gw_wait *wait)
 
 bool
 gw_waiting_may_take(struct gw_routing *routing, struct gw_request *r,
-		    const struct reg_waiter *as, uint64_t *where)
+		    const struct reg_waiter *as, bool calls, uint64_t *where)
 {
 	struct gw_waiting *w = &routing->waiting;
 	const struct gw_slots *s = &w->slots;
@@ -344,7 +344,7 @@ gw_waiting_may_take(struct gw_routing *routing, struct gw_request *r,
 	*where = 0;
 	if (!read_and_assign(routing, as, r, now_ms))
 		return true; /* whatever order that makes: the slot is free */
-	if (call_others(routing, now_ms) && w->n)
+	if (calls && call_others(routing, now_ms) && w->n)
 		look_soon(w);
 	for (size_t i = s->n; i-- > 0;) {
 		const struct reg_waiter *it = &s->waiters[i];

@@ -99,12 +99,13 @@ void gw_waiting_leave(struct gw_routing *routing, struct gw_wait *wait);
 
 /*
  * gw_waiting_may_take - may this request take a slot, or are others before it?
- * Calls those others.
+ * @calls  those others are called; false: it only wants to know
  * @as     itself, with number 0; NULL: it waits already
  * @where  set when true: at this candidate[0] alone; 0 = wherever one is free
  */
 bool gw_waiting_may_take(struct gw_routing *routing, struct gw_request *r,
-			 const struct reg_waiter *as, uint64_t *where);
+			 const struct reg_waiter *as, bool calls,
+			 uint64_t *where);
 
 /* gw_waiting_freed - somebody may find a slot now: look at the end of this
  * turn. One load where nobody waits. */

@@ -37,9 +37,11 @@ enum gw_endpoint_flag {
 				       * do as well as a client's */
 	GW_EP_KEY_TELLS = 1 << 11, /* authenticate: needs no key, but who shows
 				    * one is told more */
-	GW_EP_OPERATOR = 1 << 12 /* check_operator: an operator's key and no
-				  * other, or this host where no keys are
-				  * configured; no CORS */
+	GW_EP_OPERATOR = 1 << 12, /* check_operator: an operator's key and no
+				   * other, or this host where no keys are
+				   * configured; no CORS */
+	GW_EP_BODY = 1 << 13 /* receive: a body as for an upstream, which goes
+			      * to none */
 };
 
 /* What the rows of relayed.def have in common. */

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct gw_choice;
 struct gw_request;
@@ -32,6 +33,16 @@ struct gw_policy {
 	 */
 	size_t (*choose)(struct gw_request *r, const struct gw_choice *c,
 			 size_t k);
+	/*
+	 * What choose() would do now, in whichever process, without anything
+	 * being counted.
+	 * @weighs  @k, filled when it returns @k: each candidate that may be
+	 *          the one, by how likely that is; 0 = it cannot be
+	 * Returns 0 .. @k-1; @k: chance decides, or what only the process knows
+	 * that the request comes to.
+	 */
+	size_t (*look)(struct gw_request *r, const struct gw_choice *c,
+		       size_t k, uint32_t *weighs);
 	/* Free what it keeps in policy_state; NULL = it keeps nothing. */
 	void (*release)(struct gw_routing *routing);
 };

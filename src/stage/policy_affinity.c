@@ -159,20 +159,51 @@ new_home(struct gw_request *r, const struct gw_choice *c, size_t k,
 
 /* ---- the policy ---------------------------------------------------------- */
 
+/* The place that knows it and has room for it; @k: none. */
 static size_t
-choose(struct gw_request *r, const struct gw_choice *c, size_t k)
+old_home(struct gw_request *r, const struct gw_choice *c, size_t k,
+	 const uint64_t *keys, size_t n)
 {
-	uint64_t keys[GW_AFFINITY_KEYS_MAX], known;
-	size_t n = gw_affinity_keys(r, keys), at;
+	size_t at;
+	uint64_t known = reg_prefix_find(gw_routing(r)->reg, keys, n, &at);
 
-	if (n == 0)
-		return gw_policy_least_busy.choose(r, c, k);
-	known = reg_prefix_find(gw_routing(r)->reg, keys, n, &at);
 	for (size_t i = 0; known && i < k; i++)
 		if (c[i].key == known && c[i].state == GW_STATE_READY &&
 		    has_room(c, k, i))
 			return i;
-	return new_home(r, c, k, keys[0]);
+	return k;
+}
+
+static size_t
+choose(struct gw_request *r, const struct gw_choice *c, size_t k)
+{
+	uint64_t keys[GW_AFFINITY_KEYS_MAX];
+	size_t n = gw_affinity_keys(r, keys), home;
+
+	if (n == 0)
+		return gw_policy_least_busy.choose(r, c, k);
+	home = old_home(r, c, k, keys, n);
+	return home < k ? home : new_home(r, c, k, keys[0]);
+}
+
+/* Of several that are as idle each process spreads what it gets itself. */
+static size_t
+look(struct gw_request *r, const struct gw_choice *c, size_t k,
+     uint32_t *weighs)
+{
+	uint64_t keys[GW_AFFINITY_KEYS_MAX];
+	size_t n = gw_affinity_keys(r, keys), home;
+	struct gw_load idle;
+
+	if (n == 0)
+		return gw_policy_least_busy.look(r, c, k, weighs);
+	home = old_home(r, c, k, keys, n);
+	if (home < k)
+		return home;
+	gw_load_least(c, k, &idle);
+	return idle.ties == 1
+		       ? idle.first
+		       : gw_weights_all(c, k, gw_load_weigh, &idle, weighs);
 }
 
 static void
@@ -186,5 +217,6 @@ const struct gw_policy gw_policy_affinity = {
 	.name = "affinity",
 	.sees_all = true,
 	.choose = choose,
+	.look = look,
 	.release = release,
 };

@@ -26,6 +26,23 @@ choose(struct gw_request *r, const struct gw_choice *c, size_t k)
 	return gw_weights_turn(c, k, n, gw_load_weigh, &best);
 }
 
+static size_t
+look(struct gw_request *r, const struct gw_choice *c, size_t k,
+     uint32_t *weighs)
+{
+	struct gw_load best;
+	uint64_t n;
+
+	gw_load_least(c, k, &best);
+	if (best.ties == 1)
+		return best.first;
+	if (!r->resolve.model->role ||
+	    !gw_position_look(gw_routing(r), "least_busy",
+			      r->resolve.model->role, &n))
+		return gw_weights_all(c, k, gw_load_weigh, &best, weighs);
+	return gw_weights_turn(c, k, n, gw_load_weigh, &best);
+}
+
 static void
 release(struct gw_routing *routing)
 {
@@ -35,5 +52,6 @@ release(struct gw_routing *routing)
 const struct gw_policy gw_policy_least_busy = {
 	.name = "least_busy",
 	.choose = choose,
+	.look = look,
 	.release = release,
 };

@@ -29,6 +29,10 @@ uint32_t gw_weigh_all(const struct gw_choice *c, const void *arg);
 size_t gw_weights_turn(const struct gw_choice *c, size_t k, uint64_t n,
 		       gw_weigh_fn weigh, const void *arg);
 
+/* gw_weights_all - how much each weighs, for gw_policy.look. Returns @k. */
+size_t gw_weights_all(const struct gw_choice *c, size_t k, gw_weigh_fn weigh,
+		      const void *arg, uint32_t *weighs);
+
 /* gw_weights_sum - of all weights. */
 uint64_t gw_weights_sum(const struct gw_choice *c, size_t k, gw_weigh_fn weigh,
 			const void *arg);
@@ -47,6 +51,11 @@ size_t gw_weights_at(const struct gw_choice *c, size_t k, uint64_t x,
  * Returns true; false when that is not known now: somebody holds the lock.
  */
 bool gw_position_next(struct gw_routing *routing, void **kept, const char *kind,
+		      const char *role, uint64_t *n);
+
+/* gw_position_look - the number that gw_position_next() would give, without taking
+ * it. False as there. */
+bool gw_position_look(struct gw_routing *routing, const char *kind,
 		      const char *role, uint64_t *n);
 
 /* gw_position_forget - free what is kept. */

@@ -132,3 +132,17 @@ gw_position_next(struct gw_routing *routing, void **kept, const char *kind,
 	*n = reg_turn_next(routing->reg, index);
 	return true;
 }
+
+bool
+gw_position_look(struct gw_routing *routing, const char *kind, const char *role,
+		 uint64_t *n)
+{
+	char name[REG_TURN_NAME_MAX + 1];
+	struct reg_err err = {0};
+
+	turn_name(kind, role, name);
+	for (int i = 0; i < BUSY_TRIES; i++)
+		if (reg_turn_look(routing->reg, name, n, &err) == 0)
+			return true;
+	return false;
+}

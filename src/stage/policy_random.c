@@ -23,7 +23,16 @@ choose(struct gw_request *r, const struct gw_choice *c, size_t k)
 	return gw_weights_at(c, k, x % sum, gw_weigh_all, NULL);
 }
 
+static size_t
+look(struct gw_request *r, const struct gw_choice *c, size_t k,
+     uint32_t *weighs)
+{
+	(void)r;
+	return gw_weights_all(c, k, gw_weigh_all, NULL, weighs);
+}
+
 const struct gw_policy gw_policy_random = {
 	.name = "random",
 	.choose = choose,
+	.look = look,
 };

@@ -24,6 +24,19 @@ choose(struct gw_request *r, const struct gw_choice *c, size_t k)
 	return gw_weights_turn(c, k, n, gw_weigh_all, NULL);
 }
 
+static size_t
+look(struct gw_request *r, const struct gw_choice *c, size_t k,
+     uint32_t *weighs)
+{
+	uint64_t n;
+
+	if (k == 1)
+		return 0;
+	if (!gw_position_look(gw_routing(r), "", r->resolve.model->role, &n))
+		return gw_policy_random.look(r, c, k, weighs);
+	return gw_weights_turn(c, k, n, gw_weigh_all, NULL);
+}
+
 static void
 release(struct gw_routing *routing)
 {
@@ -33,5 +46,6 @@ release(struct gw_routing *routing)
 const struct gw_policy gw_policy_round_robin = {
 	.name = "round_robin",
 	.choose = choose,
+	.look = look,
 	.release = release,
 };

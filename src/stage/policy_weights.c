@@ -45,6 +45,15 @@ gcd(uint32_t a, uint32_t b)
 	return a;
 }
 
+size_t
+gw_weights_all(const struct gw_choice *c, size_t k, gw_weigh_fn weigh,
+	       const void *arg, uint32_t *weighs)
+{
+	for (size_t i = 0; i < k; i++)
+		weighs[i] = weigh(&c[i], arg);
+	return k;
+}
+
 uint64_t
 gw_weights_sum(const struct gw_choice *c, size_t k, gw_weigh_fn weigh,
 	       const void *arg)

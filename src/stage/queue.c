@@ -39,7 +39,9 @@ share_in(const struct gw_request *r, const struct gw_model *m, struct reg *reg,
 	 uint64_t key[2])
 {
 	gw_share_place_key(m, r->authenticate.who, key);
-	return reg_candidate_open(reg, key, gw_mono_ms());
+	return gw_routed(r)->explained ? reg_candidate_find(reg, key)
+				       : reg_candidate_open(reg, key,
+							    gw_mono_ms());
 }
 
 static void
@@ -166,7 +168,7 @@ gw_queue_keep(struct gw_request *r, struct gw_choices *all, size_t n)
 	} else {
 		describe(r, routing->reg, &as, share_key);
 		if (!gw_waiting_may_take(routing, r, is_waiting(r) ? NULL : &as,
-					 &where))
+					 !gw_routed(r)->explained, &where))
 			return keep_unbounded_and(all, n, 0);
 	}
 	return where ? keep_unbounded_and(all, n, where) : n;
@@ -222,6 +224,23 @@ gw_queue_served(struct gw_request *r)
 	gw_queue_leave(r);
 }
 
+static void
+note_refusal(struct gw_request *r, const struct reg_waiter *as,
+	     enum gw_code code)
+{
+	struct gw_routing *routing = gw_routing(r);
+	struct gw_queue_stay *s = stay(r);
+	struct gw_slots_outlook out;
+
+	s->retry_after_s = GW_QUEUE_RETRY_AFTER_MAX_S;
+	if (gw_slots_outlook(&routing->waiting.slots, routing->reg, as,
+			     s->place, gw_mono_ms(), &out))
+		s->retry_after_s = gw_queue_retry_after_s(
+			out.position, out.interval_ms, out.longest_ms);
+	s->refused = code;
+	s->refused_by = r->resolve.model;
+}
+
 static enum gw_queued
 refuse(struct gw_request *r, enum gw_code code)
 {
@@ -233,11 +252,7 @@ refuse(struct gw_request *r, enum gw_code code)
 	s->displaced = is_waiting(r) && wait_of(r)->displaced;
 	gw_queue_leave(r);
 	describe(r, routing->reg, &as, share_key);
-	s->retry_after_s =
-		gw_slots_retry_after_s(&routing->waiting.slots, routing->reg,
-				       &as, s->place, gw_mono_ms());
-	s->refused = code;
-	s->refused_by = r->resolve.model;
+	note_refusal(r, &as, code);
 	gw_counters_count(&r->worker->counters,
 			  code == GW_ERR_QUEUE_TIMEOUT ? GW_COUNT_QUEUE_TIMEOUTS
 						       : GW_COUNT_QUEUE_FULL,
@@ -364,50 +379,33 @@ gw_queue_move(struct gw_request *r, struct reg *to)
 	gw_waiting_move(gw_routing(r), wait_of(r), to, &as);
 }
 
-/* ---- what is told -----------------------------------------------------------
- */
-
-const struct gw_model *
-gw_queue_refused_by(const struct gw_request *r)
+enum gw_queued
+gw_queue_would_wait(struct gw_request *r, struct gw_queue_outlook *out)
 {
-	return stay(r)->refused_by;
-}
+	struct gw_routing *routing = gw_routing(r);
+	const struct gw_model *m = r->resolve.model;
+	struct gw_slots *slots = &routing->waiting.slots;
+	struct gw_slots_outlook seen;
+	struct reg_candidate queue;
+	struct reg_waiter as;
+	uint64_t key[2], now_ms = gw_mono_ms();
 
-static void
-say_full(struct gw_request *r, const struct gw_model *m)
-{
-	if (stay(r)->displaced)
-		gw_err_set(&r->err, GW_ERR_QUEUE_FULL, 0,
-			   "as many requests wait for model '%s' as may "
-			   "(queue.max = %u), and one of a better class, or of "
-			   "a client with fewer waiting, needs the place",
-			   m->alias, (unsigned)m->queue.max);
-	else if (may_wait(m))
-		gw_err_set(&r->err, GW_ERR_QUEUE_FULL, 0,
-			   "everything that serves model '%s' is busy, and as "
-			   "many requests wait for it as may (queue.max = %u)",
-			   m->alias, (unsigned)m->queue.max);
-	else
-		gw_err_set(&r->err, GW_ERR_QUEUE_FULL, 0,
-			   "everything that serves model '%s' is busy, and no "
-			   "request may wait for it (queue.%s = 0)",
-			   m->alias, m->queue.max ? "timeout_s" : "max");
-}
-
-int
-gw_queue_error(struct gw_request *r)
-{
-	const struct gw_queue_stay *s = stay(r);
-	const struct gw_model *m = s->refused_by;
-
-	r->resolve.model = m;
-	if (s->refused == GW_ERR_QUEUE_TIMEOUT)
-		gw_err_set(&r->err, GW_ERR_QUEUE_TIMEOUT, 0,
-			   "everything that serves model '%s' was busy for "
-			   "queue.timeout_s = %.10g s",
-			   m->alias, m->queue.timeout_ms / 1000.0);
-	else
-		say_full(r, m);
-	r->err.retry_after_s = s->retry_after_s;
-	return -1;
+	gw_queue_place_key(m, key);
+	stay(r)->place = reg_candidate_find(routing->reg, key);
+	reg_candidate_read(routing->reg, stay(r)->place, now_ms, &queue);
+	describe(r, routing->reg, &as, key);
+	*out = (struct gw_queue_outlook){.waiting = queue.in_flight};
+	if (!may_wait(m) ||
+	    (queue.in_flight >= m->queue.max &&
+	     !gw_slots_displace(slots, routing->reg, &as, now_ms, NULL))) {
+		note_refusal(r, &as, GW_ERR_QUEUE_FULL);
+		return GW_QUEUED_REFUSED;
+	}
+	if (gw_slots_outlook(slots, routing->reg, &as, stay(r)->place, now_ms,
+			     &seen)) {
+		out->position = seen.position;
+		out->wait_s = gw_queue_wait_s(seen.position, seen.interval_ms,
+					      seen.longest_ms);
+	}
+	return GW_QUEUED_WAITS;
 }

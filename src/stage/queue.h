@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct gw_choices;
 struct gw_model;
@@ -32,13 +33,27 @@ bool gw_queue_has_any(const struct gw_request *r);
 
 /*
  * gw_queue_keep - of the first @n choices, whose slots are free, those that
- * this request may take now: others may be before it. Calls those. Returns how
- * many, now the first of @all; 0: it has to wait.
+ * this request may take now: others may be before it. Calls those, unless the
+ * request is only explained. Returns how many, now the first of @all; 0: it has
+ * to wait.
  */
 size_t gw_queue_keep(struct gw_request *r, struct gw_choices *all, size_t n);
 
 /* gw_queue_wait - it waits in its alias's queue, from now on or still. */
 enum gw_queued gw_queue_wait(struct gw_request *r);
+
+/* What would become of one that waits. */
+struct gw_queue_outlook {
+	uint32_t position; /* from 1; 0 = no memory to find out */
+	uint32_t waiting;  /* already */
+	uint32_t wait_s;   /* about */
+};
+
+/* gw_queue_would_wait - would gw_queue_wait() have it wait, or refuse it? Only
+ * looks, but for what gw_queue_error() needs. For a request that is explained
+ * (gw_routed.explained), as for gw_queue_keep() then. Never FAILED. */
+enum gw_queued gw_queue_would_wait(struct gw_request *r,
+				   struct gw_queue_outlook *out);
 
 /* gw_queue_is_in - it waits in that alias's queue. gw_queue_served - it has a
  * slot. gw_queue_leave - it waits no longer;

@@ -147,7 +147,8 @@ gw_receive_body(struct gw_request *r, const char *p, size_t n)
 	int rc;
 
 	if (r->err.code || !r->accept.endpoint ||
-	    !(r->accept.endpoint->flags & (GW_EP_DOCUMENT | GW_EP_RELAY)))
+	    !(r->accept.endpoint->flags &
+	      (GW_EP_DOCUMENT | GW_EP_RELAY | GW_EP_BODY)))
 		return;
 	r->receive.bytes += n;
 	elapsed_ms = (gw_mono_us() - r->begun_us) / 1000;

@@ -22,61 +22,16 @@ static const char *const strategies[] = {
 /* ---- a place ---------------------------------------------------------------
  */
 
-#define WHY_BYTES (GW_PROBE_REASON_BYTES + 64)
-
-/* What is against it, or NULL. */
-static const char *
-why_of(const struct gw_status *s, const struct gw_choice *c,
-       char out[WHY_BYTES])
-{
-	const struct gw_routing *routing = s->of.routing;
-	char text[GW_PROBE_REASON_BYTES];
-	uint64_t age_ms;
-
-	switch (c->state) {
-	case GW_STATE_STALE:
-		age_ms = gw_node_age_ms(routing->nodes, c->node, s->now_ms);
-		if (age_ms == UINT64_MAX)
-			return "it is gone";
-		snprintf(out, WHY_BYTES, "no sign of life for %.1f s",
-			 (double)age_ms / 1000.0);
-		return out;
-	case GW_STATE_DRAINING:
-		return "drained by an operator";
-	case GW_STATE_FAILED:
-		return "its node reports that the model failed";
-	case GW_STATE_COLD:
-		return "its node has not loaded the model";
-	case GW_STATE_EJECTED:
-		return c->waits_for_trial
-			       ? "it failed repeatedly; its pause is over and "
-				 "the next request tries it"
-			       : "it failed repeatedly and has a pause";
-	case GW_STATE_FULL:
-		if (!c->no_slot)
-			return "it said that it is busy";
-		snprintf(out, WHY_BYTES, "%u of %u slots are taken",
-			 c->in_flight, c->max_concurrency);
-		return out;
-	case GW_STATE_LOADING:
-	case GW_STATE_UNREACHABLE:
-		snprintf(out, WHY_BYTES, "%s", gw_known_why(routing, c, text));
-		return out;
-	default:
-		return NULL;
-	}
-}
-
 void
 gw_status_place(struct gw_status *s, const struct gw_choice *c,
 		struct json_object *o)
 {
 	uint64_t left_ms =
 		c->pause_ends_ms > s->now_ms ? c->pause_ends_ms - s->now_ms : 0;
-	char why[WHY_BYTES];
+	char why[GW_CHOICE_WHY_BYTES];
 
 	gw_json_set_str(o, "state", gw_state_name(c->state));
-	gw_json_set_str(o, "why", why_of(s, c, why));
+	gw_json_set_str(o, "why", gw_choice_why(s->of.routing, c, s->now_ms, why));
 	gw_json_set_int(o, "in_flight", c->in_flight);
 	gw_status_set_bound(o, "max_concurrency", c->max_concurrency);
 	gw_json_set_int(o, "weight", c->weight);

@@ -505,6 +505,36 @@ least_busy(struct gw_request *r)
 	}
 }
 
+/* Looked at twice before each turn: it is what then comes. */
+static void
+looked_at(struct gw_request *r)
+{
+	static const enum gw_strategy in_turn[] = {GW_ROUND_ROBIN,
+						   GW_LEAST_BUSY};
+	static struct gw_model m = {.role = (char *)"looked at"};
+	struct gw_choice *c = alike(5);
+	uint32_t weighs[5];
+	size_t at[3], same = 0, n = 0;
+
+	r->resolve.model = &m;
+	for (size_t s = 0; s < 2; s++)
+		for (int i = 0; i < 12; i++, n++) {
+			const struct gw_policy *p = gw_policies[in_turn[s]];
+
+			c[3].weight = 4;
+			c[1].in_flight = i % 2;
+			at[0] = p->look(r, c, 5, weighs);
+			at[1] = p->look(r, c, 5, weighs);
+			at[2] = p->choose(r, c, 5);
+			same += at[0] == at[1] && at[1] == at[2];
+		}
+	is_int((long long)same, (long long)n,
+	       "look: round_robin, least_busy -> what they then choose");
+	ok(gw_policy_random.look(r, c, 5, weighs) == 5 && weighs[0] == 1 &&
+		   weighs[3] == 4,
+	   "look: random -> chance, as likely as each weighs");
+}
+
 /* An alias without a role, as a proxy is, has one candidate. */
 static void
 without_role(struct gw_request *r)
@@ -543,6 +573,7 @@ main(void)
 	even_random(&r);
 	unbiased_random(&r);
 	least_busy(&r);
+	looked_at(&r);
 	without_role(&r);
 	gw_policies_release(&w);
 	reg_close(w.reg);

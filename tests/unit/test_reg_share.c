@@ -62,6 +62,7 @@ test_round_robin(void)
 static void
 test_turns(void)
 {
+	uint64_t n;
 	uint32_t first, second, again, index;
 	char name[REG_TURN_NAME_MAX + 2];
 	struct reg *r, *other;
@@ -89,6 +90,15 @@ test_turns(void)
 	ok(reg_turn_open(r, "b", &second, &err) == 0 && second != first &&
 		   reg_turn_next(r, second) == 0,
 	   "turn: another name has its own");
+	ok(reg_turn_look(other, name, &n, &err) == 0 && n == 3 &&
+		   reg_turn_look(r, name, &n, &err) == 0 && n == 3 &&
+		   reg_turn_next(r, first) == 3,
+	   "turn: looked at -> the next number, which stays the next");
+	ok(reg_turn_look(r, "c", &n, &err) == 0 && n == 0 &&
+		   reg_turn_look(r, "", &n, &err) == -1 &&
+		   err.code == REG_TOO_LARGE,
+	   "turn: one that nobody opened is looked at -> 0; no name -> "
+	   "TOO_LARGE");
 	for (int i = 2; i < REG_TURNS_MAX; i++) {
 		char filler[16];
 
@@ -102,7 +112,7 @@ test_turns(void)
 	ok(index == second && reg_turn_next(r, index) == 0,
 	   "turn: ... takes the place unused longest, from 0");
 	ok(reg_turn_open(r, name, &again, &err) == 0 && again == first &&
-		   reg_turn_next(r, again) == 4,
+		   reg_turn_next(r, again) == 5,
 	   "turn: ... and not that of one in use");
 	/* t2 has waited longest now, but somebody is about to draw from it. */
 	ok(reg_turn_open(other, "t2", &second, &err) == 0 &&
