@@ -273,3 +273,9 @@ gw_json_seconds(uint64_t ms)
 		text[--n] = '\0';
 	return json_object_new_double_s((double)ms / 1000.0, text);
 }
+
+void
+gw_json_set_bound(struct json_object *o, const char *key, uint32_t n)
+{
+	json_object_object_add(o, key, n ? json_object_new_int64(n) : NULL);
+}

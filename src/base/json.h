@@ -81,6 +81,9 @@ void gw_json_set_str(struct json_object *o, const char *key, const char *value);
 /* gw_json_set_int - add an integer field. */
 void gw_json_set_int(struct json_object *o, const char *key, int64_t value);
 
+/* gw_json_set_bound - a number, or null where it is 0: no bound. */
+void gw_json_set_bound(struct json_object *o, const char *key, uint32_t n);
+
 /*
  * gw_json_seconds - milliseconds as a JSON number of seconds: 30, 0.5, 10.333.
  * The caller puts it.

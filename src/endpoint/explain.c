@@ -13,8 +13,8 @@
 #include "config/clients.h"
 #include "endpoint/explain.h"
 #include "endpoint/table.h"
+#include "routing/client_use.h"
 #include "routing/known.h"
-#include "routing/place_keys.h"
 #include "routing/routing.h"
 #include "serve/query.h"
 #include "serve/reply.h"
@@ -36,8 +36,7 @@ static const char *const would_words[] = {
 struct question {
 	const struct gw_model *model;
 	const struct gw_client *client; /* NULL: of nobody in particular */
-	struct reg_candidate under_way;
-	struct reg_rate rate;
+	struct gw_client_use use;
 	struct gw_err refusal; /* by the limits or the rights of the client */
 };
 
@@ -101,26 +100,16 @@ static void
 look_at_limits(struct gw_request *r, struct question *q)
 {
 	const struct gw_client *c = q->client;
-	struct reg *reg = gw_routing(r)->reg;
-	struct reg_candidate_ref at;
-	uint64_t key[2];
 
 	if (!c)
 		return;
-	gw_client_place_key(c->id, key);
-	at = reg_candidate_find(reg, key);
-	reg_candidate_read(reg, at, gw_mono_ms(), &q->under_way);
-	/* Who has no place never asked, or long ago. */
-	q->rate.remaining = c->requests_per_minute;
-	if (c->requests_per_minute && at.index != REG_CANDIDATES_MAX)
-		reg_rate_look(reg, at, c->requests_per_minute, gw_mono_us(),
-			      &q->rate);
-	if (c->max_concurrency && q->under_way.in_flight >= c->max_concurrency)
+	gw_client_use(gw_routing(r)->reg, r->config, c, gw_mono_ms(), &q->use);
+	if (c->max_concurrency && q->use.in_flight >= c->max_concurrency)
 		gw_err_set(&q->refusal, GW_ERR_CLIENT_BUSY, 0,
 			   "the client has as many requests under way as it "
 			   "may (max_concurrency = %u)",
 			   c->max_concurrency);
-	else if (c->requests_per_minute && !q->rate.remaining)
+	else if (c->requests_per_minute && !q->use.many && !q->use.remaining)
 		gw_err_set(&q->refusal, GW_ERR_RATE_LIMITED, 0,
 			   "the client has asked as often as it may "
 			   "(requests_per_minute = %u)",
@@ -162,21 +151,17 @@ client_object(const struct question *q)
 	json_object_object_add(
 		o, "allowed",
 		json_object_new_boolean(gw_client_may(c, q->model)));
-	gw_json_set_int(o, "in_flight", q->under_way.in_flight);
 	json_object_object_add(
-		o, "max_concurrency",
-		c->max_concurrency ? json_object_new_int64(c->max_concurrency)
-				   : NULL);
-	json_object_object_add(
-		o, "requests_per_minute",
-		c->requests_per_minute
-			? json_object_new_int64(c->requests_per_minute)
-			: NULL);
+		o, "in_flight",
+		q->use.many ? NULL
+			    : json_object_new_int64((int64_t)q->use.in_flight));
+	gw_json_set_bound(o, "max_concurrency", c->max_concurrency);
+	gw_json_set_bound(o, "requests_per_minute", c->requests_per_minute);
 	json_object_object_add(
 		o, "remaining",
-		c->requests_per_minute
-			? json_object_new_int64(q->rate.remaining)
-			: NULL);
+		q->use.many || !c->requests_per_minute
+			? NULL
+			: json_object_new_int64(q->use.remaining));
 	return o;
 }
 

@@ -72,10 +72,7 @@ candidate_object(const struct gw_routing *routing, const struct gw_model *m,
 	gw_json_set_str(o, "model", c->model ? c->model->model_id : m->alias);
 	gw_json_set_str(o, "state", gw_state_name(c->state));
 	gw_json_set_int(o, "in_flight", c->in_flight);
-	json_object_object_add(
-		o, "max_concurrency",
-		c->max_concurrency ? json_object_new_int64(c->max_concurrency)
-				   : NULL);
+	gw_json_set_bound(o, "max_concurrency", c->max_concurrency);
 	json_object_object_add(o, "chosen", json_object_new_boolean(is_it));
 	json_object_object_add(
 		o, "chance",

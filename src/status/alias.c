@@ -33,7 +33,7 @@ gw_status_place(struct gw_status *s, const struct gw_choice *c,
 	gw_json_set_str(o, "state", gw_state_name(c->state));
 	gw_json_set_str(o, "why", gw_choice_why(s->of.routing, c, s->now_ms, why));
 	gw_json_set_int(o, "in_flight", c->in_flight);
-	gw_status_set_bound(o, "max_concurrency", c->max_concurrency);
+	gw_json_set_bound(o, "max_concurrency", c->max_concurrency);
 	gw_json_set_int(o, "weight", c->weight);
 	json_object_object_add(o, "ejected_for_s",
 			       c->ejected ? gw_json_seconds(left_ms) : NULL);

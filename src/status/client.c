@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* client.c - a client by its name, and what it uses of what it may. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/clock.h"
 #include "base/json.h"
-#include "config/clients.h"
-#include "routing/place_keys.h"
+#include "routing/client_use.h"
 #include "status/parts.h"
 
 static int
@@ -65,79 +62,28 @@ waiting_of(const struct gw_status *s, uint64_t client)
 	return n;
 }
 
-static uint32_t
-in_flight_at(const struct gw_status *s, const uint64_t key[2])
-{
-	const struct reg *reg = s->of.routing->reg;
-	struct reg_candidate c;
-
-	reg_candidate_read(reg, reg_candidate_find(reg, key), s->now_ms, &c);
-	return c.in_flight;
-}
-
-/* One with a limit is counted as a whole, any other one at each alias. */
-static uint64_t
-in_flight_of(const struct gw_status *s, const struct gw_client *c)
-{
-	uint64_t key[2], sum = 0;
-
-	if (c->max_concurrency) {
-		gw_client_place_key(c->id, key);
-		return in_flight_at(s, key);
-	}
-	for (size_t i = 0; i < s->of.config->n_models; i++) {
-		if (!gw_client_may(c, &s->of.config->models[i]))
-			continue;
-		gw_share_place_key(&s->of.config->models[i], c->id, key);
-		sum += in_flight_at(s, key);
-	}
-	return sum;
-}
-
-static uint32_t
-remaining_of(const struct gw_status *s, const struct gw_client *c)
-{
-	const struct reg *reg = s->of.routing->reg;
-	struct reg_candidate_ref at;
-	struct reg_rate rate;
-	uint64_t key[2];
-
-	gw_client_place_key(c->id, key);
-	at = reg_candidate_find(reg, key);
-	if (at.index == REG_CANDIDATES_MAX)
-		return c->requests_per_minute;
-	reg_rate_look(reg, at, c->requests_per_minute, gw_mono_us(), &rate);
-	return rate.remaining;
-}
-
-/* The entry for any user is that of many, who are counted each by itself. */
-static bool
-is_of_many(const struct gw_client *c)
-{
-	return c->user && strcmp(c->user, "*") == 0;
-}
-
 struct json_object *
 gw_status_client(struct gw_status *s, const struct gw_client *c)
 {
 	struct json_object *o = json_object_new_object();
-	bool many = is_of_many(c);
+	struct gw_client_use use;
 
+	gw_client_use(s->of.routing->reg, s->of.config, c, s->now_ms, &use);
 	gw_json_set_str(o, "name", c->name);
 	json_object_object_add(
 		o, "in_flight",
-		many ? NULL
-		     : json_object_new_int64((int64_t)in_flight_of(s, c)));
-	gw_status_set_bound(o, "max_concurrency", c->max_concurrency);
+		use.many ? NULL
+			 : json_object_new_int64((int64_t)use.in_flight));
+	gw_json_set_bound(o, "max_concurrency", c->max_concurrency);
 	json_object_object_add(
 		o, "queued",
-		many ? NULL
-		     : json_object_new_int64((int64_t)waiting_of(s, c->id[0])));
-	gw_status_set_bound(o, "requests_per_minute", c->requests_per_minute);
-	json_object_object_add(
-		o, "remaining",
-		many || !c->requests_per_minute
-			? NULL
-			: json_object_new_int64(remaining_of(s, c)));
+		use.many ? NULL
+			 : json_object_new_int64(
+				   (int64_t)waiting_of(s, c->id[0])));
+	gw_json_set_bound(o, "requests_per_minute", c->requests_per_minute);
+	json_object_object_add(o, "remaining",
+			       use.many || !c->requests_per_minute
+				       ? NULL
+				       : json_object_new_int64(use.remaining));
 	return o;
 }

@@ -73,7 +73,7 @@ model_object(struct gw_status *s, const struct gw_node *n, size_t i,
 	gw_json_set_str(o, "model_id", m->model_id);
 	json_object_object_add(o, "roles", roles_of(m));
 	gw_status_place(s, c, o);
-	gw_status_set_bound(o, "parallel", c->parallel);
+	gw_json_set_bound(o, "parallel", c->parallel);
 	gw_json_set_str(o, "told",
 			told ? gw_json_get_str(told, "state") : NULL);
 	copy(told, "device", o, json_type_string);

@@ -73,11 +73,4 @@ gw_status_set_time(struct json_object *o, const char *key, int64_t ms)
 			       ms > 0 ? gw_json_seconds((uint64_t)ms) : NULL);
 }
 
-/* A number, or null where it is 0: no bound. */
-static inline void
-gw_status_set_bound(struct json_object *o, const char *key, uint32_t n)
-{
-	json_object_object_add(o, key, n ? json_object_new_int64(n) : NULL);
-}
-
 #endif

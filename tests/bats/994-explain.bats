@@ -86,6 +86,7 @@ explain_body() { # BODY [QUERY]
 }
 
 @test "explain: all slots are taken -> the place in the queue" {
+  local before full
   ask a full
   at alpha a
   ask b full
@@ -95,9 +96,12 @@ explain_body() { # BODY [QUERY]
   assert_json '.aliases[0].candidates[0].passed_over' '1 of 1 slots are taken'
   ask c full
   wait_until 10 queued_are 2
+  before=$(gw_counter queued) full=$(gw_counter queue_full)
   explain full
   assert_json '[.would, .status, .code]' '["refuse",429,"queue_full"]'
   assert_json '.retry_after_s >= 1' true
+  assert_equal "$(gw_counter queued) $(gw_counter queue_full)" "$before $full"
+  assert_equal "$(queued)" 2
   fake_go alpha
   at alpha b
   fake_go alpha
