@@ -54,6 +54,8 @@ seg_new(void)
 	seg_remove();
 	snprintf(seg_name, sizeof(seg_name), "/reg-test-%d-%d", (int)getpid(),
 		 n++);
+	/* Of a test with the same pid that was killed, long ago. */
+	reg_unlink(seg_name);
 	return seg_name;
 }
 
