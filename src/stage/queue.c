@@ -309,11 +309,13 @@ enter(struct gw_request *r)
 	if (s->lease < 0)
 		return refuse(r, GW_ERR_QUEUE_FULL);
 	s->entered = true;
-	if (!gw_waiting_join(routing, r, w, &as))
+	r->queue.begun_us = gw_mono_us();
+	if (!gw_waiting_join(routing, r, w, &as)) {
+		r->queue.begun_us = 0;
 		return refuse(r, GW_ERR_QUEUE_FULL);
+	}
 	s->number = as.number;
 	gw_fcgi_limit_client(r->conn, m->timeouts.client_idle_ms);
-	r->queue.begun_us = gw_mono_us();
 	gw_counters_count(&r->worker->counters, GW_COUNT_QUEUED, 1);
 	return GW_QUEUED_WAITS;
 }
@@ -355,7 +357,9 @@ gw_queue_wait(struct gw_request *r)
 	}
 	if (w->displaced)
 		return refuse(r, GW_ERR_QUEUE_FULL);
-	end_ms = w->since_ms + stay(r)->alias->queue.timeout_ms;
+	/* Nobody is refused early: the millisecond in which it came had begun
+	 * already. */
+	end_ms = w->since_ms + stay(r)->alias->queue.timeout_ms + 1;
 	end_ms -= stay(r)->waited_ms < end_ms ? stay(r)->waited_ms : end_ms;
 	if (gw_mono_ms() >= end_ms)
 		return refuse(r, GW_ERR_QUEUE_TIMEOUT);
